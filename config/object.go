@@ -1,0 +1,52 @@
+package config
+
+import (
+	"time"
+)
+
+// Key identifies an object, whichever version of its API it was written in.
+type Key struct {
+	// Group is the API group, such as "networking.istio.io"; empty for the core one.
+	Group     string
+	Kind      string
+	Namespace string
+	Name      string
+}
+
+// String returns "Kind namespace/name", as conditions name objects.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Kind + " " + k.Name
+	}
+	return k.Kind + " " + k.Namespace + "/" + k.Name
+}
+
+// Object is an API object as it was written. It is immutable: a change makes a new
+// Object, and an unchanged one keeps its pointer.
+type Object struct {
+	Key
+	// Version is the version of the API it was written in, such as "v1beta1".
+	Version     string
+	Labels      map[string]string
+	Annotations map[string]string
+	// Created decides conflicts: the older object wins; among equals (objects in
+	// files seldom carry a timestamp) the one whose name, then namespace, sorts first.
+	Created time.Time
+	// Manifest is the text of this one object, YAML or JSON (which is YAML too).
+	Manifest []byte
+	// File and Line say where Manifest's first line stands; File is empty where
+	// the object does not come from a file. Line counts from 1.
+	File string
+	Line int
+}
+
+// Delta is a change to the set of objects.
+type Delta struct {
+	// Set holds objects that are new or changed.
+	Set []*Object
+	// Removed holds the keys of objects that are gone.
+	Removed []Key
+	// Conditions is everything that is wrong with the sources themselves (a file
+	// that does not parse, a key given twice): the whole list, each time.
+	Conditions []Condition
+}

@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// Exchange is one request and its response, as far as they got. A codec owns it and
+// uses it again for the next request, so whoever is handed one must not keep it, nor
+// any of its strings, which alias the codec's buffers.
+type Exchange struct {
+	// Request is what routing sees. Its headers are those that arrived, cleaned of
+	// what must not be forwarded.
+	Request router.Request
+	// Protocol is "HTTP/1.1" or "HTTP/1.0", as the client spoke.
+	Protocol string
+	// Local and Remote are the addresses of the client's connection; Client is the
+	// address that is believed to be the caller's (x-forwarded-for through the
+	// trusted hops, else Remote's).
+	Local, Remote netip.AddrPort
+	Client        netip.Addr
+	// RequestID is the x-request-id, given or made.
+	RequestID string
+	// TLS server name, empty on plaintext.
+	ServerName string
+
+	// Decision is what the table said; Destination the cluster picked from it, nil
+	// where there was none to pick.
+	Decision    router.Decision
+	Destination *router.CompiledDestination
+
+	// Status is what the client was answered; 0 if nothing.
+	Status int
+	Flags  Flags
+	// Details says in a word where the response comes from ("via_upstream",
+	// "route_not_found", ...).
+	Details string
+	// Termination says why the client's connection ended, where that matters.
+	Termination string
+	// UpstreamHost is the endpoint's address, UpstreamLocal our side of the
+	// connection to it, UpstreamFailure what went wrong there.
+	UpstreamHost    string
+	UpstreamLocal   string
+	UpstreamFailure string
+	// Attempts counts the tries to send the request upstream.
+	Attempts int
+	// BytesReceived and BytesSent count bodies, without framing.
+	BytesReceived, BytesSent int64
+
+	// Start, UpstreamStart, UpstreamFirst and End are nanoseconds of the engine's
+	// monotonic clock: request head read, sent upstream, first response byte from
+	// there, and all done. 0 where it did not come to that. StartTime returns the
+	// wall clock.
+	Start, UpstreamStart, UpstreamFirst, End int64
+	// UpgradeType is the protocol that the connection was switched to ("websocket").
+	UpgradeType string
+	// ResponseServiceTime is x-envoy-upstream-service-time as sent, in milliseconds;
+	// -1 where it was not sent.
+	ResponseServiceTime int64
+}

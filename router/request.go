@@ -1,0 +1,29 @@
+package router
+
+// Request is what routing looks at. Its strings may alias a codec's buffer: they
+// are read during a call and never kept.
+type Request struct {
+	// Listener is the name of the listener that took the request.
+	Listener string
+	// Port is the port that the caller addressed, where the listener has tables
+	// for several (sidecar outbound); else 0.
+	Port uint16
+	// Method, Scheme ("http" or "https"), Authority (as sent, port included) and
+	// Path (with query; normalised by the codec).
+	Method    string
+	Scheme    string
+	Authority string
+	Path      string
+	// Headers in the order received, names in lower case, without host.
+	Headers []Header
+}
+
+// Header returns the first value of a header, given its name in lower case.
+func (r *Request) Header(name string) (string, bool) {
+	for i := range r.Headers {
+		if r.Headers[i].Name == name {
+			return r.Headers[i].Value, true
+		}
+	}
+	return "", false
+}

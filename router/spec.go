@@ -1,0 +1,281 @@
+package router
+
+import "time"
+
+// Spec is everything that one proxy serves, as plain data. A front end writes
+// it and never changes it afterwards: parts that did not change from one Spec to
+// the next keep their pointers, which is how [Build] knows what it may reuse.
+type Spec struct {
+	// Listeners are the sockets to serve, in the order to show them.
+	Listeners []*Listener
+	// Clusters are the destinations that exist. A route may name others; it then
+	// answers 503 with flag NC for their share of the traffic.
+	Clusters []*Cluster
+}
+
+// Listener is one socket and the route tables behind it.
+type Listener struct {
+	// Name is unique and stable across configurations, such as "0.0.0.0_8080".
+	Name string
+	// Address is the IP address to bind, or "unix:///path". Empty means the
+	// address that the process was started with.
+	Address string
+	// Port is the socket's port: on Kubernetes, the Service's target port. 0 with
+	// a unix address, or where the role brings its own socket.
+	Port uint16
+	// NodePorts are further ports that a cluster would open for this listener.
+	// The gateway binds them only when asked to.
+	NodePorts []uint16
+	// Tables hold the routes. A request takes the table whose Port is the port it
+	// was sent to, else the one with Port 0; where there is only one table, that.
+	Tables []*RouteTable
+}
+
+// RouteTable is a set of virtual hosts that are chosen by a request's host (Envoy's
+// RouteConfiguration).
+type RouteTable struct {
+	// Name is the table's name as operators know it: "http.80" on a gateway,
+	// "9080" on a sidecar.
+	Name string
+	// Port is the port that callers address: the Gateway server's port.number, or
+	// the Service's port on a sidecar. 0 serves every port without a table.
+	Port uint16
+	// VirtualHosts in order of precedence: of two that claim the same domain, the
+	// first has it.
+	VirtualHosts []*VirtualHost
+}
+
+// VirtualHost is a list of routes for some domains.
+type VirtualHost struct {
+	// Name is for people: "reviews.example.com:80".
+	Name string
+	// Domains are exact hosts, wildcards such as "*.example.com", or "*". Case, a
+	// trailing dot and a port do not matter. An exact domain beats every wildcard,
+	// a longer wildcard a shorter one.
+	Domains []string
+	// Routes in order: the first that matches serves the request.
+	Routes []*Route
+	// RequireTLS answers every plaintext request with 301 to https (Istio
+	// Gateway servers[].tls.httpsRedirect), before any route.
+	RequireTLS bool
+}
+
+// Origin names the piece of configuration that something was made from.
+type Origin struct {
+	Kind      string `json:"kind,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	// Field is a path inside the object, such as "http[2].match[0]".
+	Field string `json:"field,omitempty"`
+}
+
+// Route is one match and one action: exactly one of Redirect, Direct and
+// Destinations is set. A rule with several match blocks becomes as many Routes
+// that share the action's pointers.
+type Route struct {
+	// Name is the rule's name, joined with the match's ("rule.match") where both
+	// have one. It appears in access logs as %ROUTE_NAME%.
+	Name string
+	// Origin is where the rule stands, for people.
+	Origin Origin
+	// Match says which requests the route takes. The zero value takes all.
+	Match Match
+
+	Redirect     *Redirect
+	Direct       *DirectResponse
+	Destinations []Destination
+
+	// Rewrite changes the request on its way to a destination.
+	Rewrite *Rewrite
+	// Timeout bounds the whole exchange with the destination, retries included.
+	// 0 means none.
+	Timeout time.Duration
+	// Headers are applied after those of the chosen destination.
+	Headers HeaderPolicy
+}
+
+// Match is a set of conditions that must all hold.
+type Match struct {
+	// Path is compared with the path without its query.
+	Path StringMatch
+	// IgnorePathCase lets exact and prefix paths match in any case. It does not
+	// change regular expressions.
+	IgnorePathCase bool
+	Scheme         StringMatch
+	Method         StringMatch
+	// Authority is compared with the request's authority as sent, port included.
+	Authority StringMatch
+	Headers   []HeaderMatch
+	Query     []QueryMatch
+}
+
+// MatchKind says how a StringMatch compares.
+type MatchKind uint8
+
+const (
+	// MatchAny holds for every value, an absent one included.
+	MatchAny MatchKind = iota
+	// MatchExact compares byte for byte.
+	MatchExact
+	// MatchPrefix compares the beginning, as raw text: "/foo" takes "/foobar".
+	MatchPrefix
+	// MatchRegex is an RE2 expression that must match the whole value.
+	MatchRegex
+	// MatchPresent holds where the header or parameter is there, whatever it says.
+	MatchPresent
+)
+
+// StringMatch is a comparison with a string.
+type StringMatch struct {
+	Kind  MatchKind
+	Value string
+}
+
+// HeaderMatch is a condition on one header. Several values of a header are
+// compared as one string, joined by commas, as Envoy does.
+type HeaderMatch struct {
+	// Name is lower case.
+	Name  string
+	Match StringMatch
+	// Invert turns the condition round (Istio's withoutHeaders). With
+	// TreatMissingAsEmpty a missing header is compared as "".
+	Invert              bool
+	TreatMissingAsEmpty bool
+}
+
+// QueryMatch is a condition on the first query parameter of that name.
+type QueryMatch struct {
+	Name  string
+	Match StringMatch
+}
+
+// Rewrite changes the path and authority that the destination sees. At most one
+// of Prefix, Path and Regex is set.
+type Rewrite struct {
+	// Prefix replaces what the route's prefix match took; HasPrefix tells an
+	// empty replacement from none.
+	Prefix    string
+	HasPrefix bool
+	// Path replaces the whole path, the query stays.
+	Path string
+	// Regex is an RE2 expression whose matches in the path are replaced by
+	// Substitution, in which \1 to \9 stand for groups and \0 for the match.
+	Regex        string
+	Substitution string
+	// Authority replaces the authority.
+	Authority string
+}
+
+// Redirect answers with a Location (Istio HTTPRedirect).
+type Redirect struct {
+	// Status is 301, 302, 303, 307 or 308.
+	Status int
+	// Scheme, Host and Path replace those of the request where set.
+	Scheme string
+	Host   string
+	Path   string
+	// PrefixRewrite replaces what the route's prefix match took.
+	PrefixRewrite string
+	HasPrefix     bool
+	// Port replaces the port where not 0. PortFromRequest sets the port that the
+	// request was sent to. Without either the request's port stays, but for a
+	// scheme's own default port, which goes.
+	Port            uint16
+	PortFromRequest bool
+}
+
+// DirectResponse answers without any upstream.
+type DirectResponse struct {
+	Status int
+	Body   []byte
+}
+
+// Destination is a share of a route's traffic.
+type Destination struct {
+	// Cluster is a name, of those in Spec.Clusters or not.
+	Cluster string
+	// Weight is relative to the route's other destinations. A single destination
+	// gets everything, whatever its weight.
+	Weight uint32
+	// Authority replaces the authority for this destination, after Rewrite.
+	Authority string
+	// Headers are applied before those of the route.
+	Headers HeaderPolicy
+}
+
+// HeaderPolicy are changes to headers, first to the request, then to the response.
+type HeaderPolicy struct {
+	Request  HeaderOps
+	Response HeaderOps
+}
+
+// HeaderOps are changes to one set of headers: Remove, then Set, then Add.
+type HeaderOps struct {
+	Set    []Header
+	Add    []Header
+	Remove []string
+}
+
+// Header is a name and a value. In a [Request] names are lower case.
+type Header struct {
+	Name  string
+	Value string
+}
+
+// Cluster is a group of endpoints that serve the same thing.
+type Cluster struct {
+	// Name is "outbound|9080|v1|reviews.default.svc.cluster.local".
+	Name string
+	// Host, Subset and Port are the parts of the name. Subset may be empty.
+	Host   string
+	Subset string
+	Port   uint16
+	// Resolution says how endpoints are found.
+	Resolution Resolution
+	// Balancer says how one of them is picked.
+	Balancer Balancer
+	// ConnectTimeout bounds a dial; 0 means 10 s.
+	ConnectTimeout time.Duration
+	Endpoints      []*Endpoint
+	Origin         Origin
+}
+
+// Resolution says where a cluster's endpoints come from.
+type Resolution uint8
+
+const (
+	// ResolutionStatic: the endpoints listed are IP addresses or unix sockets.
+	ResolutionStatic Resolution = iota
+	// ResolutionDNS: the endpoints listed are names, each of which stands for all
+	// the addresses it resolves to.
+	ResolutionDNS
+	// ResolutionOriginal: the endpoint is where the request was sent to
+	// (PassthroughCluster, ServiceEntry resolution NONE).
+	ResolutionOriginal
+)
+
+// Balancer is a way to pick an endpoint.
+type Balancer uint8
+
+const (
+	// LeastRequest takes the less busy of two random endpoints.
+	LeastRequest Balancer = iota
+	// RoundRobin takes them in turn.
+	RoundRobin
+	// Random takes any.
+	Random
+)
+
+// Endpoint is one address of a cluster.
+type Endpoint struct {
+	// Address is "10.0.0.1:8080", "[::1]:8080", "name.example.com:443" or
+	// "unix:///path".
+	Address string
+	// Weight is relative to the cluster's other endpoints; 0 counts as 1.
+	Weight uint32
+	// Locality is "region/zone/subzone", or empty.
+	Locality string
+	// Workload names what runs there ("reviews-v1" in "default"), for telemetry.
+	Workload string
+	Labels   map[string]string
+}
