@@ -46,7 +46,17 @@ type Delta struct {
 	Set []*Object
 	// Removed holds the keys of objects that are gone.
 	Removed []Key
+	// Moved says where objects stand now whose text is the same but which other
+	// text pushed up or down in their file. Such an object keeps its pointer, and so
+	// its old Line; only whoever shows lines to people has to look here.
+	Moved []Place
 	// Conditions is everything that is wrong with the sources themselves (a file
 	// that does not parse, a key given twice): the whole list, each time.
 	Conditions []Condition
+}
+
+// Place is the line, counted from 1, at which an object's text now begins in its file.
+type Place struct {
+	Key  Key
+	Line int
 }
