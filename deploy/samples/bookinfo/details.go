@@ -1,0 +1,36 @@
+package bookinfo
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// bookDetails is details' answer.
+type bookDetails struct {
+	ID        int    `json:"id"`
+	Author    string `json:"author"`
+	Year      int    `json:"year"`
+	Type      string `json:"type"`
+	Pages     int    `json:"pages"`
+	Publisher string `json:"publisher"`
+	Language  string `json:"language"`
+	ISBN10    string `json:"ISBN-10"`
+	ISBN13    string `json:"ISBN-13"`
+}
+
+func newDetails() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", health("Details"))
+	mux.HandleFunc("GET /details/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id, err := strconv.Atoi(r.PathValue("id"))
+		if err != nil || !isNumber(r.PathValue("id")) {
+			writeError(w, http.StatusBadRequest, "the product's id must be a number")
+			return
+		}
+		writeJSON(w, http.StatusOK, bookDetails{
+			ID: id, Author: "William Shakespeare", Year: 1595, Type: "paperback", Pages: 200,
+			Publisher: "PublisherA", Language: "English", ISBN10: "1234567890", ISBN13: "123-1234567890",
+		})
+	})
+	return mux
+}
