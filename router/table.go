@@ -1,0 +1,202 @@
+package router
+
+import "strconv"
+
+// Table is what a Spec became. It never changes; a new one takes its place. All
+// its methods may be called from any number of goroutines.
+type Table struct {
+	spec       *Spec
+	generation uint64
+	listeners  map[string]*compiledListener
+	clusters   *clusterSet
+}
+
+// compiledListener is a listener's tables, ready for a request's port.
+type compiledListener struct {
+	*Listener
+	tables []*CompiledTable
+	byPort map[uint16]*CompiledTable
+	// other serves the ports that have no table of their own; it may be nil.
+	other *CompiledTable
+}
+
+// CompiledTable is a RouteTable whose hosts are indexed.
+type CompiledTable struct {
+	*RouteTable
+	hosts *hostIndex
+	// compiled are the virtual hosts, in the order of RouteTable.VirtualHosts.
+	compiled []*CompiledVirtualHost
+}
+
+// CompiledVirtualHost is a VirtualHost whose routes are indexed. It is shared by
+// all the tables that were built while its VirtualHost stayed the same.
+type CompiledVirtualHost struct {
+	*VirtualHost
+	// Routes are those that are in force, in order.
+	Routes []*CompiledRoute
+	// problems are of the routes left out.
+	problems []Problem
+	// clusters are the IDs of the clusters named, each once.
+	clusters []int32
+}
+
+// CompiledRoute is a Route that is ready to match and to be acted upon.
+type CompiledRoute struct {
+	*Route
+	// Destinations are the ones with a share in the traffic; of a single one, the
+	// weight does not matter.
+	Destinations []CompiledDestination
+
+	// ordinal is its place in the virtual host's Routes.
+	ordinal int
+	match   matcher
+	rewrite *pathRewrite
+	// weights is the sum of those of the destinations.
+	weights uint64
+}
+
+// CompiledDestination is a Destination whose cluster and headers are resolved.
+type CompiledDestination struct {
+	Cluster ClusterRef
+	Weight  uint32
+	// RequestOps and ResponseOps are all changes to the headers, in the order in
+	// which they are to be made: the destination's, then the route's.
+	RequestOps, ResponseOps []HeaderOp
+	// Authority replaces the request's, unless the route's Rewrite has one: see
+	// [Decision.Authority].
+	Authority string
+}
+
+// Spec returns what the table was built from.
+func (t *Table) Spec() *Spec { return t.spec }
+
+// Generation counts the builds that led to this table: 1 for the first.
+func (t *Table) Generation() uint64 { return t.generation }
+
+// Clusters returns the clusters by [ClusterRef.ID]. An entry is nil where routes
+// name a cluster that the Spec does not have. The caller must not change it.
+func (t *Table) Clusters() []*Cluster { return t.clusters.defined }
+
+// Listeners returns the listeners to serve, in the order of the Spec. The caller
+// must not change them.
+func (t *Table) Listeners() []*Listener { return t.spec.Listeners }
+
+// Outcome is what a table makes of a request.
+type Outcome uint8
+
+const (
+	// NoListener: no listener has that name.
+	NoListener Outcome = iota
+	// NotFound: no table, virtual host or route takes the request (404, flag NR).
+	NotFound
+	// TLSRedirect: the virtual host serves TLS only (301, [Decision.AppendLocation]).
+	TLSRedirect
+	// Redirected: the route's Redirect answers ([Decision.AppendLocation]).
+	Redirected
+	// Responded: the route's Direct answers.
+	Responded
+	// Forward: the request goes to one of the destinations ([Decision.Pick]).
+	Forward
+)
+
+var outcomeNames = [...]string{"NoListener", "NotFound", "TLSRedirect", "Redirected", "Responded", "Forward"}
+
+// String returns the constant's name.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return "Outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// Decision is what a table decided about one request, as far as it got: VirtualHost
+// is nil where no host fits, Route where no route does. It points into the table and
+// holds nothing of the request.
+type Decision struct {
+	Outcome     Outcome
+	Listener    *Listener
+	Table       *CompiledTable
+	VirtualHost *CompiledVirtualHost
+	Route       *CompiledRoute
+}
+
+// Route finds the first route that matches a request, in the virtual host that its
+// authority names. It allocates nothing.
+func (t *Table) Route(r *Request) Decision {
+	listener := t.listeners[r.Listener]
+	if listener == nil {
+		return Decision{Outcome: NoListener}
+	}
+	d := Decision{Outcome: NotFound, Listener: listener.Listener, Table: listener.table(r.Port)}
+	if d.Table == nil {
+		return d
+	}
+	if d.VirtualHost = d.Table.hosts.lookup(r.Authority); d.VirtualHost == nil {
+		return d
+	}
+	if d.VirtualHost.RequireTLS && r.Scheme != "https" {
+		d.Outcome = TLSRedirect
+		return d
+	}
+	if d.Route = d.VirtualHost.first(r); d.Route == nil {
+		return d
+	}
+	d.Outcome = d.Route.outcome()
+	return d
+}
+
+// table returns the table for a port that the caller addressed.
+func (l *compiledListener) table(port uint16) *CompiledTable {
+	if len(l.tables) == 1 {
+		return l.tables[0]
+	}
+	if t := l.byPort[port]; t != nil {
+		return t
+	}
+	return l.other
+}
+
+// first returns the first route that takes the request, or nil.
+func (v *CompiledVirtualHost) first(r *Request) *CompiledRoute {
+	for _, route := range v.Routes {
+		if route.match.matches(r) {
+			return route
+		}
+	}
+	return nil
+}
+
+// outcome returns what a route does with a request.
+func (r *CompiledRoute) outcome() Outcome {
+	switch {
+	case r.Redirect != nil:
+		return Redirected
+	case r.Direct != nil:
+		return Responded
+	}
+	return Forward
+}
+
+// Index returns the route's place among those in force in its virtual host, from 0.
+func (r *CompiledRoute) Index() int { return r.ordinal }
+
+// Pick chooses one of the route's destinations by weight, given a random number. It
+// returns nil where the decision is not to forward.
+func (d *Decision) Pick(random uint64) *CompiledDestination {
+	if d.Outcome != Forward {
+		return nil
+	}
+	destinations := d.Route.Destinations
+	if len(destinations) == 1 {
+		return &destinations[0]
+	}
+	n := random % d.Route.weights
+	for i := range destinations {
+		weight := uint64(destinations[i].Weight)
+		if n < weight {
+			return &destinations[i]
+		}
+		n -= weight
+	}
+	return nil // unreachable: n is less than the sum of the weights
+}
