@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"sigs.k8s.io/yaml"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -416,4 +417,58 @@ func serve(t *testing.T, w Workload, p Peers) string {
 	s := httptest.NewServer(h)
 	t.Cleanup(func() { s.Close(); tr.CloseIdleConnections() })
 	return s.URL
+}
+
+func TestManifests(t *testing.T) {
+	t.Parallel()
+	app := start(t, Options{})
+	text, err := app.Manifests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a reader of the manifests learns about where each workload listens.
+	type meta struct {
+		Name, Namespace string
+		Labels          map[string]string
+	}
+	var services int
+	pods := map[string]meta{}
+	got := map[string]string{}
+	for _, doc := range strings.Split(string(text), "\n---\n")[1:] {
+		var o struct {
+			Kind     string
+			Metadata meta
+			Ports    []struct {
+				Name string
+				Port int
+			}
+			Endpoints []struct {
+				Addresses []string
+				TargetRef meta
+			}
+		}
+		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
+			t.Fatalf("%v in\n%s", err, doc)
+		}
+		switch o.Kind {
+		case "Service":
+			services++
+		case "Pod":
+			pods[o.Metadata.Name] = o.Metadata
+		case "EndpointSlice":
+			pod := pods[o.Endpoints[0].TargetRef.Name]
+			if o.Metadata.Labels["kubernetes.io/service-name"] != pod.Labels["app"] {
+				t.Errorf("%s is of service %q, its pod of %q", o.Metadata.Name, o.Metadata.Labels, pod.Labels)
+			}
+			w := Workload{pod.Labels["app"], pod.Labels["version"]}
+			got[w.String()] = fmt.Sprintf("http://%s:%d", o.Endpoints[0].Addresses[0], o.Ports[0].Port)
+		}
+	}
+	want := map[string]string{}
+	for _, w := range Workloads() {
+		want[w.String()] = app.URL(w)
+	}
+	if services != 4 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%d services, endpoints %v, want 4 and %v", services, got, want)
+	}
 }
