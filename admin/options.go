@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/version"
+)
+
+// Options are what the admin server shows. The functions are called for each request,
+// from any goroutine, and what they return is not changed.
+type Options struct {
+	// Info describes the process.
+	Info Info
+	// Ready returns nil where the proxy serves its configuration, else why not.
+	Ready func() error
+	// Config returns the configuration in force.
+	Config func() Config
+	// Table returns the route table in force; nil before the first.
+	Table func() *router.Table
+	// Listeners and Clusters return the state of both sides.
+	Listeners func() []Listener
+	Clusters  func() []Cluster
+	// Metrics serves /stats/prometheus.
+	Metrics http.Handler
+	// AllowedHosts are names by which the server may be called, beside localhost and
+	// IP addresses, which always may. Any other Host is refused, as it may be a name
+	// that a web page pointed here (DNS rebinding).
+	AllowedHosts []string
+}
+
+// Info describes a proxy process.
+type Info struct {
+	// Role is "gateway" or "sidecar".
+	Role    string       `json:"role"`
+	Version version.Info `json:"version"`
+	Started time.Time    `json:"started"`
+	// Namespace and Labels are the proxy's own, by which configuration selects it.
+	Namespace string            `json:"namespace,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	// Config are the places that configuration is read from.
+	Config []string `json:"config,omitempty"`
+}
+
+// Config is the configuration in force.
+type Config struct {
+	// Generation counts the tables that were published; 0 is none yet.
+	Generation uint64
+	// Updated is when that happened.
+	Updated time.Time
+	// Spec is what the table was built from; nil before the first.
+	Spec *router.Spec
+	// Conditions are the defects that stand.
+	Conditions []config.Condition
+}
+
+// Listener is the state of one socket.
+type Listener struct {
+	// Name is the listener's in the configuration.
+	Name string `json:"name"`
+	// Address is where it listens ("0.0.0.0:8080"), or was asked to.
+	Address string `json:"address"`
+	// Port is the port that the configuration asked for, before any translation.
+	Port uint16 `json:"port,omitempty"`
+	// Bound says that it accepts connections; Error why it does not.
+	Bound bool   `json:"bound"`
+	Error string `json:"error,omitempty"`
+	// Connections are those open now.
+	Connections int `json:"connections"`
+}
+
+// Cluster is the state of one cluster.
+type Cluster struct {
+	Name      string     `json:"name"`
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// Endpoint is the state of one address of a cluster.
+type Endpoint struct {
+	Address string `json:"address"`
+	Healthy bool   `json:"healthy"`
+	// Active and Idle are connections in use, and kept for the next request.
+	Active int `json:"active"`
+	Idle   int `json:"idle"`
+	// Requests and Failures count since the endpoint came.
+	Requests uint64 `json:"requests"`
+	Failures uint64 `json:"failures"`
+}
