@@ -1,0 +1,10 @@
+// Package manifest reads the text of one document, YAML or JSON, as a tree of nodes
+// that know their lines. What comes out is plain: aliases and merge keys are
+// replaced by what they stand for, no mapping has a key twice, and nothing in it is
+// larger than what was written plus a bound.
+//
+// Scalars mean what they mean to kubectl: it reads YAML 1.1, where on, yes and n
+// are booleans.
+//
+// It must not know of API objects.
+package manifest

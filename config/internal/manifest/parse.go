@@ -1,0 +1,93 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Error is why a text cannot be read.
+type Error struct {
+	// Line counts from 1 in the text; 0 where it is not known.
+	Line int
+	// Message says what is wrong and, where there is one, the way out.
+	Message string
+}
+
+// Error returns the message with its line.
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.Message
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.Message)
+}
+
+// Parse reads text as one document and returns its root, or nil for a document that
+// says nothing. The error is always an [*Error].
+//
+// A text that opens with "{" and is valid JSON is read as JSON: YAML readers differ
+// from it in escapes and tabs.
+func Parse(text []byte) (*yaml.Node, error) {
+	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
+		if root, err, ok := parseJSON(text); ok {
+			return root, err
+		}
+	}
+	return parseYAML(text)
+}
+
+func parseYAML(text []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var document yaml.Node
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, yamlError(text, err)
+	}
+	var more yaml.Node
+	switch err := decoder.Decode(&more); {
+	case err == nil:
+		return nil, &Error{Line: more.Line, Message: `a second document begins here: put "---" on a line of its own before it`}
+	case !errors.Is(err, io.EOF):
+		return nil, yamlError(text, err)
+	}
+	if document.Kind != yaml.DocumentNode || len(document.Content) == 0 {
+		return nil, nil
+	}
+	return plain(document.Content[0])
+}
+
+var (
+	yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
+)
+
+// yamlError turns an error of the YAML library into ours.
+func yamlError(text []byte, err error) *Error {
+	message := err.Error()
+	match := yamlErrorLine.FindStringSubmatch(message)
+	if match == nil {
+		return &Error{Message: message}
+	}
+	line, _ := strconv.Atoi(match[1])
+	if anchor := unknownAnchor.FindStringSubmatch(match[2]); anchor != nil {
+		line = bytes.Count(text[:max(0, bytes.Index(text, []byte("*"+anchor[1])))], []byte("\n")) + 1
+		return &Error{Line: line, Message: "not YAML: " + match[2]}
+	}
+	// The library's parser (unlike its scanner) counts from 0; these are its words.
+	if line > 0 && strings.HasPrefix(match[2], "did not find expected ") &&
+		!strings.Contains(match[2], "alphabetic or numeric") && !strings.Contains(match[2], "whitespace") && !strings.Contains(match[2], "comment or line break") {
+		line++
+	}
+	if line > 0 {
+		line = min(line, bytes.Count(text, []byte("\n"))+1)
+	}
+	return &Error{Line: line, Message: "not YAML: " + match[2]}
+}
