@@ -1,0 +1,62 @@
+# What people and CI type. `make help` lists it.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags 2>/dev/null || echo devel)
+COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+BENCH     ?= .
+BENCHTIME ?= 1s
+FUZZTIME  ?= 20s
+PKGS      ?= ./...
+
+# Stripped, static, without this machine's paths: the same sources and the same Go
+# give the same bytes.
+STAMP = github.com/sluicegate/sluice/version
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
+	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint race bench fuzz tools clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run bookinfo behind the gateway, on this machine
+	$(GO) run ./cmd/sluice demo
+
+build: ## static, stripped, reproducible binaries in bin/
+	$(BUILD) -o bin/sluice ./cmd/sluice
+	$(BUILD) -o bin/sluice-gateway ./cmd/gateway
+	$(BUILD) -o bin/sluice-sidecar ./cmd/sidecar
+
+test: lint ## lint, then every test; the concurrent rooms with the race detector too
+	$(GO) test -timeout 15m $(PKGS)
+	$(MAKE) --no-print-directory race
+
+# The budgets (allocations, time, system calls) mean nothing under the race detector,
+# so the tests run without it first.
+race: ## the tests under the race detector, the long ones left out
+	$(GO) test -race -short -timeout 15m $(PKGS)
+
+lint: ## gofmt, go vet, staticcheck (its version is pinned in go.mod)
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(GO) tool staticcheck $(PKGS)
+
+bench: ## every benchmark; BENCH=regexp and BENCHTIME=1s narrow it
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKGS)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; \
+	for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "== $$name in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+		done; \
+	done
+
+tools: ## what some tests need from Debian (nginx, wrk, strace)
+	test/install-tools.sh
+
+clean: ## remove bin/
+	rm -rf bin

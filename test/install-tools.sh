@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what some tests need from Debian: nginx and wrk (the benchmark's peer and
+# its load), strace (system calls per request). It does nothing where they are
+# there already, and leaves systems alone that are not Debian or where it is not root:
+# the tests then skip, but fail where CI=true.
+set -euo pipefail
+
+missing=()
+for tool in nginx wrk strace; do
+	command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("$tool")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || [ ! -r /etc/debian_version ]; then
+	echo "not installed: ${missing[*]} (needs root on Debian); the tests that use them are skipped" >&2
+	exit 0
+fi
+
+echo "installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+# A service that starts by itself would take port 80.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+	chmod +x /usr/sbin/policy-rc.d
+fi
+apt-get update -qq
+packages=("${missing[@]/#nginx/nginx-light}")
+apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
