@@ -1,0 +1,194 @@
+package file
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// set is the objects of all files, and which file has which.
+type set struct {
+	files map[string]*content
+	// owner is the file whose object is in force.
+	owner map[config.Key]string
+	// rivals are all files with a key, in order of path, where there are several.
+	rivals map[config.Key][]string
+	// troubled are the files with conditions.
+	troubled map[string]bool
+
+	// What happened since the last delta: the object that was in force before, for
+	// each key touched; and the keys that may stand at another line.
+	before map[config.Key]*config.Object
+	moved  []config.Key
+	// conditions are those of the last delta.
+	conditions []config.Condition
+}
+
+func newSet() *set {
+	return &set{
+		files:    make(map[string]*content),
+		owner:    make(map[config.Key]string),
+		rivals:   make(map[config.Key][]string),
+		troubled: make(map[string]bool),
+		before:   make(map[config.Key]*config.Object),
+	}
+}
+
+// replace takes a new version of a file; nil means that the file has gone.
+func (s *set) replace(path string, next *content) {
+	had := s.files[path]
+	keys := changed(had, next)
+	for _, key := range keys {
+		if _, noted := s.before[key]; !noted {
+			s.before[key] = s.inForce(key).Object
+		}
+	}
+	for _, key := range keys {
+		if next.get(key) != nil {
+			s.claim(key, path)
+		} else {
+			s.drop(key, path)
+		}
+	}
+	if next == nil {
+		delete(s.files, path)
+		delete(s.troubled, path)
+		return
+	}
+	s.files[path] = next
+	delete(s.troubled, path)
+	if len(next.conditions) > 0 {
+		s.troubled[path] = true
+	}
+	s.noteMoves(had, next)
+}
+
+// noteMoves notes the objects that both versions have, at different lines.
+func (s *set) noteMoves(had, next *content) {
+	if had == nil {
+		return
+	}
+	for i, it := range next.items {
+		// Most edits move nothing or everything behind them, in the same order.
+		if i < len(had.items) && had.items[i] == it {
+			continue
+		}
+		if j, ok := had.keys[it.Key]; ok && had.items[j].Object == it.Object && had.items[j].line != it.line {
+			s.moved = append(s.moved, it.Key)
+		}
+	}
+}
+
+// inForce returns the object of a key, the zero item if there is none.
+func (s *set) inForce(key config.Key) item {
+	c := s.files[s.owner[key]]
+	if c == nil {
+		return item{}
+	}
+	i, ok := c.keys[key]
+	if !ok {
+		return item{}
+	}
+	return c.items[i]
+}
+
+func (s *set) claim(key config.Key, path string) {
+	owner, taken := s.owner[key]
+	if !taken {
+		s.owner[key] = path
+		return
+	}
+	all := s.rivals[key]
+	if all == nil {
+		if owner == path {
+			return
+		}
+		all = []string{owner}
+	}
+	if i, found := slices.BinarySearch(all, path); !found {
+		all = slices.Insert(all, i, path)
+	}
+	s.rivals[key], s.owner[key] = all, all[0]
+}
+
+func (s *set) drop(key config.Key, path string) {
+	all := s.rivals[key]
+	if all == nil {
+		if s.owner[key] == path {
+			delete(s.owner, key)
+		}
+		return
+	}
+	if i, found := slices.BinarySearch(all, path); found {
+		all = slices.Delete(all, i, i+1)
+	}
+	s.owner[key] = all[0]
+	if s.rivals[key] = all; len(all) == 1 {
+		delete(s.rivals, key)
+	}
+}
+
+// delta returns what changed since it was last called, and whether anything did.
+// The conditions given are those that no file has.
+func (s *set) delta(others []config.Condition) (config.Delta, bool) {
+	var d config.Delta
+	set := make([]item, 0, len(s.before))
+	for key, old := range s.before {
+		now := s.inForce(key)
+		switch {
+		case now.Object == old:
+		case now.Object == nil:
+			d.Removed = append(d.Removed, key)
+		default:
+			set = append(set, now)
+		}
+	}
+	slices.SortFunc(set, func(a, b item) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.line, b.line), compareKeys(a.Key, b.Key))
+	})
+	for _, it := range set {
+		d.Set = append(d.Set, it.Object)
+		if it.line != it.Line {
+			s.moved = append(s.moved, it.Key)
+		}
+	}
+	for _, key := range s.moved {
+		if now := s.inForce(key); now.Object != nil {
+			d.Moved = append(d.Moved, config.Place{Key: key, Line: now.line})
+		}
+	}
+	slices.SortFunc(d.Removed, compareKeys)
+	clear(s.before)
+	s.moved = nil
+
+	d.Conditions = s.wrong(others)
+	same := slices.Equal(s.conditions, d.Conditions)
+	s.conditions = d.Conditions
+	return d, !same || len(d.Set)+len(d.Removed)+len(d.Moved) > 0
+}
+
+// wrong returns all conditions, in order of file and line.
+func (s *set) wrong(others []config.Condition) []config.Condition {
+	all := slices.Clone(others)
+	for path := range s.troubled {
+		all = append(all, s.files[path].conditions...)
+	}
+	for key, paths := range s.rivals {
+		first := s.inForce(key)
+		for _, path := range paths[1:] {
+			c := s.files[path]
+			all = append(all, duplicate(c.items[c.keys[key]], path, first, paths[0]))
+		}
+	}
+	slices.SortFunc(all, func(a, b config.Condition) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), compareKeys(a.Object, b.Object),
+			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+	})
+	return all
+}
+
+func compareKeys(a, b config.Key) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),
+		cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Group, b.Group))
+}
