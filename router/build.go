@@ -28,43 +28,44 @@ func (p Problem) String() string {
 // Build compiles a Spec. It never fails as a whole: what is broken becomes a
 // Problem and is left out, everything else serves. prev is the table that the new
 // one follows, or nil: what did not change since (by pointer) is taken over from
-// it, and cluster IDs stay.
+// it, and cluster IDs stay. All problems are returned, old and new.
 func Build(spec *Spec, prev *Table) (*Table, []Problem) {
-	t := &Table{spec: spec, generation: 1, listeners: make(map[string]*compiledListener, len(spec.Listeners))}
-	c := &compiler{patterns: map[string]*pattern{}}
-	c.clusters = &clusterSet{ids: map[string]int32{}}
-	if prev != nil {
-		t.generation = prev.generation + 1
-		for name, id := range prev.clusters.ids {
-			c.clusters.ids[name] = id
-		}
-		c.clusters.defined = make([]*Cluster, len(prev.clusters.defined))
+	if prev == nil {
+		prev = &Table{spec: &Spec{}, clusters: &clusterSet{}}
 	}
-	for _, cluster := range spec.Clusters {
-		id := c.clusters.intern(cluster.Name)
-		c.clusters.defined[id] = cluster
+	t := &Table{spec: spec, generation: prev.generation + 1, listeners: make(map[string]*compiledListener, len(spec.Listeners))}
+	c := &compiler{
+		patterns: map[string]*pattern{},
+		clusters: prev.clusters.edit(len(spec.Clusters) - len(prev.spec.Clusters)),
 	}
-	t.clusters = c.clusters
+	for _, cluster := range c.clusters.define(prev.spec.Clusters, spec.Clusters) {
+		c.report(cluster.Origin, "cluster %s is already defined; the first definition serves", cluster.Name)
+	}
 	for _, l := range spec.Listeners {
-		listener := &compiledListener{Listener: l, byPort: map[uint16]*CompiledTable{}}
-		for _, rt := range l.Tables {
-			table := c.compileTable(rt)
-			listener.tables = append(listener.tables, table)
-			if rt.Port == 0 {
-				listener.other = table
-			}
-			listener.byPort[rt.Port] = table
+		if t.listeners[l.Name] != nil {
+			c.report(Origin{Kind: "Listener", Name: l.Name}, "a listener of this name exists; give each its own")
+			continue
 		}
+		listener := c.compileListener(l, prev.listeners[l.Name])
 		t.listeners[l.Name] = listener
+		t.serving = append(t.serving, l)
 	}
+	for name, old := range prev.listeners {
+		c.releaseDropped(old, t.listeners[name])
+	}
+	t.clusters = c.clusters.done()
 	return t, c.problems
 }
 
 // compiler is the state of one Build.
 type compiler struct {
 	patterns map[string]*pattern
-	clusters *clusterSet
+	clusters *clusterEdit
 	problems []Problem
+}
+
+func (c *compiler) report(origin Origin, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Origin: origin, Message: fmt.Sprintf(format, args...)})
 }
 
 // pattern compiles an expression once per Build.
@@ -79,39 +80,123 @@ func (c *compiler) pattern(source string) (*pattern, error) {
 	return p, err
 }
 
-func (c *compiler) compileTable(rt *RouteTable) *CompiledTable {
-	t := &CompiledTable{RouteTable: rt, hosts: &hostIndex{exact: map[string]*CompiledVirtualHost{}, wildcards: map[string]*CompiledVirtualHost{}}}
-	for _, vh := range rt.VirtualHosts {
-		v := c.compileVirtualHost(vh)
-		t.compiled = append(t.compiled, v)
-		c.problems = append(c.problems, v.problems...)
-		for _, name := range vh.Domains {
-			d, err := parseDomain(name)
-			if err != nil {
-				continue
-			}
-			switch {
-			case d.wildcard && d.name == "":
-				if t.hosts.any == nil {
-					t.hosts.any = v
-				}
-			case d.wildcard:
-				if t.hosts.wildcards[d.name] == nil {
-					t.hosts.wildcards[d.name] = v
-				}
-			default:
-				if t.hosts.exact[d.name] == nil {
-					t.hosts.exact[d.name] = v
-				}
-			}
+// compileListener compiles a listener's tables; old is what the previous table had
+// under that name, or nil.
+func (c *compiler) compileListener(l *Listener, old *compiledListener) *compiledListener {
+	out := &compiledListener{Listener: l, byPort: make(map[uint16]*CompiledTable, len(l.Tables))}
+	for _, rt := range l.Tables {
+		if out.byPort[rt.Port] != nil {
+			c.report(Origin{Kind: "Listener", Name: l.Name, Field: rt.Name}, "a table for port %d exists; keep one", rt.Port)
+			continue
+		}
+		table := c.compileTable(rt, old.tableOf(rt.Port))
+		out.byPort[rt.Port] = table
+		out.tables = append(out.tables, table)
+		for _, v := range table.faulty {
+			c.problems = append(c.problems, v.problems...)
 		}
 	}
+	out.other = out.byPort[0]
+	return out
+}
+
+// tableOf returns the listener's own table for a port, or nil; the listener may be nil.
+func (l *compiledListener) tableOf(port uint16) *CompiledTable {
+	if l == nil {
+		return nil
+	}
+	return l.byPort[port]
+}
+
+// releaseDropped gives up the tables of a listener that it, or its successor, no
+// longer has.
+func (c *compiler) releaseDropped(old, successor *compiledListener) {
+	for port, table := range old.byPort {
+		if successor.tableOf(port) == nil {
+			c.release(table.compiled)
+		}
+	}
+}
+
+// release gives up what virtual hosts that are no more hold.
+func (c *compiler) release(hosts []*CompiledVirtualHost) {
+	for _, v := range hosts {
+		for _, id := range v.clusters {
+			c.clusters.release(id)
+		}
+	}
+}
+
+// compileTable compiles a table, with what did not change since an old one, or nil.
+func (c *compiler) compileTable(rt *RouteTable, old *CompiledTable) *CompiledTable {
+	if old == nil {
+		old = &CompiledTable{RouteTable: &RouteTable{}, hosts: &hostIndex{}}
+	}
+	if old.RouteTable == rt {
+		return old
+	}
+	t := &CompiledTable{RouteTable: rt, compiled: make([]*CompiledVirtualHost, 0, len(rt.VirtualHosts))}
+	var removed, added []*CompiledVirtualHost
+	moved, kept := false, 0
+	for _, h := range diff(old.VirtualHosts, rt.VirtualHosts) {
+		t.compiled = append(t.compiled, old.compiled[kept:h.oldFrom]...)
+		kept = h.oldTo
+		reusable := map[*VirtualHost]*CompiledVirtualHost{}
+		for _, v := range old.compiled[h.oldFrom:h.oldTo] {
+			if reusable[v.VirtualHost] != nil {
+				removed = append(removed, v)
+			}
+			reusable[v.VirtualHost] = v
+		}
+		for _, vh := range rt.VirtualHosts[h.newFrom:h.newTo] {
+			v := reusable[vh]
+			if v != nil {
+				delete(reusable, vh)
+				moved = true
+			} else {
+				v = c.compileVirtualHost(vh)
+				added = append(added, v)
+			}
+			t.compiled = append(t.compiled, v)
+		}
+		for _, v := range reusable {
+			removed = append(removed, v)
+		}
+	}
+	t.compiled = append(t.compiled, old.compiled[kept:]...)
+	c.release(removed)
+	t.collectFaulty(old, added)
+	if !moved {
+		t.hosts = old.hosts.replaced(removed, added)
+	}
+	if t.hosts == nil {
+		t.hosts = indexHosts(t.compiled)
+	}
 	return t
+}
+
+// collectFaulty finds the virtual hosts with problems; it looks at all of them only
+// if there was one before.
+func (t *CompiledTable) collectFaulty(old *CompiledTable, added []*CompiledVirtualHost) {
+	among := added
+	if len(old.faulty) > 0 {
+		among = t.compiled
+	}
+	for _, v := range among {
+		if len(v.problems) > 0 {
+			t.faulty = append(t.faulty, v)
+		}
+	}
 }
 
 // compileVirtualHost compiles a virtual host on its own.
 func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
 	v := &CompiledVirtualHost{VirtualHost: vh, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
+	for _, name := range vh.Domains {
+		if _, err := parseDomain(name); err != nil {
+			v.problems = append(v.problems, Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
+		}
+	}
 	for _, r := range vh.Routes {
 		route, err := c.compileRoute(r)
 		if err != nil {
@@ -121,7 +206,31 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
 		route.ordinal = len(v.Routes)
 		v.Routes = append(v.Routes, route)
 	}
+	v.index = indexRoutes(v.Routes)
+	v.clusters = c.useClusters(v.Routes)
 	return v
+}
+
+// useClusters resolves the clusters that routes name, and returns their IDs.
+func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
+	used := map[int]bool{}
+	var ids []int32
+	for _, route := range routes {
+		for i := range route.Destinations {
+			ref := &route.Destinations[i].Cluster
+			if ref.Name == "" {
+				ref.ID = -1
+				continue
+			}
+			ref.ID = int(c.clusters.intern(ref.Name))
+			if !used[ref.ID] {
+				used[ref.ID] = true
+				ids = append(ids, int32(ref.ID))
+				c.clusters.use(int32(ref.ID))
+			}
+		}
+	}
+	return ids
 }
 
 // compileRoute compiles a route, or says why it can't be in force.
@@ -172,7 +281,7 @@ func (c *compiler) compileDestinations(route *CompiledRoute) error {
 		if several && d.Weight == 0 {
 			continue
 		}
-		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster, ID: int(c.clusters.intern(d.Cluster))}, Weight: d.Weight, Authority: d.Authority}
+		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster}, Weight: d.Weight, Authority: d.Authority}
 		var err error
 		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &route.Headers.Request); err != nil {
 			return err

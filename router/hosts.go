@@ -2,22 +2,20 @@ package router
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 )
 
-// maxHost is the longest host, in bytes, that is looked up: RFC 1035 ends names at
-// 255, and RFC 6874 keeps address literals far below.
+// maxHost is the longest host, in bytes, that is looked up: RFC 1035 section 2.3.4
+// ends names at 255.
 const maxHost = 255
 
 // hostOf cuts the port and a trailing dot off an authority. It does not look at case.
 func hostOf(authority string) string {
-	host := authority
-	if strings.HasPrefix(host, "[") {
-		if end := strings.IndexByte(host, ']'); end >= 0 {
-			return host[:end+1]
-		}
-		return host
+	if strings.HasPrefix(authority, "[") {
+		return authority[:strings.IndexByte(authority, ']')+1]
 	}
+	host := authority
 	if colon := strings.IndexByte(host, ':'); colon >= 0 && strings.LastIndexByte(host, ':') == colon {
 		host = host[:colon]
 	}
@@ -30,19 +28,23 @@ func hostOf(authority string) string {
 // A-labels (RFC 5890).
 func NormalizeHost(authority string) string {
 	host := lowerASCII(hostOf(authority))
-	if strings.Count(host, ":") > 1 && !strings.HasPrefix(host, "[") {
+	if strings.Contains(host, ":") && host[0] != '[' {
 		return "[" + host + "]"
 	}
 	return host
 }
 
-// hostIndex finds the virtual host for an authority.
+// hostIndex finds the virtual host for an authority. It never changes.
 type hostIndex struct {
-	exact map[string]*CompiledVirtualHost
+	exact cowMap[*CompiledVirtualHost]
 	// wildcards are keyed by what follows the star: ".example.com".
-	wildcards map[string]*CompiledVirtualHost
+	wildcards cowMap[*CompiledVirtualHost]
+	// suffixes has a bit for every length that a wildcard's key has, or had.
+	suffixes [maxHost/64 + 1]uint64
 	// any is the virtual host of "*".
 	any *CompiledVirtualHost
+	// contested are the domains that several virtual hosts claim.
+	contested map[domain]bool
 }
 
 // lookup returns the virtual host for an authority as it was sent, or nil.
@@ -56,44 +58,181 @@ func (h *hostIndex) lookup(authority string) *CompiledVirtualHost {
 	for i := range name {
 		name[i] = lowerByte(host[i])
 	}
-	if v := h.exact[string(name)]; v != nil {
+	if v, ok := h.exact.get(name); ok {
 		return v
 	}
-	if len(h.wildcards) > 0 {
+	if h.wildcards.size > 0 {
 		for i := 1; i < len(name); i++ {
-			if name[i] == '.' {
-				if v := h.wildcards[string(name[i:])]; v != nil {
-					return v
-				}
+			if name[i] != '.' || !h.hasSuffixOf(len(name)-i) {
+				continue
+			}
+			if v, ok := h.wildcards.get(name[i:]); ok {
+				return v
 			}
 		}
 	}
 	return h.any
 }
 
-// domain is a virtual host's domain, taken apart.
+// hasSuffixOf says whether a wildcard of that length may be there.
+func (h *hostIndex) hasSuffixOf(length int) bool {
+	return h.suffixes[length/64]&(1<<(length%64)) != 0
+}
+
+// indexHosts indexes virtual hosts from the first: of two that claim a domain, it
+// has it.
+func indexHosts(hosts []*CompiledVirtualHost) *hostIndex {
+	e := (&hostIndex{}).edit(len(hosts))
+	for _, v := range hosts {
+		e.add(v)
+	}
+	return e.done()
+}
+
+// replaced returns the index after some virtual hosts went and others came. It is
+// nil where the order of the virtual hosts decides who has a domain: then all must
+// be indexed again.
+func (h *hostIndex) replaced(removed, added []*CompiledVirtualHost) *hostIndex {
+	e := h.edit(len(added) - len(removed))
+	for _, v := range removed {
+		e.remove(v)
+	}
+	for _, v := range added {
+		e.add(v)
+	}
+	if e.disputed {
+		return nil
+	}
+	return e.done()
+}
+
+// hostEdit is a hostIndex that is being changed.
+type hostEdit struct {
+	index            hostIndex
+	exact, wildcards *cowEdit[*CompiledVirtualHost]
+	// disputed: a domain was touched that several virtual hosts claim.
+	disputed bool
+}
+
+func (h *hostIndex) edit(growth int) *hostEdit {
+	e := &hostEdit{index: *h, exact: h.exact.edit(growth), wildcards: h.wildcards.edit(0)}
+	e.index.contested = maps.Clone(h.contested)
+	return e
+}
+
+func (e *hostEdit) done() *hostIndex {
+	e.index.exact, e.index.wildcards = e.exact.cowMap, e.wildcards.cowMap
+	return &e.index
+}
+
+// add gives a virtual host those of its domains that are free.
+func (e *hostEdit) add(v *CompiledVirtualHost) {
+	for _, name := range v.Domains {
+		d, err := parseDomain(name)
+		if err != nil {
+			continue
+		}
+		switch owner := e.owner(d); owner {
+		case nil:
+			e.set(d, v)
+		case v:
+		default:
+			e.contest(d)
+		}
+	}
+}
+
+// remove frees the domains of a virtual host.
+func (e *hostEdit) remove(v *CompiledVirtualHost) {
+	for _, name := range v.Domains {
+		d, err := parseDomain(name)
+		if err != nil {
+			continue
+		}
+		if e.index.contested[d] {
+			e.disputed = true
+		}
+		if e.owner(d) == v {
+			e.clear(d)
+		}
+	}
+}
+
+// contest notes that several virtual hosts claim a domain.
+func (e *hostEdit) contest(d domain) {
+	e.disputed = true
+	if e.index.contested == nil {
+		e.index.contested = map[domain]bool{}
+	}
+	e.index.contested[d] = true
+}
+
+func (e *hostEdit) owner(d domain) *CompiledVirtualHost {
+	switch {
+	case d == anyHost:
+		return e.index.any
+	case d.wildcard:
+		v, _ := e.wildcards.lookup(d.name)
+		return v
+	}
+	v, _ := e.exact.lookup(d.name)
+	return v
+}
+
+func (e *hostEdit) set(d domain, v *CompiledVirtualHost) {
+	switch {
+	case d == anyHost:
+		e.index.any = v
+	case d.wildcard:
+		e.wildcards.set(d.name, v)
+		e.index.suffixes[len(d.name)/64] |= 1 << (len(d.name) % 64)
+	default:
+		e.exact.set(d.name, v)
+	}
+}
+
+func (e *hostEdit) clear(d domain) {
+	switch {
+	case d == anyHost:
+		e.index.any = nil
+	case d.wildcard:
+		e.wildcards.delete(d.name)
+	default:
+		e.exact.delete(d.name)
+	}
+}
+
+// domain is a virtual host's domain, normalised and taken apart.
 type domain struct {
 	// name is a host, or what follows the star.
 	name     string
 	wildcard bool
 }
 
+// anyHost is the domain "*".
+var anyHost = domain{wildcard: true}
+
+// String returns the domain as it is written.
+func (d domain) String() string {
+	if d.wildcard {
+		return "*" + d.name
+	}
+	return d.name
+}
+
 // parseDomain checks and normalises a virtual host's domain.
 func parseDomain(s string) (domain, error) {
 	host := NormalizeHost(s)
+	d := domain{name: host}
+	if after, ok := strings.CutPrefix(host, "*"); ok && (after == "" || len(after) > 1 && after[0] == '.') {
+		d = domain{name: after, wildcard: true}
+	}
 	switch {
-	case host == "*":
-		return domain{wildcard: true}, nil
 	case host == "":
 		return domain{}, fmt.Errorf("domain %q names no host", s)
 	case len(host) > maxHost:
 		return domain{}, fmt.Errorf("domain %.40q... is longer than %d bytes", s, maxHost)
-	}
-	d := domain{name: host}
-	if strings.HasPrefix(host, "*.") && len(host) > 2 {
-		d = domain{name: host[1:], wildcard: true}
-	}
-	if strings.Contains(d.name, "*") {
+	case strings.Contains(d.name, "*"):
 		return domain{}, fmt.Errorf("domain %q: a star may only stand alone, or for the first labels, as in *.example.com", s)
 	}
 	return d, nil

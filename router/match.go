@@ -2,7 +2,8 @@ package router
 
 import (
 	"fmt"
-	"regexp"
+	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"unsafe"
@@ -11,16 +12,17 @@ import (
 // matcher is a compiled Match.
 type matcher struct {
 	path pathMatcher
-	// conditions are all the others, cheap ones first.
+	// conditions are all the others.
 	conditions []condition
 }
 
-// pathMatcher is the condition on the path. Envoy has no path condition less than
-// the prefix "/", so that is what an absent one counts as in a rewrite.
+// pathMatcher is the condition on the path.
 type pathMatcher struct {
 	value stringMatcher
 	// fold: the path may be in any case; value is in lower case.
 	fold bool
+	// whole: the match takes the whole path, for a rewrite.
+	whole bool
 }
 
 // condition is one on anything but the path.
@@ -45,7 +47,23 @@ const (
 	// onTarget is the path with its query, which a condition on the pseudo-header
 	// ":path" sees.
 	onTarget
+	// onPath is the path without its query, which is matched by a pathMatcher.
+	onPath
 )
+
+// String names what the condition looks at: "header x-version".
+func (c *condition) String() string {
+	switch c.subject {
+	case onHeader, onQuery:
+		return subjectNames[c.subject] + " " + c.name
+	}
+	return subjectNames[c.subject]
+}
+
+var subjectNames = [...]string{
+	onMethod: "method", onScheme: "scheme", onAuthority: "authority",
+	onHeader: "header", onQuery: "query parameter", onTarget: "path with query", onPath: "path",
+}
 
 // pseudoHeaders are the names under which a HeaderMatch reaches the request line.
 var pseudoHeaders = map[string]subject{
@@ -59,58 +77,62 @@ var pseudoHeaders = map[string]subject{
 // compileMatch compiles a Match with the expressions of a build.
 func (c *compiler) compileMatch(m *Match) (matcher, error) {
 	var out matcher
-	path, err := c.compileString(m.Path)
-	if err != nil {
+	var err error
+	if out.path, err = c.compilePath(m); err != nil {
 		return matcher{}, fmt.Errorf("path: %w", err)
 	}
-	out.path.value = path
-	if m.IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
-		out.path.fold = true
-		out.path.value.text = lowerASCII(m.Path.Value)
-	}
-	add := func(what string, cond condition, m StringMatch) error {
-		value, err := c.compileString(m)
-		if err != nil {
-			return fmt.Errorf("%s: %w", what, err)
+	for cond, comparison := range m.conditions() {
+		if cond.value, err = c.compileString(comparison); err != nil {
+			return matcher{}, fmt.Errorf("%s: %w", cond.String(), err)
 		}
-		if m.Kind == MatchAny && !cond.invert {
-			return nil
-		}
-		cond.value = value
-		out.conditions = append(out.conditions, cond)
-		return nil
-	}
-	if err := add("method", condition{subject: onMethod}, m.Method); err != nil {
-		return matcher{}, err
-	}
-	if err := add("scheme", condition{subject: onScheme}, m.Scheme); err != nil {
-		return matcher{}, err
-	}
-	if err := add("authority", condition{subject: onAuthority}, m.Authority); err != nil {
-		return matcher{}, err
-	}
-	for i := range m.Headers {
-		h := &m.Headers[i]
-		cond := condition{subject: onHeader, name: lowerASCII(h.Name), invert: h.Invert, missingIsEmpty: h.TreatMissingAsEmpty}
-		if subject, ok := pseudoHeaders[cond.name]; ok {
-			cond.subject = subject
-		}
-		if err := add("header "+h.Name, cond, h.Match); err != nil {
-			return matcher{}, err
+		if comparison.Kind != MatchAny || cond.invert {
+			out.conditions = append(out.conditions, cond)
 		}
 	}
-	for i := range m.Query {
-		q := &m.Query[i]
-		if err := add("query parameter "+q.Name, condition{subject: onQuery, name: q.Name}, q.Match); err != nil {
-			return matcher{}, err
-		}
-	}
+	out.conditions = slices.Clip(out.conditions)
 	return out, nil
 }
 
-// matches says whether all conditions hold.
-func (m *matcher) matches(r *Request) bool {
-	return m.path.holds(pathOf(r.Path)) && m.rest(r)
+// conditions yields all conditions but that on the path, not compiled yet, and what
+// each compares with.
+func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
+	return func(yield func(condition, StringMatch) bool) {
+		if !yield(condition{subject: onMethod}, m.Method) ||
+			!yield(condition{subject: onScheme}, m.Scheme) ||
+			!yield(condition{subject: onAuthority}, m.Authority) {
+			return
+		}
+		for i := range m.Headers {
+			h := &m.Headers[i]
+			cond := condition{subject: onHeader, name: lowerASCII(h.Name), invert: h.Invert, missingIsEmpty: h.TreatMissingAsEmpty}
+			if subject, ok := pseudoHeaders[cond.name]; ok {
+				cond.subject = subject
+			}
+			if !yield(cond, h.Match) {
+				return
+			}
+		}
+		for i := range m.Query {
+			if !yield(condition{subject: onQuery, name: m.Query[i].Name}, m.Query[i].Match) {
+				return
+			}
+		}
+	}
+}
+
+func (c *compiler) compilePath(m *Match) (pathMatcher, error) {
+	value, err := c.compileString(m.Path)
+	p := pathMatcher{value: value, whole: m.Path.Kind == MatchRegex || m.Path.Kind == MatchExact}
+	if m.IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
+		p.fold = true
+		p.value.text = lowerASCII(p.value.text)
+	}
+	return p, err
+}
+
+// matches says whether all conditions hold, given the request's path without query.
+func (m *matcher) matches(r *Request, path string) bool {
+	return m.path.holds(path) && m.rest(r)
 }
 
 // rest says whether all conditions but that on the path hold.
@@ -128,12 +150,7 @@ func (p *pathMatcher) holds(path string) bool {
 	if !p.fold {
 		return p.value.holds(path)
 	}
-	switch p.value.kind {
-	case MatchExact:
-		return len(path) == len(p.value.text) && hasPrefixFold(path, p.value.text)
-	default:
-		return hasPrefixFold(path, p.value.text)
-	}
+	return hasPrefixFold(path, p.value.text) && (p.value.kind == MatchPrefix || len(path) == len(p.value.text))
 }
 
 // holds evaluates the condition.
@@ -183,13 +200,13 @@ func (c *condition) compare(value string, present bool) bool {
 // stringMatcher is a compiled StringMatch.
 type stringMatcher struct {
 	kind MatchKind
-	// text of MatchExact and MatchPrefix.
+	// text of MatchExact and MatchPrefix; of MatchRegex, what every match begins with.
 	text  string
 	regex *pattern
 }
 
-// compileString compiles a comparison, and a regular expression that is a plain
-// text, or begins with one and takes whatever follows, into what it amounts to.
+// compileString compiles a comparison. Of regular expressions only those that need
+// it stay such.
 func (c *compiler) compileString(m StringMatch) (stringMatcher, error) {
 	switch m.Kind {
 	case MatchAny, MatchPresent:
@@ -198,10 +215,15 @@ func (c *compiler) compileString(m StringMatch) (stringMatcher, error) {
 		return stringMatcher{kind: m.Kind, text: m.Value}, nil
 	case MatchRegex:
 		p, err := c.pattern(m.Value)
-		if err != nil {
+		switch {
+		case err != nil:
 			return stringMatcher{}, err
+		case p.shape == literal:
+			return stringMatcher{kind: MatchExact, text: p.prefix}, nil
+		case p.shape == around && p.gap == 0 && p.suffix == "":
+			return stringMatcher{kind: MatchPrefix, text: p.prefix}, nil
 		}
-		return stringMatcher{kind: MatchRegex, regex: p}, nil
+		return stringMatcher{kind: MatchRegex, text: p.prefix, regex: p}, nil
 	}
 	return stringMatcher{}, fmt.Errorf("unknown kind of match %d", m.Kind)
 }
@@ -217,27 +239,6 @@ func (m *stringMatcher) holds(value string) bool {
 		return m.regex.matches(value)
 	}
 	return true
-}
-
-// pattern is a regular expression that must match a whole value.
-type pattern struct {
-	source string
-	full   *regexp.Regexp
-}
-
-// matches says whether the expression takes the whole value.
-func (p *pattern) matches(value string) bool { return p.full.MatchString(value) }
-
-// compilePattern compiles an RE2 expression.
-func compilePattern(source string) (*pattern, error) {
-	if _, err := regexp.Compile(source); err != nil {
-		return nil, fmt.Errorf("%w; see https://github.com/google/re2/wiki/Syntax", err)
-	}
-	full, err := regexp.Compile(`^(?:` + source + `)$`)
-	if err != nil {
-		return nil, err
-	}
-	return &pattern{source: source, full: full}, nil
 }
 
 // pathOf returns a request's path without its query.

@@ -160,19 +160,18 @@ func (w *pathRewrite) replaceAll(dst []byte, path string) []byte {
 }
 
 // taken returns how many bytes of a path that matched are the match's: the prefix,
-// or with any other kind the whole path (Envoy, RouteAction.prefix_rewrite). No
-// condition at all counts as the prefix "/".
+// or with an exact path or an expression all of it (Envoy, RouteAction.prefix_rewrite
+// and Istio's use of it). No condition at all counts as the prefix "/".
 func (p *pathMatcher) taken(path string) int {
-	switch p.value.kind {
-	case MatchPrefix:
+	switch {
+	case p.whole:
+		return len(path)
+	case p.value.kind == MatchPrefix:
 		return len(p.value.text)
-	case MatchAny, MatchPresent:
-		if strings.HasPrefix(path, "/") {
-			return 1
-		}
-		return 0
+	case strings.HasPrefix(path, "/"):
+		return 1
 	}
-	return len(path)
+	return 0
 }
 
 // Authority returns the authority that the upstream is to see: that of the route's

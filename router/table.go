@@ -8,7 +8,9 @@ type Table struct {
 	spec       *Spec
 	generation uint64
 	listeners  map[string]*compiledListener
-	clusters   *clusterSet
+	// serving are the listeners, in order.
+	serving  []*Listener
+	clusters *clusterSet
 }
 
 // compiledListener is a listener's tables, ready for a request's port.
@@ -26,6 +28,8 @@ type CompiledTable struct {
 	hosts *hostIndex
 	// compiled are the virtual hosts, in the order of RouteTable.VirtualHosts.
 	compiled []*CompiledVirtualHost
+	// faulty are those of them that have problems.
+	faulty []*CompiledVirtualHost
 }
 
 // CompiledVirtualHost is a VirtualHost whose routes are indexed. It is shared by
@@ -34,7 +38,9 @@ type CompiledVirtualHost struct {
 	*VirtualHost
 	// Routes are those that are in force, in order.
 	Routes []*CompiledRoute
-	// problems are of the routes left out.
+	// index finds among many routes; nil where there are few.
+	index *routeIndex
+	// problems are of the routes and domains left out.
 	problems []Problem
 	// clusters are the IDs of the clusters named, each once.
 	clusters []int32
@@ -78,8 +84,8 @@ func (t *Table) Generation() uint64 { return t.generation }
 func (t *Table) Clusters() []*Cluster { return t.clusters.defined }
 
 // Listeners returns the listeners to serve, in the order of the Spec. The caller
-// must not change them.
-func (t *Table) Listeners() []*Listener { return t.spec.Listeners }
+// must not change the slice.
+func (t *Table) Listeners() []*Listener { return t.serving }
 
 // Outcome is what a table makes of a request.
 type Outcome uint8
@@ -154,16 +160,6 @@ func (l *compiledListener) table(port uint16) *CompiledTable {
 		return t
 	}
 	return l.other
-}
-
-// first returns the first route that takes the request, or nil.
-func (v *CompiledVirtualHost) first(r *Request) *CompiledRoute {
-	for _, route := range v.Routes {
-		if route.match.matches(r) {
-			return route
-		}
-	}
-	return nil
 }
 
 // outcome returns what a route does with a request.

@@ -1,0 +1,159 @@
+package router
+
+import (
+	"slices"
+	"strings"
+)
+
+// filer builds a routeIndex.
+type filer struct{ routes []*CompiledRoute }
+
+// indexRoutes files routes; nil where there are so few that scanning them is faster.
+func indexRoutes(routes []*CompiledRoute) *routeIndex {
+	if len(routes) <= scanLimit {
+		return nil
+	}
+	f := filer{routes: routes}
+	var paths, folded []filing
+	for i, route := range routes {
+		p := &route.match.path
+		filed := filing{key: fileKey{subject: onPath, text: p.value.text, exact: p.value.kind == MatchExact}, route: int32(i)}
+		if p.fold {
+			folded = append(folded, filed)
+		} else {
+			paths = append(paths, filed)
+		}
+	}
+	return &routeIndex{paths: f.trie(paths, nil, false), folded: f.trie(folded, nil, true)}
+}
+
+// fileKey is what a route can be filed under: a condition that tells it from others.
+type fileKey struct {
+	subject subject
+	name    string
+	// text is the whole value, where exact, or what it begins with.
+	text  string
+	exact bool
+}
+
+// filing is a route and what it is filed under.
+type filing struct {
+	key   fileKey
+	route int32
+}
+
+// trie files routes by the texts of their keys, and further by conditions that are
+// not yet used. The filings are in the order of the routes.
+func (f *filer) trie(filings []filing, used []fileKey, fold bool) *trie {
+	if len(filings) == 0 {
+		return nil
+	}
+	byKey := map[fileKey][]int32{}
+	for _, filing := range filings {
+		byKey[filing.key] = append(byKey[filing.key], filing.route)
+	}
+	leaves := map[string]*trieLeaf{}
+	var keys []trieKey
+	for key, routes := range byKey {
+		leaf := leaves[key.text]
+		if leaf == nil {
+			leaf = &trieLeaf{}
+			leaves[key.text] = leaf
+			keys = append(keys, trieKey{text: key.text, leaf: leaf})
+		}
+		set := f.set(routes, append(used[:len(used):len(used)], key))
+		if key.exact {
+			leaf.exact = set
+		} else {
+			leaf.prefix = set
+		}
+	}
+	return buildTrie(keys, fold)
+}
+
+// set makes a set of routes, and files them further if they are many.
+func (f *filer) set(routes []int32, used []fileKey) routeSet {
+	if len(routes) <= scanLimit/2 {
+		return routeSet{routes: slices.Clip(routes)}
+	}
+	count := map[fileKey]int{}
+	for _, i := range routes {
+		for key := range f.routes[i].match.keys(used) {
+			count[key]++
+		}
+	}
+	var set routeSet
+	byFacet := map[fileKey][]filing{}
+	for _, i := range routes {
+		key, ok := f.routes[i].match.rarestKey(used, count)
+		if !ok {
+			set.routes = append(set.routes, i)
+			continue
+		}
+		facet := fileKey{subject: key.subject, name: key.name}
+		byFacet[facet] = append(byFacet[facet], filing{key: key, route: i})
+	}
+	set.routes = slices.Clip(set.routes)
+	if len(byFacet) > 0 {
+		set.facets = f.facets(byFacet, used)
+	}
+	return set
+}
+
+// facets files routes by the subject and name of their keys.
+func (f *filer) facets(byFacet map[fileKey][]filing, used []fileKey) *facets {
+	out := &facets{}
+	for key, filings := range byFacet {
+		facet := facet{subject: key.subject, name: key.name, values: f.trie(filings, used, false)}
+		switch key.subject {
+		case onHeader:
+			out.headers = append(out.headers, facet)
+		case onQuery:
+			out.query = append(out.query, facet)
+		default:
+			out.line = append(out.line, facet)
+		}
+	}
+	byName := func(a, b facet) int { return strings.Compare(a.name, b.name) }
+	slices.SortFunc(out.headers, byName)
+	slices.SortFunc(out.query, byName)
+	return out
+}
+
+// keys yields what the route can be filed under, beyond its path and what is used.
+func (m *matcher) keys(used []fileKey) func(yield func(fileKey) bool) {
+	return func(yield func(fileKey) bool) {
+		for i := range m.conditions {
+			if key, ok := m.conditions[i].key(); ok && !slices.Contains(used, key) && !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// rarestKey returns the key that the fewest others have; among equals a whole value
+// rather than a beginning.
+func (m *matcher) rarestKey(used []fileKey, count map[fileKey]int) (rarest fileKey, ok bool) {
+	for key := range m.keys(used) {
+		if !ok || count[key] < count[rarest] || count[key] == count[rarest] && key.exact && !rarest.exact {
+			rarest, ok = key, true
+		}
+	}
+	return rarest, ok
+}
+
+// key returns what a condition allows a route to be filed under. There is nothing
+// where the condition also holds for a value that is absent or that is another.
+func (c *condition) key() (fileKey, bool) {
+	key := fileKey{subject: c.subject, name: c.name, text: c.value.text, exact: c.value.kind == MatchExact}
+	always := c.subject != onHeader && c.subject != onQuery
+	switch {
+	case c.invert, c.value.kind == MatchAny:
+		return fileKey{}, false
+	case key.exact && !(c.missingIsEmpty && key.text == ""):
+		return key, true
+	case key.text != "":
+		return key, true
+	}
+	return key, !always && (!c.missingIsEmpty || c.value.kind == MatchPresent)
+}
