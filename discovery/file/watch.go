@@ -289,11 +289,25 @@ func (w *watcher) watch(folder string, need bool) {
 		return
 	}
 	w.unwatch(folder)
+	w.unwatchAliases(info)
 	switch err := w.notify.Add(folder); {
 	case err == nil:
 		w.watched[folder] = info
 	case need && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		w.cannotWatch(folder, err)
+	}
+}
+
+// unwatchAliases ends the watching of a folder under the name that it had before it
+// was moved: the kernel would go on to report its events under that.
+func (w *watcher) unwatchAliases(info fs.FileInfo) {
+	if w.tree == nil {
+		return // Nothing can have been moved before the first look.
+	}
+	for folder, old := range w.watched {
+		if os.SameFile(old, info) {
+			w.unwatch(folder)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"go.uber.org/goleak"
 
 	"github.com/sluicegate/sluice/config"
@@ -481,6 +481,18 @@ func TestDelayIsBoundedUnderConstantRewriting(t *testing.T) {
 	}
 }
 
-func sortedNames(m map[config.Key]*config.Object) []config.Key {
-	return slices.SortedFunc(maps.Keys(m), compareKeys)
+// run runs a watcher that a test made, until the test ends.
+func run(t *testing.T, w *watcher) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
 }
+
+func fsEvent(path string) fsnotify.Event { return fsnotify.Event{Name: path, Op: fsnotify.Write} }
