@@ -1,0 +1,296 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/proxy/http1"
+)
+
+const (
+	// firstRetry and lastRetry bound the pause before a socket that could not be bound
+	// is tried again; it doubles in between.
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+	// settle is how long a client that has just connected may take to send its request
+	// when a listener closes, before its connection counts as idle.
+	settle = 100 * time.Millisecond
+)
+
+// Bind asks for a socket for a listener.
+type Bind struct {
+	// Listener is the router.Listener's name. It may have several sockets.
+	Listener string
+	// Address is "host:port" or "unix:///path". Port 0 takes any that is free.
+	Address string
+	// Port is the one that the configuration asked for, for people.
+	Port uint16
+	// PortFromAuthority chooses the route table by the port in a request's authority.
+	PortFromAuthority bool
+	// Instead is the flag by which an operator moves the socket, "--port-map 80=8080".
+	Instead string
+}
+
+// listeners holds the sockets that are wanted, and lets the others go. A socket that is
+// wanted before and after a change is not touched, and so neither is a connection of it.
+type listeners struct {
+	newServer func(Bind) *http1.Server
+	// grace bounds how long the connections of a socket that is let go may take.
+	grace   time.Duration
+	logger  *slog.Logger
+	changed func() // called without the lock after a retry changed something
+	backoff time.Duration
+
+	mu     sync.Mutex
+	held   []*listener // in the order wanted
+	closed bool
+	retry  *time.Timer
+
+	// leaving counts sockets whose connections are ending; hurry ends their patience.
+	leaving sync.WaitGroup
+	hurry   context.Context
+	rush    context.CancelFunc
+}
+
+// listener is a socket that is wanted, bound or not.
+type listener struct {
+	Bind
+	server *http1.Server
+	socket *socket // nil while it cannot be bound
+	served chan struct{}
+	err    error
+	pause  time.Duration
+	due    time.Time
+}
+
+func newListeners(newServer func(Bind) *http1.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
+	s := &listeners{newServer: newServer, grace: grace, logger: logger, changed: changed, backoff: firstRetry}
+	s.hurry, s.rush = context.WithCancel(context.Background())
+	return s
+}
+
+// release stops accepting at every socket that is not wanted any more. It returns when
+// their addresses are free; their connections end in the background.
+func (s *listeners) release(wanted []Bind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.held = slices.DeleteFunc(s.held, func(l *listener) bool {
+		if slices.Contains(wanted, l.Bind) {
+			return false
+		}
+		s.leave(l)
+		return true
+	})
+}
+
+// leave stops a listener and ends its connections in the background.
+func (s *listeners) leave(l *listener) {
+	if l.socket == nil {
+		return
+	}
+	s.logger.Info("listener closes", "listener", l.Listener, "address", l.socket.Addr().String(), "connections", l.server.Connections())
+	l.socket.stop()
+	<-l.served
+	s.leaving.Go(func() {
+		ctx, cancel := context.WithTimeout(s.hurry, s.grace)
+		defer cancel()
+		if err := l.end(ctx); err != nil {
+			s.logger.Warn("connections were cut when their listener closed", "listener", l.Listener, "after", s.grace)
+		}
+	})
+}
+
+// end lets the connections of a listener that has stopped finish what they do.
+func (l *listener) end(ctx context.Context) error {
+	if l.server.Connections() > 0 {
+		select {
+		case <-time.After(settle):
+		case <-ctx.Done():
+		}
+	}
+	return l.server.Drain(ctx)
+}
+
+// acquire binds every wanted socket that is not held yet, and puts them in order. Those
+// that cannot be bound are tried again later.
+func (s *listeners) acquire(wanted []Bind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	held := make([]*listener, 0, len(wanted))
+	for _, b := range wanted {
+		if slices.ContainsFunc(held, func(l *listener) bool { return l.Bind == b }) {
+			continue
+		}
+		if i := slices.IndexFunc(s.held, func(l *listener) bool { return l.Bind == b }); i >= 0 {
+			held = append(held, s.held[i])
+			continue
+		}
+		l := &listener{Bind: b, pause: s.backoff}
+		held = append(held, l)
+		s.open(l)
+	}
+	s.held = held
+	s.schedule()
+}
+
+// open binds a listener's socket and serves it.
+func (s *listeners) open(l *listener) {
+	socket, err := bind(s.hurry, l.Address)
+	if err != nil {
+		if l.err == nil {
+			s.logger.Error("listener cannot be bound", "listener", l.Listener, "address", l.Address, "error", explainBind(l.Bind, err))
+		}
+		l.err = err
+		l.due = time.Now().Add(l.pause)
+		l.pause = min(2*l.pause, lastRetry)
+		return
+	}
+	l.err, l.pause = nil, s.backoff
+	l.socket, l.server, l.served = socket, s.newServer(l.Bind), make(chan struct{})
+	s.logger.Info("listener serves", "listener", l.Listener, "address", socket.Addr().String())
+	go func() {
+		defer close(l.served)
+		l.server.Serve(socket)
+	}()
+}
+
+// schedule sets the alarm for the next listener to try again.
+func (s *listeners) schedule() {
+	if s.retry != nil {
+		s.retry.Stop()
+		s.retry = nil
+	}
+	var next time.Time
+	for _, l := range s.held {
+		if l.socket == nil && (next.IsZero() || l.due.Before(next)) {
+			next = l.due
+		}
+	}
+	if !next.IsZero() {
+		s.retry = time.AfterFunc(time.Until(next), s.again)
+	}
+}
+
+// again tries the listeners whose time has come.
+func (s *listeners) again() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	bound := false
+	now := time.Now()
+	for _, l := range s.held {
+		if l.socket == nil && !l.due.After(now) {
+			s.open(l)
+			bound = bound || l.socket != nil
+		}
+	}
+	s.schedule()
+	s.mu.Unlock()
+	if bound {
+		s.changed()
+	}
+}
+
+// drain stops accepting everywhere, lets running requests finish until ctx ends, and
+// then cuts what is left. It returns ctx's error where something was cut.
+func (s *listeners) drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	if s.retry != nil {
+		s.retry.Stop()
+	}
+	held := slices.DeleteFunc(slices.Clone(s.held), func(l *listener) bool { return l.socket == nil })
+	s.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, s.rush)
+	defer stop()
+	for _, l := range held {
+		l.socket.stop()
+	}
+	errs := make([]error, len(held))
+	var ending sync.WaitGroup
+	for i, l := range held {
+		ending.Go(func() {
+			<-l.served
+			errs[i] = l.end(ctx)
+		})
+	}
+	ending.Wait()
+	s.leaving.Wait()
+	s.rush()
+	return errors.Join(errs...)
+}
+
+// ready returns why the sockets are not, or nil. One that cannot be bound does not
+// keep the others from their work, so it is no reason, unless none can.
+func (s *listeners) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.held {
+		if l.socket != nil {
+			return nil
+		}
+	}
+	if len(s.held) == 0 {
+		return nil
+	}
+	return errors.New("no listener can be bound: " + explainBind(s.held[0].Bind, s.held[0].err))
+}
+
+// status returns the state of every socket.
+func (s *listeners) status() []admin.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]admin.Listener, len(s.held))
+	for i, l := range s.held {
+		list[i] = admin.Listener{Name: l.Listener, Address: l.Address, Port: l.Port}
+		if l.socket == nil {
+			list[i].Error = explainBind(l.Bind, l.err)
+			continue
+		}
+		list[i].Bound = true
+		list[i].Address = l.socket.address()
+		list[i].Connections = l.server.Connections()
+	}
+	return list
+}
+
+// connections returns the open connections by listener.
+func (s *listeners) connections() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := make(map[string]int, len(s.held))
+	for _, l := range s.held {
+		if l.socket != nil {
+			n[l.Listener] += l.server.Connections()
+		}
+	}
+	return n
+}
+
+// conditions returns one for each socket that cannot be bound.
+func (s *listeners) conditions() []config.Condition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []config.Condition
+	for _, l := range s.held {
+		if l.err != nil {
+			list = append(list, bindCondition(l.Bind, l.err))
+		}
+	}
+	return list
+}

@@ -1,0 +1,91 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// unixScheme marks an address as the path of a unix socket.
+const unixScheme = "unix://"
+
+// socket is a listening socket that can stop without losing a connection: those whose
+// handshake the kernel has completed are accepted before it closes.
+type socket struct {
+	net.Listener
+	stopping atomic.Bool
+}
+
+// bind opens a listening socket at "host:port" or "unix:///path". "::" serves IPv4
+// too. Go sets SO_REUSEADDR, so that connections in TIME_WAIT do not hinder a restart.
+func bind(ctx context.Context, address string) (*socket, error) {
+	network, path := "tcp", address
+	if p, ok := strings.CutPrefix(address, unixScheme); ok {
+		network, path = "unix", p
+		removeStale(p)
+	}
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, network, path)
+	if err != nil {
+		return nil, err
+	}
+	return &socket{Listener: l}, nil
+}
+
+// removeStale removes a unix socket that a killed process left behind: one that
+// nobody answers at.
+func removeStale(path string) {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}
+
+// Accept returns the next connection. After stop it returns those that wait, and then
+// closes the socket and returns net.ErrClosed.
+func (s *socket) Accept() (net.Conn, error) {
+	for !s.stopping.Load() {
+		c, err := s.Listener.Accept()
+		if err == nil {
+			return c, nil
+		}
+		if !s.stopping.Load() {
+			return nil, err
+		}
+	}
+	if c := s.waiting(); c != nil {
+		return c, nil
+	}
+	s.Close()
+	return nil, net.ErrClosed
+}
+
+// stop lets Accept empty the queue and end.
+func (s *socket) stop() {
+	s.stopping.Store(true)
+	type deadliner interface{ SetDeadline(time.Time) error }
+	if d, ok := s.Listener.(deadliner); !ok || d.SetDeadline(time.Unix(1, 0)) != nil {
+		s.Close()
+	}
+}
+
+// address returns where the socket listens, as it would be asked for.
+func (s *socket) address() string {
+	if s.Addr().Network() == "unix" {
+		return unixScheme + s.Addr().String()
+	}
+	return s.Addr().String()
+}

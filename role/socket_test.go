@@ -1,0 +1,111 @@
+package role
+
+import (
+	"errors"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestSocketStopEmptiesQueue: connections that completed their handshake before stop
+// are served although nobody had accepted them.
+func TestSocketStopEmptiesQueue(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"tcp":  "127.0.0.1:0",
+		"unix": unixScheme + filepath.Join(t.TempDir(), "s"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := bind(t.Context(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const clients = 5
+			for range clients {
+				c, err := net.Dial(s.Addr().Network(), s.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+			}
+			s.stop()
+			for i := range clients {
+				c, err := s.Accept()
+				if err != nil {
+					t.Fatalf("connection %d is lost: %v", i, err)
+				}
+				c.Close()
+			}
+			if _, err := s.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("then got %v, want net.ErrClosed", err)
+			}
+			if c, err := net.DialTimeout(s.Addr().Network(), s.Addr().String(), time.Second); err == nil {
+				c.Close()
+				t.Error("the address still answers")
+			}
+		})
+	}
+}
+
+// TestSocketStopWakesAccept: stop ends an Accept that waits.
+func TestSocketStopWakesAccept(t *testing.T) {
+	t.Parallel()
+	s, err := bind(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Accept()
+		ended <- err
+	}()
+	s.stop()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("Accept still waits")
+	}
+}
+
+// TestBindStaleUnixSocket: a socket file without a server is replaced, one with a
+// server is not.
+func TestBindStaleUnixSocket(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := bind(t.Context(), unixScheme+path); err == nil {
+		s.Close()
+		t.Fatal("took the address of a living server")
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	s, err := bind(t.Context(), unixScheme+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// TestBindDualStack: "::" serves IPv4 as well.
+func TestBindDualStack(t *testing.T) {
+	t.Parallel()
+	s, err := bind(t.Context(), "[::]:0")
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	defer s.Close()
+	_, port, _ := net.SplitHostPort(s.Addr().String())
+	c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}

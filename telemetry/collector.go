@@ -1,0 +1,127 @@
+package telemetry
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Cluster is what the metrics say about one cluster.
+type Cluster struct {
+	Name string
+	// Active and Idle are open connections: in use, and kept for the next request.
+	Active, Idle int
+	// Requests and Failures count since the cluster came: what was sent to its
+	// endpoints, and how much of that got no valid response.
+	Requests, Failures uint64
+	// Endpoints and Healthy count addresses.
+	Endpoints, Healthy int
+}
+
+// collector turns the counters of the request path, and what the Options' functions
+// report, into Prometheus metrics at each scrape.
+type collector struct {
+	requests    *requestMetrics
+	log         *accessLog // nil without an access log
+	connections func() map[string]int
+	clusters    func() []Cluster
+}
+
+var (
+	requestsDesc = prometheus.NewDesc("sluice_requests_total",
+		"Requests that ended, by listener, class of the response code (0xx: none was sent) and Envoy's response flags.",
+		[]string{"listener", "code_class", "response_flags"}, nil)
+	durationDesc = prometheus.NewDesc("sluice_request_duration_seconds",
+		"Time from a request's head to the end of its response.", []string{"listener"}, nil)
+	receivedDesc = prometheus.NewDesc("sluice_request_body_bytes_total",
+		"Bytes of request bodies, without framing.", []string{"listener"}, nil)
+	sentDesc = prometheus.NewDesc("sluice_response_body_bytes_total",
+		"Bytes of response bodies, without framing.", []string{"listener"}, nil)
+	connectionsDesc = prometheus.NewDesc("sluice_downstream_connections",
+		"Open connections of clients.", []string{"listener"}, nil)
+
+	upstreamConnectionsDesc = prometheus.NewDesc("sluice_upstream_connections",
+		"Open connections to endpoints, in use (active) or kept (idle).", []string{"cluster", "state"}, nil)
+	upstreamRequestsDesc = prometheus.NewDesc("sluice_upstream_requests_total",
+		"Requests sent to endpoints, retries included.", []string{"cluster"}, nil)
+	upstreamFailuresDesc = prometheus.NewDesc("sluice_upstream_failures_total",
+		"Requests to endpoints that got no valid response.", []string{"cluster"}, nil)
+	endpointsDesc = prometheus.NewDesc("sluice_cluster_endpoints",
+		"Endpoints of a cluster, by whether they are used.", []string{"cluster", "state"}, nil)
+
+	logLinesDesc = prometheus.NewDesc("sluice_access_log_lines_total",
+		"Access log lines written.", nil, nil)
+	logDroppedDesc = prometheus.NewDesc("sluice_access_log_dropped_lines_total",
+		"Access log lines lost because the destination was too slow or failed.", nil, nil)
+	logFailuresDesc = prometheus.NewDesc("sluice_access_log_write_failures_total",
+		"Writes of the access log that failed.", nil, nil)
+)
+
+// Describe sends nothing: what there is depends on the configuration.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends the current numbers.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	for name, counts := range c.requests.snapshot() {
+		counts.collect(ch, name)
+	}
+	if c.connections != nil {
+		for listener, n := range c.connections() {
+			gauge(ch, connectionsDesc, n, listener)
+		}
+	}
+	if c.clusters != nil {
+		for _, cl := range c.clusters() {
+			cl.collect(ch)
+		}
+	}
+	if c.log != nil {
+		counter(ch, logLinesDesc, c.log.lines.Load())
+		counter(ch, logDroppedDesc, c.log.dropped.Load())
+		counter(ch, logFailuresDesc, c.log.failures.Load())
+	}
+}
+
+func (c *requestCounts) collect(ch chan<- prometheus.Metric, listener string) {
+	for class, n := range c.classes {
+		if n > 0 {
+			counter(ch, requestsDesc, n, listener, classLabel(class), "-")
+		}
+	}
+	for k, n := range c.flagged {
+		flags := other
+		if k.flags != otherFlags {
+			flags = k.flags.String()
+		}
+		counter(ch, requestsDesc, n, listener, classLabel(k.class), flags)
+	}
+	buckets := make(map[float64]uint64, len(durationBounds))
+	var cumulative uint64
+	for i, bound := range durationBounds {
+		cumulative += c.buckets[i]
+		buckets[bound.Seconds()] = cumulative
+	}
+	cumulative += c.buckets[len(durationBounds)]
+	ch <- prometheus.MustNewConstHistogram(durationDesc, cumulative, c.duration.Seconds(), buckets, listener)
+	counter(ch, receivedDesc, c.received, listener)
+	counter(ch, sentDesc, c.sent, listener)
+}
+
+func (c *Cluster) collect(ch chan<- prometheus.Metric) {
+	gauge(ch, upstreamConnectionsDesc, c.Active, c.Name, "active")
+	gauge(ch, upstreamConnectionsDesc, c.Idle, c.Name, "idle")
+	counter(ch, upstreamRequestsDesc, c.Requests, c.Name)
+	counter(ch, upstreamFailuresDesc, c.Failures, c.Name)
+	gauge(ch, endpointsDesc, c.Healthy, c.Name, "healthy")
+	gauge(ch, endpointsDesc, c.Endpoints-c.Healthy, c.Name, "unhealthy")
+}
+
+func classLabel(class int) string { return strconv.Itoa(class) + "xx" }
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, n int, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+}

@@ -1,0 +1,51 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// ConfigUpdate is one change of the configuration, as the metrics show it.
+type ConfigUpdate struct {
+	// Generation counts the tables published; it stays where the change brought none.
+	Generation uint64
+	// Objects in force.
+	Objects int
+	// Errors, Warnings and Infos count the conditions that stand after the change.
+	Errors, Warnings, Infos int
+	// Duration is the time from the change's arrival to its being served.
+	Duration time.Duration
+}
+
+// configMetrics are written seldom, so they are Prometheus' own.
+type configMetrics struct {
+	generation, objects prometheus.Gauge
+	conditions          *prometheus.GaugeVec
+	reload              prometheus.Histogram
+}
+
+func newConfigMetrics(r prometheus.Registerer) *configMetrics {
+	m := &configMetrics{
+		generation: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_config_generation", Help: "Number of the route table that is served; it grows with each change."}),
+		objects: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sluice_config_objects", Help: "API objects known."}),
+		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sluice_config_conditions", Help: "Defects of the configuration that stand, by severity."}, []string{"severity"}),
+		reload: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sluice_config_reload_duration_seconds", Help: "Time from a change of the configuration to its being served.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+	}
+	r.MustRegister(m.generation, m.objects, m.conditions, m.reload)
+	return m
+}
+
+func (m *configMetrics) update(u ConfigUpdate) {
+	m.generation.Set(float64(u.Generation))
+	m.objects.Set(float64(u.Objects))
+	m.conditions.WithLabelValues("error").Set(float64(u.Errors))
+	m.conditions.WithLabelValues("warning").Set(float64(u.Warnings))
+	m.conditions.WithLabelValues("info").Set(float64(u.Infos))
+	m.reload.Observe(u.Duration.Seconds())
+}

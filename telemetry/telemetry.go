@@ -1,0 +1,123 @@
+package telemetry
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/version"
+)
+
+// Options say what to write and what to ask.
+type Options struct {
+	// AccessLog is a file to append to, "-" for Stdout, or empty for none.
+	AccessLog string
+	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
+	Stdout io.Writer
+	// Connections returns the open connections of clients by listener, Clusters the
+	// state of the upstream side. Both are called at each scrape, from any goroutine;
+	// nil leaves their metrics out.
+	Connections func() map[string]int
+	Clusters    func() []Cluster
+	// Logger is told of trouble with the access log; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Telemetry is one proxy's access log and metrics. Its methods may be called from any
+// goroutine.
+type Telemetry struct {
+	shards   *shardPicker
+	requests *requestMetrics
+	log      *accessLog // nil without an access log
+	file     io.Closer  // nil where the log goes to standard output
+	config   *configMetrics
+	registry *prometheus.Registry
+}
+
+// New opens the access log and sets the metrics up. It fails only where the log file
+// cannot be opened.
+func New(o Options) (*Telemetry, error) {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry()}
+	t.requests = newRequestMetrics(int(t.shards.n))
+	if err := t.openLog(o); err != nil {
+		return nil, err
+	}
+	t.config = newConfigMetrics(t.registry)
+	t.registry.MustRegister(
+		&collector{requests: t.requests, log: t.log, connections: o.Connections, clusters: o.Clusters},
+		buildInfo(),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return t, nil
+}
+
+func (t *Telemetry) openLog(o Options) error {
+	var out io.Writer
+	switch o.AccessLog {
+	case "":
+		return nil
+	case "-":
+		out = o.Stdout
+	default:
+		f, err := openLogFile(o.AccessLog)
+		if err != nil {
+			return err
+		}
+		out, t.file = f, f
+	}
+	t.log = newAccessLog(out, int(t.shards.n), o.Logger)
+	return nil
+}
+
+func buildInfo() prometheus.Collector {
+	v := version.Get()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "sluice_build_info",
+		Help:        "Always 1; the labels say which build runs.",
+		ConstLabels: prometheus.Labels{"version": v.Version, "commit": v.Commit, "go": v.Go},
+	}, func() float64 { return 1 })
+}
+
+// Complete records an exchange that has ended. It is meant for the request path: it
+// does not allocate in the steady state, does not wait for any I/O and keeps nothing
+// of ex.
+func (t *Telemetry) Complete(ex *proxy.Exchange) {
+	token := t.shards.get()
+	t.requests.record(token.shard, ex)
+	if t.log != nil {
+		t.log.record(token.shard, ex, proxy.Wall(ex.Start))
+	}
+	t.shards.put(token)
+}
+
+// ConfigUpdated records a change of the configuration.
+func (t *Telemetry) ConfigUpdated(u ConfigUpdate) { t.config.update(u) }
+
+// Handler serves the metrics in the formats that Prometheus reads.
+func (t *Telemetry) Handler() http.Handler {
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{})
+}
+
+// Close writes what is left of the access log, waiting at most two seconds for a
+// destination that is stuck. Call it once, after the last Complete.
+func (t *Telemetry) Close() {
+	if t.log == nil {
+		return
+	}
+	if t.log.close() && t.file != nil {
+		t.file.Close()
+	}
+}

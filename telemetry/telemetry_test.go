@@ -1,0 +1,186 @@
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// scrape returns the metrics of ours, without comments.
+func scrape(t *testing.T, tel *Telemetry) map[string]string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	tel.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/stats/prometheus", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	series := make(map[string]string)
+	for line := range strings.Lines(w.Body.String()) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			at := strings.LastIndexByte(line, ' ')
+			series[line[:at]] = line[at+1:]
+		}
+	}
+	return series
+}
+
+func expect(t *testing.T, series map[string]string, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		if got, ok := series[name]; !ok || got != value {
+			t.Errorf("%s is %q, want %q", name, got, value)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	tel, err := New(Options{
+		AccessLog:   "-",
+		Stdout:      io.Discard,
+		Connections: func() map[string]int { return map[string]int{"0.0.0.0_8080": 7} },
+		Clusters: func() []Cluster {
+			return []Cluster{{Name: "outbound|80||a", Active: 1, Idle: 2, Requests: 30, Failures: 4, Endpoints: 5, Healthy: 3}}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 250 {
+				tel.Complete(forwarded())
+			}
+			missing := forwarded()
+			missing.Status, missing.Flags = 404, proxy.FlagNoRoute
+			tel.Complete(missing)
+		})
+	}
+	wg.Wait()
+	tel.ConfigUpdated(ConfigUpdate{Generation: 3, Objects: 12, Errors: 1, Warnings: 2, Duration: 3 * time.Millisecond})
+	tel.Close()
+
+	series := scrape(t, tel)
+	expect(t, series, map[string]string{
+		`sluice_requests_total{code_class="2xx",listener="0.0.0.0_8080",response_flags="-"}`:  "1000",
+		`sluice_requests_total{code_class="4xx",listener="0.0.0.0_8080",response_flags="NR"}`: "4",
+		`sluice_request_duration_seconds_count{listener="0.0.0.0_8080"}`:                      "1004",
+		`sluice_request_duration_seconds_bucket{listener="0.0.0.0_8080",le="0.01"}`:           "0",
+		`sluice_request_duration_seconds_bucket{listener="0.0.0.0_8080",le="0.025"}`:          "1004",
+		`sluice_request_body_bytes_total{listener="0.0.0.0_8080"}`:                            "12048",
+		`sluice_downstream_connections{listener="0.0.0.0_8080"}`:                              "7",
+		`sluice_upstream_connections{cluster="outbound|80||a",state="active"}`:                "1",
+		`sluice_upstream_connections{cluster="outbound|80||a",state="idle"}`:                  "2",
+		`sluice_upstream_requests_total{cluster="outbound|80||a"}`:                            "30",
+		`sluice_upstream_failures_total{cluster="outbound|80||a"}`:                            "4",
+		`sluice_cluster_endpoints{cluster="outbound|80||a",state="healthy"}`:                  "3",
+		`sluice_cluster_endpoints{cluster="outbound|80||a",state="unhealthy"}`:                "2",
+		`sluice_config_generation`:                     "3",
+		`sluice_config_objects`:                        "12",
+		`sluice_config_conditions{severity="error"}`:   "1",
+		`sluice_config_conditions{severity="warning"}`: "2",
+		`sluice_config_conditions{severity="info"}`:    "0",
+		`sluice_config_reload_duration_seconds_count`:  "1",
+		`sluice_access_log_lines_total`:                "1004",
+		`sluice_access_log_dropped_lines_total`:        "0",
+	})
+	for _, name := range []string{"go_goroutines", "process_cpu_seconds_total"} {
+		if _, ok := series[name]; !ok {
+			t.Errorf("no %s", name)
+		}
+	}
+}
+
+// TestSeriesAreBounded: neither ever new listeners nor ever new combinations of flags
+// make the metrics grow without end, and nothing is left uncounted.
+func TestSeriesAreBounded(t *testing.T) {
+	t.Parallel()
+	m := newRequestMetrics(1)
+	ex := forwarded()
+	const listeners, flags = maxListeners + 500, maxFlagged + 500
+	for i := range listeners {
+		ex.Request.Listener = fmt.Sprint("listener ", i)
+		m.record(0, ex)
+	}
+	ex.Request.Listener = "listener 0"
+	for i := range flags {
+		ex.Flags = proxy.Flags(i + 1)
+		m.record(0, ex)
+	}
+	sums := m.snapshot()
+	if len(sums) != maxListeners+1 {
+		t.Errorf("%d listeners, want %d", len(sums), maxListeners+1)
+	}
+	if got := sums[other].classes[2]; got != 500 {
+		t.Errorf("%d requests of other listeners, want 500", got)
+	}
+	flagged := sums["listener 0"].flagged
+	if len(flagged) != maxFlagged+1 || flagged[flaggedKey{2, otherFlags}] != 500 {
+		t.Errorf("%d combinations of flags, %d requests of others", len(flagged), flagged[flaggedKey{2, otherFlags}])
+	}
+}
+
+func TestOddStatusAndTimes(t *testing.T) {
+	t.Parallel()
+	m := newRequestMetrics(1)
+	for _, status := range []int{0, -1, 99, 600, 1000} {
+		ex := forwarded()
+		ex.Status, ex.End = status, 0
+		m.record(0, ex)
+	}
+	slow := forwarded()
+	slow.End = slow.Start + int64(2*time.Hour)
+	m.record(0, slow)
+	c := m.snapshot()["0.0.0.0_8080"]
+	if c.classes[0] != 5 || c.buckets[0] != 5 || c.buckets[len(durationBounds)] != 1 || c.duration != 2*time.Hour {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// TestCompleteAllocatesNothing holds the request path to its budget.
+func TestCompleteAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget")
+	}
+	tel, err := New(Options{AccessLog: "-", Stdout: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tel.Close()
+	ex := forwarded()
+	for range 2000 {
+		tel.Complete(ex)
+	}
+	if n := testing.AllocsPerRun(2000, func() { tel.Complete(ex) }); n > 0 {
+		t.Errorf("%v allocations for each exchange", n)
+	}
+}
+
+func BenchmarkComplete(b *testing.B) {
+	for name, log := range map[string]string{"metrics": "", "metrics and access log": "-"} {
+		b.Run(name, func(b *testing.B) {
+			tel, err := New(Options{AccessLog: log, Stdout: io.Discard})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer tel.Close()
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				ex := forwarded()
+				for pb.Next() {
+					tel.Complete(ex)
+				}
+			})
+			if tel.log != nil {
+				b.ReportMetric(float64(tel.log.dropped.Load())/float64(b.N), "dropped/op")
+			}
+		})
+	}
+}
