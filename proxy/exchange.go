@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"unsafe"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -29,6 +30,27 @@ type Exchange struct {
 	// where there was none to pick.
 	Decision    router.Decision
 	Destination *router.CompiledDestination
+
+	// Body says how the request's body is delimited. Payload is the whole of it, decoded,
+	// where Buffered says that it had arrived with the head; else the body is read from
+	// the Downstream.
+	Body     Body
+	Buffered bool
+	Payload  []byte
+	// Expect100 tells that the client waits for 100 (Continue) before it sends its body.
+	Expect100 bool
+	// WantsTrailers tells that the client takes trailers (TE: trailers).
+	WantsTrailers bool
+	// Upgrade is the protocol that the client asks to switch to, empty for none.
+	Upgrade string
+	// UpstreamPath and UpstreamAuthority are what the upstream is asked for, after rewrites.
+	UpstreamPath, UpstreamAuthority string
+	// Scratch is memory for header values that live as long as the exchange.
+	Scratch []byte
+
+	// Reply is room for the head of a response that the proxy makes itself.
+	Reply Response
+	local [6]router.Header
 
 	// Status is what the client was answered; 0 if nothing.
 	Status int
@@ -59,3 +81,22 @@ type Exchange struct {
 	// -1 where it was not sent.
 	ResponseServiceTime int64
 }
+
+// Keep joins parts in Scratch and returns them as a string that lives as long as the
+// exchange.
+func (ex *Exchange) Keep(parts ...string) string {
+	at := len(ex.Scratch)
+	for _, p := range parts {
+		ex.Scratch = append(ex.Scratch, p...)
+	}
+	return ex.KeptFrom(at)
+}
+
+// KeptFrom returns what was appended to Scratch since it had the length at.
+func (ex *Exchange) KeptFrom(at int) string {
+	b := ex.Scratch[at:]
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// LocalHeaders returns an empty list of headers with room for those of a local response.
+func (ex *Exchange) LocalHeaders() []router.Header { return ex.local[:0] }

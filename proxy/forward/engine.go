@@ -1,0 +1,120 @@
+package forward
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/upstream"
+	"github.com/sluicegate/sluice/router"
+)
+
+// Options configure an Engine. The zero value is that of an edge gateway that trusts
+// nobody.
+type Options struct {
+	// Mesh is for a sidecar: its callers are its own workload, whose headers are left as
+	// they are.
+	Mesh bool
+	// TrustedHops is the number of proxies in front of this one whose forwarding headers
+	// are believed (Istio's numTrustedProxies).
+	TrustedHops int
+	// OnComplete is called once for each exchange, when it is over, on the request path:
+	// it must be quick, allocate nothing and keep nothing of what it is given.
+	OnComplete func(*proxy.Exchange)
+	// Random is the source for weighted choices and request ids; nil for the runtime's.
+	// It must be safe for concurrent use.
+	Random func() uint64
+	// Limits bound what an upstream may send.
+	Limits http1.Limits
+	// Timeouts.Tunnel bounds upgraded connections.
+	Timeouts http1.Timeouts
+}
+
+// Engine serves exchanges by the newest table. It is safe for concurrent use.
+type Engine struct {
+	options  Options
+	manager  *upstream.Manager
+	snapshot atomic.Pointer[snapshot]
+	publish  sync.Mutex
+}
+
+// snapshot is a table with its clusters at work, which one exchange uses from its
+// beginning to its end.
+type snapshot struct {
+	table    *router.Table
+	clusters []*upstream.Cluster
+}
+
+// New returns an Engine without a table, which answers 404 to everything.
+func New(o Options) *Engine {
+	if o.Random == nil {
+		o.Random = rand.Uint64
+	}
+	e := &Engine{options: o, manager: upstream.NewManager(o.Limits)}
+	e.options.Timeouts = o.Timeouts.WithDefaults()
+	table, _ := router.Build(&router.Spec{}, nil)
+	e.snapshot.Store(&snapshot{table: table})
+	return e
+}
+
+// Publish puts a table in force for all exchanges that begin from now on.
+func (e *Engine) Publish(t *router.Table) {
+	e.publish.Lock()
+	defer e.publish.Unlock()
+	previous := e.snapshot.Load()
+	e.snapshot.Store(&snapshot{table: t, clusters: e.manager.Update(t.Clusters(), previous.clusters)})
+}
+
+// Table returns the table in force.
+func (e *Engine) Table() *router.Table { return e.snapshot.Load().table }
+
+// Clusters returns a look at every cluster's endpoints.
+func (e *Engine) Clusters() []upstream.ClusterStatus {
+	var all []upstream.ClusterStatus
+	for _, c := range e.snapshot.Load().clusters {
+		if c != nil {
+			all = append(all, c.Status())
+		}
+	}
+	return all
+}
+
+// Close ends the connections to upstreams: idle ones now, others with their exchange.
+func (e *Engine) Close() { e.manager.Close() }
+
+var _ proxy.Handler = (*Engine)(nil)
+
+// Serve implements proxy.Handler.
+func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
+	snap := e.snapshot.Load()
+	e.identify(ex)
+	ex.Decision = snap.table.Route(&ex.Request)
+	switch ex.Decision.Outcome {
+	case router.Forward:
+		e.forward(ex, down, snap)
+	case router.Responded:
+		e.respondDirect(ex, down)
+	case router.Redirected, router.TLSRedirect:
+		e.redirect(ex, down)
+	default:
+		ex.Flags |= proxy.FlagNoRoute
+		e.reply(ex, down, reply{status: 404, details: "route_not_found", body: "404: no route matches this request\n"})
+	}
+	e.complete(ex)
+}
+
+// Reject implements proxy.Handler.
+func (e *Engine) Reject(ex *proxy.Exchange, down proxy.Downstream, r proxy.Rejection) {
+	ex.Flags |= proxy.FlagDownstreamProtocolError
+	e.reply(ex, down, reply{status: r.Status, details: r.Detail, body: rejectionBody(r.Status), location: r.Location})
+	e.complete(ex)
+}
+
+func (e *Engine) complete(ex *proxy.Exchange) {
+	ex.End = proxy.Now()
+	if e.options.OnComplete != nil {
+		e.options.OnComplete(ex)
+	}
+}

@@ -1,0 +1,270 @@
+package forward
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+// identify settles who is calling and by what scheme, and cleans the request of headers
+// that only a trusted proxy may set. It comes before routing, which must not see them.
+//
+// At an edge that trusts nobody, the client's address is that of its connection, and
+// every forwarding header is dropped. With trusted hops, the forwarding headers are
+// believed as far as those hops wrote them: the last TrustedHops entries of
+// x-forwarded-for are kept, and the client is the first of these.
+func (e *Engine) identify(ex *proxy.Exchange) {
+	r := &ex.Request
+	if e.options.Mesh {
+		if id, ok := r.Header("x-request-id"); ok {
+			ex.RequestID = id
+		}
+		return
+	}
+	hops := e.options.TrustedHops
+	kept := r.Headers[:0]
+	forwardedFor := 0
+	for _, h := range r.Headers {
+		switch identityOf(h.Name) {
+		case plainHeader:
+			kept = append(kept, h)
+		case requestIDHeader:
+			if ex.RequestID == "" && len(h.Value) <= maxRequestID && h.Value != "" {
+				ex.RequestID = h.Value
+				kept = append(kept, h)
+			}
+		case forwardedForHeader:
+			if hops > 0 {
+				forwardedFor++
+				kept = append(kept, h)
+			}
+		case forwardedProtoHeader:
+			if hops > 0 && (h.Value == "http" || h.Value == "https") {
+				r.Scheme = h.Value
+			}
+		default:
+			if hops > 0 {
+				kept = append(kept, h)
+			}
+		}
+	}
+	r.Headers = kept
+	if forwardedFor > 0 {
+		e.trustForwardedFor(ex, hops)
+	}
+}
+
+// maxRequestID bounds a caller's x-request-id; a longer one is replaced.
+const maxRequestID = 128
+
+// identityKind is what a header says about the caller.
+type identityKind uint8
+
+const (
+	plainHeader identityKind = iota
+	requestIDHeader
+	forwardedForHeader
+	forwardedProtoHeader
+	// claimHeader is any other header by which proxies tell about a caller.
+	claimHeader
+)
+
+// identityOf classifies a header. Names that differ from a forwarding header only in
+// punctuation are taken for it, since many servers do so too.
+func identityOf(name string) identityKind {
+	if name[0] != 'x' && name[0] != 'f' {
+		return plainHeader
+	}
+	if name == "forwarded" {
+		return claimHeader
+	}
+	if len(name) < 8 || name[0] != 'x' {
+		return plainHeader
+	}
+	if strings.IndexByte(name, '_') >= 0 || strings.IndexByte(name, '.') >= 0 {
+		if name = strings.NewReplacer("_", "-", ".", "-").Replace(name); identityOf(name) == plainHeader {
+			return plainHeader
+		}
+		return claimHeader
+	}
+	switch {
+	case name == "x-request-id":
+		return requestIDHeader
+	case name == "x-forwarded-for":
+		return forwardedForHeader
+	case name == "x-forwarded-proto":
+		return forwardedProtoHeader
+	case strings.HasPrefix(name, "x-forwarded"), strings.HasPrefix(name, "x-envoy-"),
+		strings.HasPrefix(name, "x-original-"), strings.HasPrefix(name, "x-rewrite-"),
+		name == "x-real-ip", name == "x-client-ip", name == "x-cluster-client-ip":
+		return claimHeader
+	}
+	return plainHeader
+}
+
+// trustForwardedFor reduces the x-forwarded-for headers to one with the last hops entries,
+// and takes the first of these for the client.
+func (e *Engine) trustForwardedFor(ex *proxy.Exchange, hops int) {
+	at := len(ex.Scratch)
+	kept := ex.Request.Headers[:0]
+	for _, h := range ex.Request.Headers {
+		if h.Name != "x-forwarded-for" {
+			kept = append(kept, h)
+			continue
+		}
+		if len(ex.Scratch) > at {
+			ex.Scratch = append(ex.Scratch, ", "...)
+		}
+		ex.Scratch = append(ex.Scratch, h.Value...)
+	}
+	all := ex.KeptFrom(at)
+	cut := len(all)
+	for n := 0; n < hops && cut >= 0; n++ {
+		cut = strings.LastIndexByte(all[:cut], ',')
+	}
+	trusted := strings.TrimLeft(all[cut+1:], " \t")
+	first, _, _ := strings.Cut(trusted, ",")
+	if addr, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil {
+		ex.Client = addr.Unmap()
+	}
+	ex.Request.Headers = append(kept, router.Header{Name: "x-forwarded-for", Value: trusted})
+}
+
+// prepare settles what the upstream is asked: path, authority, and headers, those of the
+// proxy itself last, so that no caller's word can stand in their place.
+func (e *Engine) prepare(ex *proxy.Exchange) {
+	r, d := &ex.Request, &ex.Decision
+	ex.UpstreamAuthority = d.Authority(ex.Destination, r)
+	ex.UpstreamPath = r.Path
+	if d.RewritesPath() {
+		at := len(ex.Scratch)
+		ex.Scratch = d.AppendPath(ex.Scratch, r)
+		ex.UpstreamPath = ex.KeptFrom(at)
+	}
+	e.addForwarding(ex)
+	if len(ex.UpstreamPath) != len(r.Path) || ex.UpstreamPath != r.Path {
+		setHeader(&r.Headers, "x-envoy-original-path", r.Path)
+	}
+	if ops := ex.Destination.RequestOps; len(ops) > 0 {
+		r.Headers = applyOps(ex, r.Headers, ops)
+	}
+}
+
+// addForwarding adds the headers that tell the upstream about the caller.
+func (e *Engine) addForwarding(ex *proxy.Exchange) {
+	r := &ex.Request
+	if !e.options.Mesh {
+		e.addForwardedFor(ex)
+		r.Headers = append(r.Headers, router.Header{Name: "x-forwarded-proto", Value: r.Scheme})
+	} else if _, ok := r.Header("x-forwarded-proto"); !ok {
+		r.Headers = append(r.Headers, router.Header{Name: "x-forwarded-proto", Value: r.Scheme})
+	}
+	if ex.RequestID == "" {
+		ex.RequestID = e.newRequestID(ex)
+		r.Headers = append(r.Headers, router.Header{Name: "x-request-id", Value: ex.RequestID})
+	}
+	if e.options.Mesh || e.options.TrustedHops > 0 {
+		setHeader(&r.Headers, "x-envoy-attempt-count", "1")
+	} else {
+		r.Headers = append(r.Headers, router.Header{Name: "x-envoy-attempt-count", Value: "1"})
+	}
+}
+
+// addForwardedFor appends the peer's address to x-forwarded-for.
+func (e *Engine) addForwardedFor(ex *proxy.Exchange) {
+	peer := ex.Remote.Addr()
+	if !peer.IsValid() {
+		return
+	}
+	at := len(ex.Scratch)
+	headers := ex.Request.Headers
+	if e.options.TrustedHops > 0 {
+		for i := range headers {
+			if headers[i].Name == "x-forwarded-for" {
+				ex.Scratch = append(ex.Scratch, headers[i].Value...)
+				ex.Scratch = append(ex.Scratch, ',')
+				ex.Scratch = peer.AppendTo(ex.Scratch)
+				headers[i].Value = ex.KeptFrom(at)
+				return
+			}
+		}
+	}
+	ex.Scratch = peer.AppendTo(ex.Scratch)
+	ex.Request.Headers = append(headers, router.Header{Name: "x-forwarded-for", Value: ex.KeptFrom(at)})
+}
+
+// newRequestID makes a random UUID (RFC 9562 section 5.4).
+func (e *Engine) newRequestID(ex *proxy.Exchange) string {
+	var id [16]byte
+	hi, lo := e.options.Random(), e.options.Random()
+	for i := range 8 {
+		id[i], id[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	at := len(ex.Scratch)
+	for i, from := 0, 0; i < 5; i++ {
+		to := [5]int{4, 6, 8, 10, 16}[i]
+		if i > 0 {
+			ex.Scratch = append(ex.Scratch, '-')
+		}
+		ex.Scratch = hex.AppendEncode(ex.Scratch, id[from:to])
+		from = to
+	}
+	return ex.KeptFrom(at)
+}
+
+// FilterResponse implements proxy.ResponseFilter.
+func (e *Engine) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
+	ex.UpstreamFirst = proxy.Now()
+	ex.ResponseServiceTime = (ex.UpstreamFirst - ex.UpstreamStart) / 1e6
+	at := len(ex.Scratch)
+	ex.Scratch = strconv.AppendInt(ex.Scratch, ex.ResponseServiceTime, 10)
+	setHeader(&r.Headers, "x-envoy-upstream-service-time", ex.KeptFrom(at))
+	if ops := ex.Destination.ResponseOps; len(ops) > 0 {
+		r.Headers = applyOps(ex, r.Headers, ops)
+	}
+	ex.Details = "via_upstream"
+	return true
+}
+
+// setHeader puts one value in the place of all of that name.
+func setHeader(headers *[]router.Header, name, value string) {
+	*headers = append(removeHeader(*headers, name), router.Header{Name: name, Value: value})
+}
+
+func removeHeader(headers []router.Header, name string) []router.Header {
+	for i := range headers {
+		if headers[i].Name != name {
+			continue
+		}
+		kept := headers[:i]
+		for _, h := range headers[i+1:] {
+			if h.Name != name {
+				kept = append(kept, h)
+			}
+		}
+		return kept
+	}
+	return headers
+}
+
+// applyOps makes a policy's changes, in order.
+func applyOps(ex *proxy.Exchange, headers []router.Header, ops []router.HeaderOp) []router.Header {
+	for i := range ops {
+		op := &ops[i]
+		switch op.Kind {
+		case router.RemoveHeader:
+			headers = removeHeader(headers, op.Name)
+		case router.SetHeader:
+			value := evaluate(ex, &op.Value)
+			headers = append(removeHeader(headers, op.Name), router.Header{Name: op.Name, Value: value})
+		case router.AddHeader:
+			headers = append(headers, router.Header{Name: op.Name, Value: evaluate(ex, &op.Value)})
+		}
+	}
+	return headers
+}

@@ -1,0 +1,119 @@
+package forward
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+// reply is an answer that the proxy itself gives.
+type reply struct {
+	status   int
+	details  string
+	body     string
+	location string
+}
+
+// reply answers an exchange without any upstream. A body that says what happened is plain
+// text, and short.
+func (e *Engine) reply(ex *proxy.Exchange, down proxy.Downstream, r reply) {
+	ex.Details = r.details
+	headers := ex.LocalHeaders()
+	if r.location != "" {
+		headers = append(headers, router.Header{Name: "location", Value: r.location})
+	}
+	if r.body != "" {
+		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
+	}
+	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
+	e.respond(ex, down, r.status, headers, bytesOf(r.body))
+}
+
+// respond sends a local response; a client that is lost by then is noted.
+func (e *Engine) respond(ex *proxy.Exchange, down proxy.Downstream, status int, headers []router.Header, body []byte) {
+	ex.Reply = proxy.Response{Status: status, Headers: headers, DeclaredLength: int64(len(body))}
+	if len(body) > 0 {
+		ex.Reply.Body = proxy.Body{Kind: proxy.BodyLength, Length: int64(len(body))}
+	}
+	if err := down.Respond(ex, &ex.Reply, body, true); err != nil {
+		e.lost(ex)
+	}
+}
+
+// respondDirect answers with the route's DirectResponse.
+func (e *Engine) respondDirect(ex *proxy.Exchange, down proxy.Downstream) {
+	direct := ex.Decision.Route.Direct
+	ex.Details = "direct_response"
+	headers := ex.LocalHeaders()
+	if len(direct.Body) > 0 {
+		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
+	}
+	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
+	headers = applyOps(ex, headers, ex.Decision.Route.ResponseOps)
+	e.respond(ex, down, direct.Status, headers, direct.Body)
+}
+
+// redirect answers with the Location that the table says.
+func (e *Engine) redirect(ex *proxy.Exchange, down proxy.Downstream) {
+	at := len(ex.Scratch)
+	ex.Scratch = ex.Decision.AppendLocation(ex.Scratch, &ex.Request)
+	status := http.StatusMovedPermanently
+	if ex.Decision.Outcome == router.Redirected {
+		status = ex.Decision.Route.Redirect.Status
+	}
+	e.reply(ex, down, reply{status: status, details: "direct_response", location: ex.KeptFrom(at)})
+}
+
+// lost notes that the client went away before it was answered in full.
+func (e *Engine) lost(ex *proxy.Exchange) {
+	ex.Flags |= proxy.FlagDownstreamTermination
+	ex.Details = "downstream_remote_disconnect"
+}
+
+func rejectionBody(status int) string {
+	switch status {
+	case 307:
+		return ""
+	case 400:
+		return "400: bad request\n"
+	case 405:
+		return "405: method not allowed\n"
+	case 408:
+		return "408: request timeout\n"
+	case 414:
+		return "414: request target too long\n"
+	case 417:
+		return "417: expectation failed\n"
+	case 431:
+		return "431: request header fields too large\n"
+	case 501:
+		return "501: transfer coding not implemented\n"
+	case 505:
+		return "505: HTTP version not supported\n"
+	default:
+		return http.StatusText(status) + "\n"
+	}
+}
+
+// stamp is the Date of a second.
+type stamp struct {
+	second int64
+	text   string
+}
+
+var lastStamp atomic.Pointer[stamp]
+
+// httpDate returns the time in the form of a Date field (RFC 9110 section 5.6.7), made once
+// a second.
+func httpDate() string {
+	now := time.Now()
+	if s := lastStamp.Load(); s != nil && s.second == now.Unix() {
+		return s.text
+	}
+	s := &stamp{second: now.Unix(), text: now.UTC().Format(http.TimeFormat)}
+	lastStamp.Store(s)
+	return s.text
+}

@@ -1,0 +1,453 @@
+package http1
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// phase is what a server's connection is waiting for.
+type phase uint8
+
+const (
+	phaseNew      phase = iota // the first byte
+	phaseIdle                  // the next request
+	phaseHead                  // the rest of a head, or of a small body
+	phaseExchange              // the exchange in progress
+	phaseTunnel                // nothing: the connection was upgraded
+)
+
+// maxFirstByte bounds the wait for a new connection's first byte.
+const maxFirstByte = time.Minute
+
+// leave says why a connection leaves its socket's callback.
+type leave uint8
+
+const (
+	leaveClose leave = iota
+	// leaveLinger: close, after the client had a chance to read the last response.
+	leaveLinger
+	// leaveServe: serve the parsed request with ordinary reads.
+	leaveServe
+	// leaveGone: the connection is somebody else's.
+	leaveGone
+)
+
+// serverConn is a client's connection. All but what mu guards belongs to its goroutine.
+type serverConn struct {
+	server        *Server
+	conn          net.Conn
+	sock          socket
+	local, remote netip.AddrPort
+
+	// in[r:w] is what was read and not dealt with yet; the first scanned bytes of it hold
+	// no end of a head. need, if not 0, is how long it must be before another look.
+	in      []byte
+	r, w    int
+	scanned int
+	need    int
+	stream  *stream
+	leave   leave
+
+	mu    sync.Mutex
+	phase phase
+	// since is when the phase began, or when something last moved in it.
+	since int64
+	// nextLook is when to look again whether the client of an exchange is still there.
+	nextLook int64
+	moved    int64
+	aborter  *proxy.Aborter
+	// lost: the client has gone. timedOut: it was given up on.
+	lost, timedOut bool
+	closed         bool
+}
+
+func newServerConn(s *Server, conn net.Conn) *serverConn {
+	c := &serverConn{server: s, conn: conn, since: proxy.Now()}
+	c.local, c.remote = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
+	c.sock = newSocket(conn, c.step)
+	return c
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// serve runs the connection until it ends.
+func (c *serverConn) serve() {
+	defer c.end()
+	for {
+		if err := c.sock.run(); err != nil {
+			if !c.interrupted(err) {
+				return
+			}
+			continue
+		}
+		switch c.leave {
+		case leaveServe:
+			c.serveStreaming()
+			if c.leave != leaveServe {
+				if c.leave == leaveLinger {
+					c.linger()
+				}
+				return
+			}
+		case leaveLinger:
+			c.linger()
+			return
+		default:
+			return
+		}
+	}
+}
+
+// end closes the connection and gives back what it holds.
+func (c *serverConn) end() {
+	if c.stream != nil {
+		c.stream.release()
+		c.stream = nil
+	}
+	if c.in != nil {
+		putBuffer(c.in)
+		c.in = nil
+	}
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	if c.leave != leaveGone {
+		c.conn.Close()
+	}
+	c.server.unregister(c)
+}
+
+// interrupted acts on the watcher's waking of a connection that waits for a request, and
+// tells whether to go on.
+func (c *serverConn) interrupted(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.mu.Lock()
+	p, timedOut := c.phase, c.timedOut
+	c.mu.Unlock()
+	if p == phaseHead && timedOut {
+		c.reject(errHeadTimeout)
+		c.linger()
+		return false
+	}
+	// A request may have come just as the idle connection was to be closed.
+	if !timedOut && c.sock.peek() == idleData {
+		c.conn.SetReadDeadline(time.Time{})
+		return true
+	}
+	return false
+}
+
+var errHeadTimeout = &ProtocolError{Status: 408, Detail: "http1.request_head_timeout"}
+
+// step is called when the socket may have news; see socket.run. It serves every request
+// that is whole in the buffer, and returns true to leave the callback.
+func (c *serverConn) step() bool {
+	short := false
+	for {
+		if n := c.w - c.r; n > 0 && n >= c.need {
+			done, more := c.next()
+			if done {
+				return true
+			}
+			if !more {
+				continue
+			}
+		}
+		if short {
+			c.rest()
+			return false
+		}
+		c.room(max(1, c.need-(c.w-c.r)))
+		room := len(c.in) - c.w
+		n, again, err := c.sock.read(c.in[c.w:])
+		if again {
+			c.rest()
+			return false
+		}
+		if err != nil {
+			c.leave = leaveClose
+			return true
+		}
+		c.w += n
+		short = c.sock.short(n, room)
+	}
+}
+
+// next looks at what is in the buffer. done leaves the callback; more says that it holds
+// no whole request.
+func (c *serverConn) next() (done, more bool) {
+	if c.stream == nil {
+		c.stream = newStream(c)
+	}
+	verdict, perr := c.stream.parse()
+	switch {
+	case perr != nil:
+		c.reject(perr)
+		c.leave = leaveLinger
+		return true, false
+	case verdict == parsedPart:
+		return false, true
+	case verdict == parsedStreaming:
+		c.leave = leaveServe
+		return true, false
+	}
+	c.exchange()
+	if !c.settle() {
+		return true, false
+	}
+	return false, c.r == c.w
+}
+
+// exchange has the handler serve the parsed request.
+func (c *serverConn) exchange() {
+	st := c.stream
+	c.mu.Lock()
+	c.phase, c.since = phaseExchange, st.ex.Start
+	c.nextLook, c.moved = st.ex.Start+int64(watchEvery), 0
+	c.mu.Unlock()
+	c.server.options.Engine.Serve(&st.ex, st)
+}
+
+// settle ends an exchange, and tells whether the connection goes on in the callback.
+func (c *serverConn) settle() bool {
+	st := c.stream
+	switch {
+	case st.tunneled:
+		c.leave = leaveGone
+		return false
+	case !st.finished:
+		c.leave = leaveClose
+		return false
+	case st.closeAfter:
+		c.leave = leaveLinger
+		return false
+	}
+	st.release()
+	c.stream = nil
+	c.mu.Lock()
+	c.phase, c.since = phaseIdle, proxy.Now()
+	lost := c.lost
+	c.mu.Unlock()
+	if lost {
+		c.leave = leaveClose
+		return false
+	}
+	return true
+}
+
+// serveStreaming serves a request whose body had not arrived with its head, or that wants
+// to switch protocols, with ordinary reads. It leaves c.leave at leaveServe where the
+// connection goes on.
+func (c *serverConn) serveStreaming() {
+	c.exchange()
+	st := c.stream
+	if st.finished && !st.closeAfter && !st.tunneled {
+		st.drain()
+	}
+	if len(st.surplus) > 0 {
+		// The exchange is over: nothing aliases the buffer any more.
+		c.room(len(st.surplus))
+		c.w += copy(c.in[c.w:], st.surplus)
+	}
+	if c.settle() {
+		c.leave = leaveServe
+	}
+}
+
+// rest is called before the connection waits: it holds no buffer where nothing is in it.
+func (c *serverConn) rest() {
+	if c.r == c.w {
+		if c.in != nil {
+			putBuffer(c.in)
+			c.in, c.r, c.w, c.scanned, c.need = nil, 0, 0, 0, 0
+		}
+		if c.stream != nil {
+			c.stream.release()
+			c.stream = nil
+		}
+		return
+	}
+	c.mu.Lock()
+	if c.phase != phaseHead {
+		c.phase, c.since = phaseHead, proxy.Now()
+	}
+	c.mu.Unlock()
+}
+
+// room makes room in the buffer for n more bytes. Nothing may alias the buffer.
+func (c *serverConn) room(n int) {
+	if c.in == nil {
+		c.r, c.w = 0, 0
+		if c.in = getSmall(); n <= smallBuffer {
+			return
+		}
+	}
+	if c.r > 0 {
+		c.w = copy(c.in, c.in[c.r:c.w])
+		c.r = 0
+	}
+	if want := c.w + n; want > len(c.in) {
+		var grown []byte
+		if want <= largeBuffer {
+			grown = getLarge()
+		} else {
+			grown = make([]byte, want+smallBuffer)
+		}
+		copy(grown, c.in[:c.w])
+		putBuffer(c.in)
+		c.in = grown
+	}
+}
+
+// reject answers a request that was refused; the connection ends with it.
+func (c *serverConn) reject(perr *ProtocolError) {
+	if c.stream == nil {
+		c.stream = newStream(c)
+	}
+	st := c.stream
+	st.begin()
+	st.closeAfter = true
+	c.server.observe(ConnRejected)
+	c.server.options.Engine.Reject(&st.ex, st, proxy.Rejection{Status: perr.Status, Detail: perr.Detail})
+}
+
+const (
+	// lingerBytes and lingerTime bound what is read, and thrown away, from a client that
+	// still sends while it is answered for the last time; a close before would reset the
+	// connection and could cost it the answer.
+	lingerBytes = 64 << 10
+	lingerTime  = time.Second
+)
+
+// linger closes the connection's sending side, and waits a moment for the client's.
+func (c *serverConn) linger() {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	buf := getSmall()
+	defer putBuffer(buf)
+	for n := 0; n < lingerBytes; {
+		m, err := c.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		n += m
+	}
+}
+
+// kill ends the connection at once.
+func (c *serverConn) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.lost = true
+	if c.aborter != nil {
+		c.aborter.Abort()
+	}
+	c.conn.SetDeadline(time.Unix(1, 0))
+}
+
+// closeIdle ends the connection if it waits for a request.
+func (c *serverConn) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed && (c.phase == phaseIdle || c.phase == phaseNew) {
+		c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// check enforces timeouts, and notices a client that has gone during its exchange.
+func (c *serverConn) check(now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.timedOut {
+		return
+	}
+	t := &c.server.options.Timeouts
+	switch c.phase {
+	case phaseNew:
+		c.expire(now, min(t.Idle, maxFirstByte), ConnIdleTimeout)
+	case phaseIdle:
+		c.expire(now, t.Idle, ConnIdleTimeout)
+	case phaseHead:
+		c.expire(now, t.Head, ConnHeadTimeout)
+	case phaseExchange:
+		c.checkExchange(now, t.Stream)
+	}
+}
+
+// expire wakes a connection whose phase has lasted too long.
+func (c *serverConn) expire(now int64, limit time.Duration, e ConnEvent) {
+	if limit > 0 && now-c.since > int64(limit) {
+		c.timedOut = true
+		c.server.observe(e)
+		c.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// checkExchange looks, less and less often, for a client that has hung up, which ends the
+// exchange's upstream side too; and for one in which nothing moves.
+func (c *serverConn) checkExchange(now int64, limit time.Duration) {
+	if c.lost || now < c.nextLook {
+		return
+	}
+	c.nextLook = now + min(max(now-c.since, int64(watchEvery)), int64(time.Second))
+	if c.sock.peek() == idleClosed {
+		c.giveUp()
+		return
+	}
+	// What the kernel moves by itself is seen in its counters only.
+	if c.moved == 0 {
+		c.moved = c.sock.moved()
+	}
+	if limit <= 0 || now-c.since <= int64(limit) {
+		return
+	}
+	if moved := c.sock.moved(); moved != c.moved {
+		c.moved, c.since = moved, now
+		return
+	}
+	c.timedOut = true
+	c.server.observe(ConnStreamTimeout)
+	c.giveUp()
+}
+
+func (c *serverConn) giveUp() {
+	c.lost = true
+	if c.aborter != nil {
+		c.aborter.Abort()
+	}
+	if !c.timedOut {
+		c.conn.SetDeadline(time.Unix(1, 0))
+		return
+	}
+	// A client that stands still may still be told why.
+	c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+}
+
+// touch notes that something of the exchange moved.
+func (c *serverConn) touch() {
+	now := proxy.Now()
+	c.mu.Lock()
+	c.since = now
+	c.mu.Unlock()
+}

@@ -1,0 +1,390 @@
+package http1
+
+import (
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+// maxWaitedBody is the size of a request body up to which the request is forwarded only
+// when the body has arrived: it then costs no goroutine, and can be sent again.
+const maxWaitedBody = 32 << 10
+
+// maxDrain is the size of a rest of a request body up to which it is read, after an answer
+// that did not want it, to keep the connection.
+const maxDrain = 64 << 10
+
+// verdict is what a look at a connection's buffer finds.
+type verdict uint8
+
+const (
+	// parsedPart: no whole request yet.
+	parsedPart verdict = iota
+	// parsedWhole: a request and all of its body.
+	parsedWhole
+	// parsedStreaming: a request whose body is to be read, or that may become a tunnel.
+	parsedStreaming
+)
+
+// stream is one exchange on a server's connection, and its Downstream.
+type stream struct {
+	c    *serverConn
+	ex   proxy.Exchange
+	head head
+
+	// early is the part of the body that came with the head. left counts the bytes of
+	// a body of known length that are still to be read.
+	early    []byte
+	left     int64
+	bodyDone bool
+	bodyErr  error
+	chunks   chunkDecoder
+	trailers []router.Header
+	// surplus is what was read behind the body: the next request.
+	surplus []byte
+	pathBuf []byte
+	tail    []byte
+
+	// mode is how the response's body is delimited; responded, that its head was sent;
+	// finished, that all of it was.
+	mode       bodyMode
+	responded  bool
+	finished   bool
+	closeAfter bool
+	tunneled   bool
+	bodyless   bool
+	stopped    bool // CloseBody was called
+}
+
+var streams = sync.Pool{New: func() any {
+	return &stream{head: head{headers: make([]router.Header, 0, 24)}, ex: proxy.Exchange{Scratch: make([]byte, 0, 512)}}
+}}
+
+func newStream(c *serverConn) *stream {
+	st := streams.Get().(*stream)
+	st.c = c
+	return st
+}
+
+func (st *stream) release() {
+	scratch := st.ex.Scratch[:0]
+	*st = stream{
+		head:    head{headers: st.head.headers[:0], connection: st.head.connection[:0]},
+		surplus: st.surplus[:0], pathBuf: st.pathBuf[:0], tail: st.tail[:0],
+		chunks: chunkDecoder{trailers: st.chunks.trailers[:0]},
+	}
+	st.ex.Scratch = scratch
+	streams.Put(st)
+}
+
+// begin sets what the exchange knows of itself before its request is understood.
+func (st *stream) begin() {
+	ex := &st.ex
+	if ex.Start == 0 {
+		ex.Start = proxy.Now()
+	}
+	ex.Local, ex.Remote, ex.Client = st.c.local, st.c.remote, st.c.remote.Addr()
+	ex.ResponseServiceTime = -1
+	ex.Protocol = "HTTP/1.1"
+	if st.head.http10 {
+		ex.Protocol = "HTTP/1.0"
+	}
+	r := &ex.Request
+	r.Listener = st.c.server.options.Listener
+	r.Method, r.Authority, r.Path = st.head.method, st.head.authority, st.head.path
+	r.Scheme = "http"
+	r.Headers = st.head.headers
+}
+
+// parse looks for a request in the connection's buffer and takes it out if it is there.
+func (st *stream) parse() (verdict, *ProtocolError) {
+	c, o := st.c, &st.c.server.options
+	b := c.in[c.r:c.w]
+	end, perr := headEnd(b, c.scanned)
+	if perr == nil && end == 0 {
+		c.scanned = len(b)
+		if len(b) >= o.Limits.HeadBytes {
+			perr = errHeadTooLarge
+		} else if len(b) > o.Limits.TargetBytes {
+			perr = longTarget(b, o.Limits.TargetBytes)
+		}
+		return parsedPart, perr
+	}
+	if perr == nil && end > o.Limits.HeadBytes {
+		perr = errHeadTooLarge
+	}
+	if perr == nil {
+		perr = st.head.parse(b[:end], &o.Limits, &o.Policy)
+	}
+	if perr != nil {
+		return parsedPart, perr
+	}
+	rest := b[end:]
+	if n := st.head.length; n > int64(len(rest)) && n <= maxWaitedBody && st.head.expect == "" && st.head.upgrade == "" {
+		c.need = end + int(n)
+		return parsedPart, nil
+	}
+	c.r += end
+	c.scanned, c.need = 0, 0
+	st.begin()
+	if perr := st.normalize(o); perr != nil {
+		return parsedPart, perr
+	}
+	return st.takeBody(rest)
+}
+
+// normalize settles the exchange's path and port.
+func (st *stream) normalize(o *Options) *ProtocolError {
+	r := &st.ex.Request
+	path, buf, redirect, perr := normalizePath(st.pathBuf[:0], r.Path, o.Policy.EscapedSlashes)
+	if perr != nil {
+		return perr
+	}
+	r.Path, st.pathBuf = path, buf
+	if redirect {
+		return &ProtocolError{Status: 307, Detail: "http1.escaped_slash_redirect"}
+	}
+	if o.PortFromAuthority {
+		r.Port = authorityPort(r.Authority)
+	}
+	return nil
+}
+
+// authorityPort returns the port of an authority that is known to be valid, or 80.
+func authorityPort(a string) uint16 {
+	for i := len(a) - 1; i >= 0; i-- {
+		switch {
+		case a[i] == ':':
+			if n, err := strconv.ParseUint(a[i+1:], 10, 16); err == nil {
+				return uint16(n)
+			}
+			return 80
+		case a[i] < '0' || a[i] > '9':
+			return 80
+		}
+	}
+	return 80
+}
+
+// longTarget tells a head that never ended because of its target from one with too many
+// fields.
+func longTarget(b []byte, limit int) *ProtocolError {
+	for _, c := range b[:limit+1] {
+		if c == '\n' {
+			return nil
+		}
+	}
+	return errTargetTooLong
+}
+
+// takeBody takes what rest holds of the body.
+func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
+	c, ex, h := st.c, &st.ex, &st.head
+	ex.WantsTrailers, ex.Upgrade = h.teTrailers, h.upgrade
+	switch {
+	case h.chunked:
+		ex.Body = proxy.Body{Kind: proxy.BodyStream}
+		st.chunks.reset()
+		data, used, done, perr := st.decode(rest)
+		if perr != nil {
+			return parsedPart, perr
+		}
+		c.r += used
+		if done {
+			st.bodyDone, ex.Buffered, ex.Payload = true, true, data
+			if perr := st.takeTrailers(); perr != nil {
+				return parsedPart, perr
+			}
+			break
+		}
+		st.early = data
+	case h.length >= 0:
+		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: h.length}
+		n := min(int64(len(rest)), h.length)
+		c.r += int(n)
+		if n == h.length {
+			st.bodyDone, ex.Buffered, ex.Payload = true, true, rest[:n]
+			break
+		}
+		st.early, st.left = rest[:n], h.length-n
+	default:
+		st.bodyDone, ex.Buffered = true, true
+	}
+	ex.BytesReceived = int64(len(ex.Payload))
+	if !ex.Buffered {
+		ex.Expect100 = h.expect != "" && len(st.early) == 0
+		return parsedStreaming, nil
+	}
+	if ex.Upgrade != "" {
+		return parsedStreaming, nil
+	}
+	return parsedWhole, nil
+}
+
+// decode decodes b in place and returns the data in it, in one piece.
+func (st *stream) decode(b []byte) (data []byte, used int, done bool, perr *ProtocolError) {
+	to := 0
+	for used < len(b) && !done {
+		var piece []byte
+		var n int
+		piece, n, done, perr = st.chunks.next(b[used:], &st.c.server.options.Limits)
+		used += n
+		if perr != nil {
+			return nil, used, false, perr
+		}
+		to += copy(b[to:], piece)
+	}
+	return b[:to], used, done, nil
+}
+
+func (st *stream) takeTrailers() *ProtocolError {
+	trailers, perr := st.chunks.fields(&st.c.server.options.Limits)
+	if perr != nil {
+		return perr
+	}
+	if st.head.hasTrailer || st.head.teTrailers {
+		st.trailers = trailers
+	}
+	return nil
+}
+
+// ReadBody implements proxy.Downstream.
+func (st *stream) ReadBody(p []byte) (int, error) {
+	n, err := st.readBody(p)
+	st.ex.BytesReceived += int64(n)
+	if n > 0 {
+		st.c.touch()
+	}
+	return n, err
+}
+
+func (st *stream) readBody(p []byte) (int, error) {
+	if len(st.early) > 0 {
+		n := copy(p, st.early)
+		st.early = st.early[n:]
+		return n, nil
+	}
+	if st.bodyErr != nil {
+		return 0, st.bodyErr
+	}
+	if st.bodyDone {
+		return 0, io.EOF
+	}
+	n, err := 0, error(nil)
+	if st.head.chunked {
+		n, err = st.readChunked(p)
+	} else {
+		n, err = st.readLength(p)
+	}
+	if err != nil && err != io.EOF {
+		st.bodyErr = err
+	}
+	return n, err
+}
+
+func (st *stream) readLength(p []byte) (int, error) {
+	if int64(len(p)) > st.left {
+		p = p[:st.left]
+	}
+	n, err := st.c.conn.Read(p)
+	st.left -= int64(n)
+	if st.left == 0 {
+		st.bodyDone = true
+		return n, io.EOF
+	}
+	if err == io.EOF {
+		err = errBodyCut
+	}
+	return n, err
+}
+
+func (st *stream) readChunked(p []byte) (int, error) {
+	for {
+		n, err := st.c.conn.Read(p)
+		data, used, done, perr := st.decode(p[:n])
+		switch {
+		case perr != nil:
+			return 0, perr
+		case done:
+			st.surplus = append(st.surplus, p[used:n]...)
+			st.bodyDone = true
+			if perr := st.takeTrailers(); perr != nil {
+				return 0, perr
+			}
+			return len(data), io.EOF
+		case err == io.EOF:
+			return len(data), errBodyCut
+		case err != nil || len(data) > 0:
+			return len(data), err
+		}
+	}
+}
+
+// Trailers implements proxy.Downstream.
+func (st *stream) Trailers() []router.Header { return st.trailers }
+
+// CloseBody implements proxy.Downstream.
+func (st *stream) CloseBody() {
+	st.stopped = true
+	st.c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Attach implements proxy.Downstream.
+func (st *stream) Attach(a *proxy.Aborter) bool {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.aborter = a
+	return !c.lost
+}
+
+// Lost implements proxy.Downstream.
+func (st *stream) Lost() (lost, timeout bool) {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost, c.timedOut
+}
+
+// Tunnel implements proxy.Downstream.
+func (st *stream) Tunnel() (early []byte, conn net.Conn) {
+	c := st.c
+	st.tunneled = true
+	c.mu.Lock()
+	c.phase = phaseTunnel
+	c.mu.Unlock()
+	early = c.in[c.r:c.w]
+	c.r = c.w
+	return early, c.conn
+}
+
+// drain reads the rest of a request body that nobody wanted.
+func (st *stream) drain() {
+	if st.bodyDone {
+		return
+	}
+	if st.left > maxDrain || st.stopped {
+		st.closeAfter = true
+		return
+	}
+	st.c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	buf := getSmall()
+	defer putBuffer(buf)
+	for n := 0; n <= maxDrain; {
+		m, err := st.readBody(buf)
+		n += m
+		if err == io.EOF {
+			st.c.conn.SetReadDeadline(time.Time{})
+			return
+		}
+		if err != nil {
+			break
+		}
+	}
+	st.closeAfter = true
+}

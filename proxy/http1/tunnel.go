@@ -1,0 +1,111 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// Tunnel moves bytes both ways between the client and the upstream of an upgraded
+// exchange, until both have ended, either fails, or nothing has moved for idle (0 for no
+// bound). It closes both connections. No buffer is held while nothing moves.
+func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
+	early, client := down.Tunnel()
+	defer client.Close()
+	defer c.conn.Close()
+	t := &tunnel{idle: idle}
+	t.moved.Store(proxy.Now())
+	// The server's watcher and drain have no say any more; the deadlines they may have
+	// set have.
+	client.SetDeadline(time.Time{})
+	c.conn.SetDeadline(time.Time{})
+	late := c.in[c.r:c.w]
+	if _, err := c.conn.Write(early); err != nil {
+		return
+	}
+	if _, err := client.Write(late); err != nil {
+		return
+	}
+	if c.in != nil {
+		putBuffer(c.in)
+		c.in, c.r, c.w = nil, 0, 0
+	}
+	var both sync.WaitGroup
+	both.Add(1)
+	go func() {
+		defer both.Done()
+		t.copy(c.conn, client)
+	}()
+	t.copy(client, c.conn)
+	both.Wait()
+}
+
+// tunnel is the state that both directions share.
+type tunnel struct {
+	idle  time.Duration
+	moved atomic.Int64
+}
+
+// copy moves bytes from one side to the other until the end, which it passes on.
+func (t *tunnel) copy(to, from net.Conn) {
+	var s socket
+	var failed error
+	s = newSocket(from, func() bool {
+		for {
+			buf := getLarge()
+			n, again, err := s.read(buf)
+			if n > 0 {
+				t.moved.Store(proxy.Now())
+				_, failed = to.Write(buf[:n])
+			}
+			room := len(buf)
+			putBuffer(buf)
+			if err != nil && err != io.EOF {
+				failed = err
+			}
+			switch {
+			case failed != nil, err != nil:
+				return true
+			case again, s.short(n, room):
+				return false
+			}
+		}
+	})
+	for {
+		t.arm(from)
+		err := s.run()
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() {
+			continue
+		}
+		if err != nil || failed != nil {
+			// The other direction must not wait for a side that is gone.
+			to.Close()
+			from.Close()
+			return
+		}
+		break
+	}
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	} else {
+		to.Close()
+	}
+}
+
+// arm sets the deadline at which a direction looks whether the tunnel has been idle.
+func (t *tunnel) arm(from net.Conn) {
+	if t.idle > 0 {
+		left := t.idle - time.Duration(proxy.Now()-t.moved.Load())
+		from.SetReadDeadline(time.Now().Add(max(left, time.Millisecond)))
+	}
+}
+
+func (t *tunnel) expired() bool {
+	return t.idle > 0 && proxy.Now()-t.moved.Load() >= int64(t.idle)
+}
