@@ -4,7 +4,8 @@
 // larger than what was written plus a bound.
 //
 // Scalars mean what they mean to kubectl: it reads YAML 1.1, where on, yes and n
-// are booleans.
+// are booleans. Keys are left as they are written (kubectl makes "true" of the key
+// on, which nobody means).
 //
 // It must not know of API objects.
 package manifest

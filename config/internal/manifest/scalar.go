@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
@@ -118,7 +119,8 @@ func plainNumber(s string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	return strconv.FormatFloat(f, 'g', -1, 64), true
+	b, err := json.Marshal(f)
+	return string(b), err == nil
 }
 
 // isDigits reports whether s is a decimal integer as JSON writes it, and short

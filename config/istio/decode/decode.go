@@ -1,52 +1,153 @@
 package decode
 
 import (
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	"sigs.k8s.io/yaml"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/internal/manifest"
 )
 
 // Decode returns o as the Go type of its kind: *networkingv1.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *corev1.Service, Endpoints, Pod or Namespace; *discoveryv1.EndpointSlice.
+// *corev1.Service, Endpoints, Pod or Namespace; *discoveryv1.EndpointSlice. Status
+// is left out of Istio's kinds.
 //
-// It returns nil where an Error says why, and for kinds that are not served.
-// The conditions carry o's key, file and line. It keeps nothing of o and may run
-// on many goroutines.
+// It returns nil where one of the conditions is an Error, and for kinds that are not
+// decoded: those get a condition where their author would expect an effect. The
+// conditions carry o's key, file and lines. Decode keeps nothing of o and may run on
+// many goroutines.
 func Decode(o *config.Object) (any, []config.Condition) {
+	var conditions []config.Condition
 	var typed any
-	switch o.Group + "/" + o.Kind {
-	case "networking.istio.io/Gateway":
-		typed = &networkingv1.Gateway{}
-	case "networking.istio.io/VirtualService":
-		typed = &networkingv1.VirtualService{}
-	case "networking.istio.io/DestinationRule":
-		typed = &networkingv1.DestinationRule{}
-	case "networking.istio.io/ServiceEntry":
-		typed = &networkingv1.ServiceEntry{}
-	case "networking.istio.io/WorkloadEntry":
-		typed = &networkingv1.WorkloadEntry{}
-	case "networking.istio.io/Sidecar":
-		typed = &networkingv1.Sidecar{}
-	case "/Service":
-		typed = &corev1.Service{}
-	case "/Endpoints":
-		typed = &corev1.Endpoints{}
-	case "/Pod":
-		typed = &corev1.Pod{}
-	case "/Namespace":
-		typed = &corev1.Namespace{}
-	case "discovery.k8s.io/EndpointSlice":
-		typed = &discoveryv1.EndpointSlice{}
-	default:
-		return nil, nil
+	if newObject, ok := istioKinds[o.Kind]; ok && o.Group == istioNetworking {
+		typed, conditions = decodeWith(o, istioVersions, func(d *decoder, root *yaml.Node) any {
+			object, types, meta, spec := newObject()
+			*types = metav1.TypeMeta{Kind: o.Kind, APIVersion: istioNetworking + "/v1"}
+			*meta = objectMeta(o)
+			d.envelope(root, "spec", "status")
+			if n := manifest.Field(root, "spec"); n != nil && !isNull(n) {
+				d.message(spec.ProtoReflect(), n, nil)
+			}
+			return object
+		})
+	} else if newObject, ok := kubernetesKinds[groupKind{o.Group, o.Kind}]; ok {
+		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any {
+			object, meta := newObject()
+			d.kubernetes(object, root)
+			meta.Namespace = o.Namespace
+			return object
+		})
+	} else {
+		conditions = other(o)
 	}
-	if err := yaml.Unmarshal(o.Manifest, typed); err != nil {
-		return nil, []config.Condition{{Severity: config.Error, Reason: BadValue, Object: o.Key, Message: err.Error(), File: o.File, Line: o.Line}}
+	o.Place(conditions)
+	return typed, conditions
+}
+
+// decodeWith runs decode over o's manifest if o's version is served.
+func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.Node) any) (any, []config.Condition) {
+	if !slices.Contains(served, o.Version) {
+		message := fmt.Sprintf("version %q of this kind is not served: write %s", o.Version, strings.Join(served, " or "))
+		return nil, []config.Condition{{Severity: config.Error, Reason: UnservedVersion, Field: "apiVersion", Message: message}}
 	}
-	return typed, nil
+	root, err := manifest.Parse(o.Manifest)
+	if err != nil {
+		c := config.Condition{Severity: config.Error, Reason: config.BadYAML, Message: err.Error()}
+		if e := (*manifest.Error)(nil); errors.As(err, &e) {
+			c.Message, c.Line = e.Message, o.Line+max(e.Line, 1)-1
+		}
+		return nil, []config.Condition{c}
+	}
+	if root == nil || root.Kind != yaml.MappingNode {
+		return nil, []config.Condition{{Severity: config.Error, Reason: config.BadYAML, Message: "the manifest is no object: it must begin with \"apiVersion:\" and \"kind:\""}}
+	}
+	d := decoder{object: o}
+	typed := decode(&d, root)
+	if d.failed {
+		typed = nil
+	}
+	return typed, d.conditions
+}
+
+// decoder collects what is wrong with one object.
+type decoder struct {
+	object     *config.Object
+	conditions []config.Condition
+	failed     bool
+}
+
+// bad adds an Error about the value n.
+func (d *decoder) bad(n *yaml.Node, at *config.Path, format string, args ...any) {
+	d.failed = true
+	d.add(config.Error, BadValue, n, at, format, args...)
+}
+
+func (d *decoder) warn(reason config.Reason, n *yaml.Node, at *config.Path, format string, args ...any) {
+	d.add(config.Warning, reason, n, at, format, args...)
+}
+
+func (d *decoder) add(severity config.Severity, reason config.Reason, n *yaml.Node, at *config.Path, format string, args ...any) {
+	c := config.Condition{Severity: severity, Reason: reason, Field: at.String(), Message: fmt.Sprintf(format, args...)}
+	if d.object.Line > 0 {
+		c.Line = d.object.Line + n.Line - 1
+	}
+	d.conditions = append(d.conditions, c)
+}
+
+// objectMeta is the metadata of o in Kubernetes' form.
+func objectMeta(o *config.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:              o.Name,
+		Namespace:         o.Namespace,
+		Labels:            o.Labels,
+		Annotations:       o.Annotations,
+		CreationTimestamp: metav1.Time{Time: o.Created},
+	}
+}
+
+var metadataFields = []string{
+	"name", "namespace", "labels", "annotations", "creationTimestamp", "generateName", "uid", "resourceVersion", "generation", "selfLink",
+	"deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields", "clusterName",
+}
+
+// envelope warns of fields beside the spec, and in the metadata, that no object has.
+func (d *decoder) envelope(root *yaml.Node, fields ...string) {
+	d.known(root, nil, append([]string{"apiVersion", "kind", "metadata"}, fields...))
+	var none *config.Path
+	d.known(manifest.Field(root, "metadata"), none.Field("metadata"), metadataFields)
+}
+
+func (d *decoder) known(n *yaml.Node, at *config.Path, fields []string) {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		if key := n.Content[i]; !slices.Contains(fields, key.Value) {
+			d.unknown(key, at.Field(key.Value), fields)
+		}
+	}
+}
+
+// unknown warns of a field that is none of those that may stand there.
+func (d *decoder) unknown(key *yaml.Node, at *config.Path, fields []string) {
+	if near := nearest(key.Value, fields); near != "" {
+		d.warn(UnknownField, key, at, "unknown field, without effect: did you mean %s?", near)
+		return
+	}
+	d.warn(UnknownField, key, at, "unknown field, without effect: remove it")
+}
+
+func isNull(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	kind, _ := manifest.Scalar(n)
+	return kind == manifest.Null
 }

@@ -1,0 +1,138 @@
+package decode
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"google.golang.org/protobuf/proto"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+const (
+	istioNetworking = "networking.istio.io"
+	istioSecurity   = "security.istio.io"
+	istioTelemetry  = "telemetry.istio.io"
+	istioExtensions = "extensions.istio.io"
+	endpointSlices  = "discovery.k8s.io"
+	gatewayAPI      = "gateway.networking.k8s.io"
+	ingress         = "networking.k8s.io"
+)
+
+// groupKind names a kind in any version.
+type groupKind struct{ group, kind string }
+
+// istioKinds are the kinds whose spec is a protocol buffer. The function returns a
+// new object, and the parts of it to fill.
+var istioKinds = map[string]func() (object any, types *metav1.TypeMeta, meta *metav1.ObjectMeta, spec proto.Message){
+	"Gateway": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.Gateway{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+	"VirtualService": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.VirtualService{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+	"DestinationRule": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.DestinationRule{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+	"ServiceEntry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.ServiceEntry{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+	"WorkloadEntry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.WorkloadEntry{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+	"Sidecar": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &networkingv1.Sidecar{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
+}
+
+// istioVersions are the versions in which every one of istioKinds is served, storage
+// version first (customresourcedefinitions.gen.yaml of istio.io/api).
+var istioVersions = []string{"v1", "v1beta1", "v1alpha3"}
+
+// kubernetesKinds are the kinds that are plain Go structs.
+var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta){
+	{"", "Service"}: func() (any, *metav1.ObjectMeta) {
+		o := &corev1.Service{}
+		return o, &o.ObjectMeta
+	},
+	{"", "Endpoints"}: func() (any, *metav1.ObjectMeta) {
+		o := &corev1.Endpoints{} //nolint:staticcheck // deprecated for EndpointSlice, and still what people write by hand
+		return o, &o.ObjectMeta
+	},
+	{"", "Pod"}: func() (any, *metav1.ObjectMeta) {
+		o := &corev1.Pod{}
+		return o, &o.ObjectMeta
+	},
+	{"", "Namespace"}: func() (any, *metav1.ObjectMeta) {
+		o := &corev1.Namespace{}
+		return o, &o.ObjectMeta
+	},
+	{endpointSlices, "EndpointSlice"}: func() (any, *metav1.ObjectMeta) {
+		o := &discoveryv1.EndpointSlice{}
+		return o, &o.ObjectMeta
+	},
+}
+
+// unserved is what to say of kinds that have no effect here though their authors
+// surely expect one.
+var unserved = map[groupKind]struct {
+	severity config.Severity
+	message  string
+}{
+	{istioSecurity, "AuthorizationPolicy"}:    {config.Warning, "it is not enforced: requests that it denies pass. Protect the workload by other means for now"},
+	{istioSecurity, "PeerAuthentication"}:     {config.Warning, "it is not enforced: plaintext is accepted whatever it says. Protect the workload by other means for now"},
+	{istioSecurity, "RequestAuthentication"}:  {config.Warning, "it is not enforced: tokens are not checked. Protect the workload by other means for now"},
+	{istioNetworking, "EnvoyFilter"}:          {config.Warning, "it has no effect: there is no Envoy here to patch. Say it in another API, or remove it"},
+	{istioExtensions, "WasmPlugin"}:           {config.Warning, "it has no effect: plugins are not run"},
+	{istioExtensions, "TrafficExtension"}:     {config.Warning, "it has no effect: extensions are not run"},
+	{istioNetworking, "WorkloadGroup"}:        {config.Info, "it has no effect: write a WorkloadEntry for each workload"},
+	{istioNetworking, "ProxyConfig"}:          {config.Info, "it has no effect: proxies are set up by their flags"},
+	{istioTelemetry, "Telemetry"}:             {config.Info, "it has no effect yet"},
+	{ingress, "Ingress"}:                      {config.Info, "it has no effect yet: write a Gateway and a VirtualService"},
+	{ingress, "IngressClass"}:                 {config.Info, "it has no effect yet"},
+	{gatewayAPI, "Gateway"}:                   {config.Info, "the Kubernetes Gateway API is not served yet: write a Gateway of networking.istio.io"},
+	{gatewayAPI, "GatewayClass"}:              {config.Info, "the Kubernetes Gateway API is not served yet"},
+	{gatewayAPI, "HTTPRoute"}:                 {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},
+	{gatewayAPI, "GRPCRoute"}:                 {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},
+	{gatewayAPI, "TCPRoute"}:                  {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},
+	{gatewayAPI, "TLSRoute"}:                  {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},
+	{gatewayAPI, "ReferenceGrant"}:            {config.Info, "the Kubernetes Gateway API is not served yet"},
+	{"install.istio.io", "IstioOperator"}:     {config.Info, "it has no effect: there is nothing of Istio to install"},
+	{"authentication.istio.io", "Policy"}:     {config.Warning, "this API ended with Istio 1.6 and is not enforced: write a PeerAuthentication or a RequestAuthentication"},
+	{"authentication.istio.io", "MeshPolicy"}: {config.Warning, "this API ended with Istio 1.6 and is not enforced: write a PeerAuthentication"},
+	{"rbac.istio.io", "ServiceRole"}:          {config.Warning, "this API ended with Istio 1.6 and is not enforced: write an AuthorizationPolicy"},
+	{"rbac.istio.io", "ServiceRoleBinding"}:   {config.Warning, "this API ended with Istio 1.6 and is not enforced: write an AuthorizationPolicy"},
+}
+
+// other returns what to say of an object whose kind is not decoded. Ordinary
+// workload kinds, which nobody expects a gateway to read, get nothing.
+func other(o *config.Object) []config.Condition {
+	if u, ok := unserved[groupKind{o.Group, o.Kind}]; ok {
+		return []config.Condition{{Severity: u.severity, Reason: NotServed, Message: u.message}}
+	}
+	if o.Group != istioNetworking {
+		return nil
+	}
+	kinds := make([]string, 0, len(istioKinds))
+	for kind := range istioKinds {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	message := fmt.Sprintf("%s has no kind %q: write one of %s", o.Group, o.Kind, strings.Join(kinds, ", "))
+	if near := nearest(o.Kind, kinds); near != "" {
+		message = fmt.Sprintf("%s has no kind %q: did you mean %s?", o.Group, o.Kind, near)
+	}
+	return []config.Condition{{Severity: config.Error, Reason: UnknownKind, Field: "kind", Message: message}}
+}
