@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// call is a request to explain, as a client would send it.
+type call struct {
+	Method    string `json:"method"`
+	Scheme    string `json:"scheme"`
+	Authority string `json:"authority"`
+	Path      string `json:"path"`
+	// Port is where the client connects: the Gateway server's port, or for a
+	// sidecar the service's.
+	Port    uint16          `json:"port"`
+	Headers []router.Header `json:"-"`
+}
+
+// parseCall reads a URL, such as "http://host:8080/path?query" or "host/path", and
+// headers written "Name: value". port 0 takes the port from the URL or its scheme.
+// byAuthority takes the port from a Host header in preference, as a sidecar does.
+func parseCall(method, rawURL string, headers []string, port uint16, byAuthority bool) (call, error) {
+	if !strings.Contains(rawURL, "://") {
+		rawURL = "http://" + rawURL
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return call{}, misusef("%q is not a URL: %v", rawURL, err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return call{}, misusef("%q: the scheme must be http or https", rawURL)
+	}
+	if u.Hostname() == "" {
+		return call{}, misusef("%q names no host", rawURL)
+	}
+	if !httpguts.ValidHeaderFieldName(method) {
+		return call{}, misusef("%q is not a method", method)
+	}
+	c := call{Method: method, Scheme: u.Scheme, Authority: u.Host, Path: u.RequestURI()}
+	if err := c.addHeaders(headers); err != nil {
+		return call{}, err
+	}
+	c.Port, err = choosePort(port, u, c.Authority, byAuthority)
+	return c, err
+}
+
+// addHeaders reads "Name: value"; Host replaces the authority.
+func (c *call) addHeaders(lines []string) error {
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		name, value = strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
+		switch {
+		case !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
+			return misusef("header %q: write it as 'Name: value'", line)
+		case name == "host" && !validAuthority(value):
+			return misusef("header %q: not a host", line)
+		case name == "host":
+			c.Authority = value
+		default:
+			c.Headers = append(c.Headers, router.Header{Name: name, Value: value})
+		}
+	}
+	return nil
+}
+
+func validAuthority(s string) bool {
+	return s != "" && httpguts.ValidHostHeader(s) && !strings.ContainsAny(s, " /?#@")
+}
+
+// choosePort: what was asked for, else the authority's (a sidecar), the URL's, the scheme's.
+func choosePort(asked uint16, u *url.URL, authority string, byAuthority bool) (uint16, error) {
+	if asked != 0 {
+		return asked, nil
+	}
+	candidates := []string{u.Port()}
+	if byAuthority {
+		if _, port, err := net.SplitHostPort(authority); err == nil {
+			candidates = []string{port, u.Port()}
+		}
+	}
+	for _, text := range candidates {
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || n == 0 {
+			return 0, misusef("%q is not a port", text)
+		}
+		return uint16(n), nil
+	}
+	if u.Scheme == "https" {
+		return 443, nil
+	}
+	return 80, nil
+}
+
+// request returns the call as the router takes it, on a listener and port.
+func (c call) request(listener string, port uint16) *router.Request {
+	return &router.Request{
+		Listener: listener, Port: port,
+		Method: c.Method, Scheme: c.Scheme, Authority: c.Authority, Path: c.Path,
+		Headers: c.Headers,
+	}
+}

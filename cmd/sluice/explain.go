@@ -1,0 +1,227 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+func newExplainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain [--config PATH | --admin ADDR] URL [-X METHOD] [-H 'Name: value']...",
+		Short: "Say where a request would go, and why",
+		Long: `Say where a request would go, and why: which listener, virtual host and rule take it,
+what is changed on the way, which endpoints get it, and for every rule before that one
+why it did not match. For a request that nothing takes: the rule that came nearest and
+what it lacks.
+
+The answer comes from the same code that routes requests.`,
+		Example: `  sluice explain --config ./config http://bookinfo.example.com/productpage
+  sluice explain --config ./config http://127.0.0.1:8080/ -H 'Host: bookinfo.example.com' --port 80
+  sluice explain --config ./config --workload-labels app=productpage http://reviews:9080/reviews/0 -H 'end-user: jason'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return misusef("name one URL")
+			}
+			return nil
+		},
+	}
+	from := addSourceFlags(cmd)
+	out := addFormatFlag(cmd)
+	method := cmd.Flags().StringP("request", "X", http.MethodGet, "the request's `METHOD`")
+	headers := cmd.Flags().StringArrayP("header", "H", nil, "a `HEADER`, 'Name: value' (repeatable); Host replaces the URL's")
+	port := cmd.Flags().Uint16("port", 0, "the Gateway's `PORT` (default: the URL's, else 80 or 443; of a sidecar, the authority's)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		state, err := from.load(cmd)
+		if err != nil {
+			return err
+		}
+		c, err := parseCall(*method, args[0], *headers, *port, state.sidecar)
+		if err != nil {
+			return err
+		}
+		e := explain(state, c)
+		if *out != formatText {
+			return out.encode(cmd.OutOrStdout(), e)
+		}
+		e.writeText(cmd.OutOrStdout())
+		return nil
+	}
+	return cmd
+}
+
+// explanation is what `sluice explain -o json` prints. The fields up to Timeout are
+// the outcome alone; the others say how it came about.
+type explanation struct {
+	// Error is "refused" (nothing listens on the port), "not-found" (404, flag NR) or
+	// "https-redirect" (301 before any route).
+	Error string `json:"error,omitempty"`
+	// Status, Location and Body are an answer without an upstream. 503 stands for
+	// destinations of which none exists (flag NC).
+	Status   int    `json:"status,omitempty"`
+	Location string `json:"location,omitempty"`
+	Body     string `json:"body,omitempty"`
+	// Route is the name of the rule and match.
+	Route string `json:"route,omitempty"`
+	// Clusters are the relative weights by name; a single destination has 1.
+	Clusters map[string]uint64 `json:"clusters,omitempty"`
+	// Path and Authority are as the upstream sees them.
+	Path      string `json:"path,omitempty"`
+	Authority string `json:"authority,omitempty"`
+	// Timeout is written like 1.5s.
+	Timeout string `json:"timeout,omitempty"`
+
+	Request      call              `json:"request"`
+	Listener     string            `json:"listener,omitempty"`
+	Table        string            `json:"table,omitempty"`
+	VirtualHost  string            `json:"virtualHost,omitempty"`
+	Domains      []string          `json:"domains,omitempty"`
+	Rule         ruleRef           `json:"rule,omitzero"`
+	Match        string            `json:"match,omitempty"`
+	Destinations []destinationView `json:"destinations,omitempty"`
+	// RedirectsTo is the Location of an https-redirect.
+	RedirectsTo string `json:"redirectsTo,omitempty"`
+	// Earlier are the rules before the one that matched (all of them on a miss).
+	Earlier []missView `json:"earlier,omitempty"`
+	// Nearest is, on a miss, the rule that came nearest, and Hint the way out.
+	Nearest *missView `json:"nearest,omitempty"`
+	Hint    string    `json:"hint,omitempty"`
+}
+
+// destinationView is a share of the traffic: who gets it, and what is changed for it.
+type destinationView struct {
+	Cluster         string       `json:"cluster"`
+	Weight          uint64       `json:"weight"`
+	Share           string       `json:"share"`
+	Missing         bool         `json:"missing,omitempty"`
+	Resolution      string       `json:"resolution,omitempty"`
+	Endpoints       []string     `json:"endpoints"`
+	Authority       string       `json:"authority,omitempty"`
+	RequestHeaders  []headerView `json:"requestHeaders,omitempty"`
+	ResponseHeaders []headerView `json:"responseHeaders,omitempty"`
+}
+
+// headerView is one change to the headers.
+type headerView struct {
+	Change string `json:"change"`
+	Name   string `json:"name"`
+	Value  string `json:"value,omitempty"`
+}
+
+// missView is a rule that did not match, and why.
+type missView struct {
+	Route  string                   `json:"route,omitempty"`
+	Rule   ruleRef                  `json:"rule"`
+	Failed []router.FailedCondition `json:"failed"`
+}
+
+// explain routes a call through the table that state makes.
+func explain(state proxyState, c call) explanation {
+	e := explanation{Request: c}
+	listener, port := state.listenerFor(c.Port)
+	if listener == nil {
+		e.Error = "refused"
+		e.Hint = state.listenerHint()
+		return e
+	}
+	table, _ := router.Build(state.spec, nil)
+	request := c.request(listener.Name, port)
+	decision := table.Route(request)
+	why := table.Explain(request)
+	e.Listener, e.Table, e.VirtualHost = why.Listener, why.Table, why.VirtualHost
+	if decision.VirtualHost != nil {
+		e.Domains = decision.VirtualHost.Domains
+	}
+	for _, miss := range why.Earlier {
+		e.Earlier = append(e.Earlier, state.miss(miss))
+	}
+	if decision.Route != nil {
+		e.Route, e.Match = decision.Route.Name, describeMatch(decision.Route.Match)
+		e.Rule = state.rule(decision.Route.Origin)
+	}
+	switch decision.Outcome {
+	case router.TLSRedirect:
+		e.Error = "https-redirect"
+		e.RedirectsTo = string(decision.AppendLocation(nil, request))
+	case router.Redirected:
+		e.Status = decision.Route.Redirect.Status
+		e.Location = string(decision.AppendLocation(nil, request))
+	case router.Responded:
+		e.Status = decision.Route.Direct.Status
+		e.Body = string(decision.Route.Direct.Body)
+	case router.Forward:
+		e.forward(table, decision, request)
+	default:
+		e.Error = "not-found"
+		if why.Nearest != nil {
+			nearest := state.miss(*why.Nearest)
+			e.Nearest = &nearest
+		}
+		e.Hint = notFoundHint(decision, why, request)
+	}
+	return e
+}
+
+func (s proxyState) miss(m router.RuleMiss) missView {
+	return missView{Route: m.Name, Rule: s.rule(m.Origin), Failed: m.Failed}
+}
+
+// forward fills in what an upstream gets to see, or that there is none.
+func (e *explanation) forward(table *router.Table, d router.Decision, r *router.Request) {
+	var total uint64
+	for _, dest := range d.Route.Destinations {
+		total += uint64(dest.Weight)
+	}
+	clusters, found := map[string]uint64{}, false
+	for i := range d.Route.Destinations {
+		dest := &d.Route.Destinations[i]
+		view := destinationView{
+			Cluster: dest.Cluster.Name, Weight: uint64(dest.Weight), Share: share(dest.Weight, total),
+			Endpoints:       []string{},
+			RequestHeaders:  headerViews(dest.RequestOps),
+			ResponseHeaders: headerViews(dest.ResponseOps),
+		}
+		if len(d.Route.Route.Destinations) == 1 {
+			view.Weight, view.Share = 1, "100%"
+		}
+		if authority := d.Authority(dest, r); authority != r.Authority {
+			view.Authority = authority
+		}
+		if cluster := table.Clusters()[dest.Cluster.ID]; cluster != nil {
+			found = true
+			view.Resolution = describeResolution(cluster.Resolution)
+			for _, endpoint := range cluster.Endpoints {
+				view.Endpoints = append(view.Endpoints, endpoint.Address)
+			}
+		} else {
+			view.Missing = true
+		}
+		clusters[view.Cluster] += view.Weight
+		e.Destinations = append(e.Destinations, view)
+	}
+	if d.Route.Timeout > 0 {
+		e.Timeout = d.Route.Timeout.String()
+	}
+	if !found {
+		e.Status, e.Timeout = http.StatusServiceUnavailable, ""
+		return
+	}
+	e.Clusters = clusters
+	e.Path = string(d.AppendPath(nil, r))
+	e.Authority = d.Authority(&d.Route.Destinations[0], r)
+}
+
+func headerViews(ops []router.HeaderOp) []headerView {
+	names := map[router.HeaderOpKind]string{router.RemoveHeader: "remove", router.SetHeader: "set", router.AddHeader: "add"}
+	var views []headerView
+	for _, op := range ops {
+		v := headerView{Change: names[op.Kind], Name: op.Name}
+		if op.Kind != router.RemoveHeader {
+			v.Value = op.Value.String()
+		}
+		views = append(views, v)
+	}
+	return views
+}

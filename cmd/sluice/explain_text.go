@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// writeText prints an explanation for people, from the outside in: the outcome, the
+// way to it, and then the rules that were passed by.
+func (e explanation) writeText(w io.Writer) {
+	p := newPainter(w)
+	c := e.Request
+	fmt.Fprintf(w, "%s %s://%s%s on port %d\n", c.Method, c.Scheme, c.Authority, c.Path, c.Port)
+	summary, colour := e.summary()
+	fmt.Fprintf(w, "=> %s\n\n", p.paint(colour, summary))
+
+	var rows [][]cell
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []cell{{name, inkBold}, {text: value}})
+		}
+	}
+	add("Listener", e.Listener)
+	add("Route table", e.Table)
+	add("Virtual host", e.virtualHost())
+	if e.Rule.Kind != "" || e.Match != "" {
+		add("Route", strings.TrimSpace(e.Route+"  "+e.Rule.String()))
+		add("Match", e.Match)
+	}
+	add("Location", e.Location+e.RedirectsTo)
+	if e.Path != e.Request.Path {
+		add("Path", e.Path)
+	}
+	if e.Authority != e.Request.Authority {
+		add("Authority", e.Authority)
+	}
+	add("Timeout", e.Timeout)
+	add("Body", e.Body)
+	writeTable(w, p, "", rows)
+
+	e.writeDestinations(w, p)
+	e.writeMisses(w, p)
+	if e.Hint != "" {
+		fmt.Fprintf(w, "\n%s\n", p.paint(inkYellow, "Hint: "+e.Hint))
+	}
+}
+
+// summary is the outcome in a line.
+func (e explanation) summary() (string, ink) {
+	switch {
+	case e.Error == "refused":
+		return "connection refused: nothing listens on that port", inkRed
+	case e.Error == "not-found":
+		return "404 (NR: no route)", inkRed
+	case e.Error == "https-redirect":
+		return "301 to https, before any route (httpsRedirect)", inkYellow
+	case e.Status == 503 && len(e.Destinations) > 0:
+		return "503 (NC: no such cluster)", inkRed
+	case e.Location != "":
+		return fmt.Sprintf("%d redirect", e.Status), inkYellow
+	case e.Status != 0:
+		return fmt.Sprintf("%d, answered by the proxy itself", e.Status), inkYellow
+	case len(e.Destinations) == 1:
+		return "forwarded to " + e.Destinations[0].Cluster, inkGreen
+	}
+	return fmt.Sprintf("forwarded to one of %d destinations", len(e.Destinations)), inkGreen
+}
+
+func (e explanation) virtualHost() string {
+	if e.VirtualHost == "" || len(e.Domains) == 0 {
+		return e.VirtualHost
+	}
+	return e.VirtualHost + "  for " + abbreviate(e.Domains)
+}
+
+func (e explanation) writeDestinations(w io.Writer, p painter) {
+	if len(e.Destinations) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, "Destinations"))
+	for _, d := range e.Destinations {
+		fmt.Fprintf(w, "  %4s  %s\n", d.Share, d.Cluster)
+		fmt.Fprintf(w, "        %s\n", d.endpoints(p))
+		if d.Authority != "" && d.Authority != e.Authority {
+			fmt.Fprintf(w, "        authority: %s\n", d.Authority)
+		}
+		writeHeaders(w, "request", d.RequestHeaders)
+		writeHeaders(w, "response", d.ResponseHeaders)
+	}
+}
+
+// endpoints says who serves a destination, in a line.
+func (d destinationView) endpoints(p painter) string {
+	const shown = 8
+	switch {
+	case d.Missing:
+		return p.paint(inkRed, "no such service, port or subset: answered 503 (NC)")
+	case d.Resolution == describeResolution(router.ResolutionOriginal):
+		return "to the address that was called"
+	case len(d.Endpoints) == 0:
+		return p.paint(inkRed, "no endpoints: answered 503 (UH)")
+	case len(d.Endpoints) > shown:
+		return strings.Join(d.Endpoints[:shown], ", ") + fmt.Sprintf(" and %d more", len(d.Endpoints)-shown)
+	}
+	return strings.Join(d.Endpoints, ", ")
+}
+
+func writeHeaders(w io.Writer, which string, changes []headerView) {
+	for _, h := range changes {
+		line := h.Change + " " + h.Name
+		if h.Change != "remove" {
+			line += ": " + h.Value
+		}
+		fmt.Fprintf(w, "        %s headers: %s\n", which, line)
+	}
+}
+
+// writeMisses lists the rules that were passed by, and on a miss the nearest first.
+func (e explanation) writeMisses(w io.Writer, p painter) {
+	if e.Nearest != nil {
+		fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, "Nearest miss"))
+		e.Nearest.write(w, p)
+	}
+	if len(e.Earlier) == 0 {
+		return
+	}
+	title := "Rules before it, and why they did not match"
+	if e.Error != "" {
+		title = "Rules, and why they did not match"
+	}
+	fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, title))
+	for _, m := range e.Earlier {
+		m.write(w, p)
+	}
+}
+
+func (m missView) write(w io.Writer, p painter) {
+	fmt.Fprintf(w, "  %s\n", strings.TrimSpace(m.Route+"  "+m.Rule.String()))
+	for _, f := range m.Failed {
+		got := "is " + f.Got
+		if f.Absent {
+			got = "is absent"
+		}
+		fmt.Fprintf(w, "    %s %s, must be %s\n", f.Condition, p.paint(inkYellow, got), f.Wanted)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// listenerFor finds the listener that takes calls to a port, and the port that
+// routing is to see. A Gateway's port may be another than the socket's, where a
+// Service translates it, so ports that callers know go first.
+func (s proxyState) listenerFor(port uint16) (*router.Listener, uint16) {
+	if s.sidecar {
+		// One socket takes all outbound traffic.
+		for _, l := range s.spec.Listeners {
+			return l, port
+		}
+		return nil, 0
+	}
+	for _, l := range s.spec.Listeners {
+		for _, t := range l.Tables {
+			if t.Port == port {
+				return l, port
+			}
+		}
+	}
+	for _, l := range s.spec.Listeners {
+		if l.Port == port || slices.Contains(l.NodePorts, port) {
+			return l, 0
+		}
+	}
+	return nil, 0
+}
+
+// listenerHint says which ports are served.
+func (s proxyState) listenerHint() string {
+	var ports []string
+	for _, l := range s.spec.Listeners {
+		for _, t := range l.Tables {
+			if text := portText(t.Port); t.Port != 0 && !slices.Contains(ports, text) {
+				ports = append(ports, text)
+			}
+		}
+	}
+	if len(ports) == 0 {
+		return "nothing is served: no Gateway selects this proxy's labels, or none has an HTTP server (see --labels)"
+	}
+	return "these ports are served: " + strings.Join(ports, ", ") + "; choose one with --port, or add a server to a Gateway"
+}
+
+// notFoundHint says what would make a request that nothing takes be taken.
+func notFoundHint(d router.Decision, why *router.Explanation, r *router.Request) string {
+	switch {
+	case d.Table == nil:
+		return fmt.Sprintf("port %d has no routes", r.Port)
+	case d.VirtualHost == nil && len(d.Table.VirtualHosts) == 0:
+		return "no VirtualService is bound to this port: name its Gateway under gateways:, with a host that the Gateway's server has too"
+	case d.VirtualHost == nil:
+		hint := fmt.Sprintf("no VirtualService has the host %q here", r.Authority)
+		if len(why.KnownHosts) > 0 {
+			hint += "; there are " + strings.Join(why.KnownHosts, ", ")
+		}
+		return hint + ". Add it to hosts:, or send another with -H 'Host: ...'"
+	case len(d.VirtualHost.Routes) == 0:
+		return "the host is known but has no rule in force: see sluice validate"
+	case why.Nearest != nil:
+		return nearestHint(why.Nearest)
+	}
+	return "no rule takes the request; a rule without match would"
+}
+
+// nearestHint turns what the nearest rule lacks into what to do about it.
+func nearestHint(m *router.RuleMiss) string {
+	wants := make([]string, len(m.Failed))
+	for i, f := range m.Failed {
+		wants[i] = fmt.Sprintf("%s is %s", f.Condition, f.Wanted)
+	}
+	hint := "it would match if " + strings.Join(wants, " and ")
+	if len(m.Failed) == 1 && m.Failed[0].Condition == "path" {
+		return hint + "; for other paths add a rule, or one without match as the last"
+	}
+	return hint
+}

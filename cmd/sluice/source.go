@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/discovery/file"
+	"github.com/sluicegate/sluice/router"
+)
+
+// defaultAdmin is where a proxy's admin server listens if nothing else is said.
+const defaultAdmin = "127.0.0.1:15000"
+
+// sourceFlags say where a proxy's state comes from: a live process, or files and
+// the proxy that they are compiled for.
+type sourceFlags struct {
+	config         []string
+	admin          string
+	role           string
+	labels         labels
+	workloadLabels labels
+	namespace      string
+}
+
+func addSourceFlags(cmd *cobra.Command) *sourceFlags {
+	s := &sourceFlags{}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&s.config, "config", "c", nil, "compile this `PATH`: a file, a folder, or - for standard input (repeatable)")
+	flags.StringVar(&s.admin, "admin", "", "ask the live proxy with this admin `ADDR` instead (default "+defaultAdmin+")")
+	flags.StringVar(&s.role, "role", "", "compile as this `ROLE`, gateway or sidecar (default gateway, or sidecar with --workload-labels)")
+	flags.Var(&s.labels, "labels", "the gateway's own labels (default istio=ingressgateway)")
+	flags.Var(&s.workloadLabels, "workload-labels", "the labels of the sidecar's workload, such as app=productpage,version=v1")
+	flags.StringVar(&s.namespace, "namespace", "", "the proxy's namespace, `NS` (default istio-system of a gateway, default of a sidecar)")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("role",
+		cobra.FixedCompletions([]string{"gateway", "sidecar"}, cobra.ShellCompDirectiveNoFileComp)))
+	return s
+}
+
+// labels are a flag's value: "app=productpage,version=v1".
+type labels map[string]string
+
+// Set reads labels, and adds them to those that are there.
+func (l *labels) Set(text string) error {
+	if *l == nil {
+		*l = labels{}
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("%q is not name=value", part)
+		}
+		(*l)[name] = value
+	}
+	return nil
+}
+
+// String returns the labels as Set takes them.
+func (l *labels) String() string {
+	parts := make([]string, 0, len(*l))
+	for _, name := range slices.Sorted(maps.Keys(*l)) {
+		parts = append(parts, name+"="+(*l)[name])
+	}
+	return strings.Join(parts, ",")
+}
+
+// Type is what the help shows.
+func (l *labels) Type() string { return "K=V,..." }
+
+// sidecar tells whether the flags ask for a sidecar's view.
+func (s *sourceFlags) sidecar() bool { return s.role == "sidecar" || len(s.workloadLabels) > 0 }
+
+// load returns the state that the flags ask for.
+func (s *sourceFlags) load(cmd *cobra.Command) (proxyState, error) {
+	switch {
+	case len(s.config) > 0 && s.admin != "":
+		return proxyState{}, misusef("--config and --admin are two places to look in: choose one")
+	case len(s.config) == 0:
+		if s.role != "" || s.labels != nil || s.workloadLabels != nil || s.namespace != "" {
+			return proxyState{}, misusef("--role, --labels, --workload-labels and --namespace need --config: a live proxy has its own")
+		}
+		return loadLive(cmd.Context(), s.admin)
+	}
+	view, err := s.view()
+	if err != nil {
+		return proxyState{}, err
+	}
+	src, err := readSource(s.config)
+	if err != nil {
+		return proxyState{}, err
+	}
+	state := src.state(view)
+	if state.defects > 0 {
+		cmd.PrintErrf("%s in the configuration: see sluice validate\n", count(state.defects, "error"))
+	}
+	return state, nil
+}
+
+// view returns the proxy to compile for.
+func (s *sourceFlags) view() (istio.Options, error) {
+	switch {
+	case s.role != "" && s.role != "gateway" && s.role != "sidecar":
+		return istio.Options{}, misusef("--role %q: must be gateway or sidecar", s.role)
+	case s.role == "gateway" && s.workloadLabels != nil:
+		return istio.Options{}, misusef("--workload-labels are a sidecar's; a gateway has --labels")
+	case s.role == "sidecar" && s.labels != nil:
+		return istio.Options{}, misusef("--labels are a gateway's; a sidecar has --workload-labels")
+	}
+	o := istio.Options{Role: istio.Gateway, Labels: s.labels, Namespace: s.namespace}
+	if o.Labels == nil {
+		o.Labels = map[string]string{"istio": "ingressgateway"}
+	}
+	fallback := "istio-system"
+	if s.sidecar() {
+		o.Role, o.Labels = istio.Sidecar, s.workloadLabels
+		fallback = "default"
+	}
+	if o.Namespace == "" {
+		o.Namespace = fallback
+	}
+	return o, nil
+}
+
+// source is configuration as somebody wrote it.
+type source struct {
+	objects []*config.Object
+	// conditions are what is wrong with the files as such.
+	conditions []config.Condition
+}
+
+// readSource reads files and folders, and standard input for "-". What is wrong
+// inside them becomes conditions; a path that is not there is an error.
+func readSource(paths []string) (source, error) {
+	delta, err := file.Load(paths...)
+	return source{objects: delta.Set, conditions: delta.Conditions}, err
+}
+
+// compile returns what a proxy would make of the source.
+func (s source) compile(view istio.Options) istio.Result {
+	return istio.NewCompiler(view).Apply(config.Delta{Set: s.objects, Conditions: s.conditions})
+}
+
+// state compiles the source for one proxy.
+func (s source) state(view istio.Options) proxyState {
+	result := s.compile(view)
+	state := proxyState{spec: result.Spec, sidecar: view.Role == istio.Sidecar, objects: make(map[config.Key]*config.Object, len(s.objects))}
+	for _, o := range s.objects {
+		state.objects[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = o
+	}
+	for _, c := range result.Conditions {
+		if c.Severity == config.Error {
+			state.defects++
+		}
+	}
+	return state
+}
+
+// proxyState is what one proxy serves, and the files it was made from where they are known.
+type proxyState struct {
+	spec    *router.Spec
+	sidecar bool
+	objects map[config.Key]*config.Object
+	// defects counts the errors in the configuration.
+	defects int
+}
+
+// ruleRef names a piece of configuration and where it stands.
+type ruleRef struct {
+	router.Origin
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// rule finds where an origin stands.
+func (s proxyState) rule(o router.Origin) ruleRef {
+	ref := ruleRef{Origin: o}
+	if object := s.objects[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}]; object != nil && object.File != "" {
+		ref.File, ref.Line = object.File, object.Locate(o.Field)
+	}
+	return ref
+}
+
+// String returns "VirtualService default/reviews http[0] (reviews.yaml:12)".
+func (r ruleRef) String() string {
+	s := describeOrigin(r.Origin)
+	if r.File != "" {
+		s += fmt.Sprintf(" (%s:%d)", r.File, r.Line)
+	}
+	return s
+}
+
+// loadLive asks a proxy's admin server for its configuration.
+func loadLive(ctx context.Context, address string) (proxyState, error) {
+	if address == "" {
+		address = defaultAdmin
+	}
+	var dump admin.Dump
+	if err := getAdmin(ctx, address, "/config_dump", &dump); err != nil {
+		return proxyState{}, err
+	}
+	if dump.Spec == nil {
+		return proxyState{}, fmt.Errorf("the proxy at %s has no configuration yet", address)
+	}
+	return proxyState{spec: dump.Spec, sidecar: dump.Role == "sidecar"}, nil
+}
+
+// adminClient goes straight to the proxy, whatever HTTP_PROXY says.
+var adminClient = &http.Client{Transport: &http.Transport{}}
+
+// getAdmin reads one page of an admin server as JSON.
+func getAdmin(ctx context.Context, address, path string, into any) error {
+	address = strings.TrimPrefix(address, "http://")
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return misusef("--admin %q: write it as host:port", address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return misusef("--admin %q: %v", address, err)
+	}
+	resp, err := adminClient.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "dial" {
+			return fmt.Errorf("no admin server answers at %s: start a proxy, name its --admin address, or read files with --config", address)
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the admin server at %s answers %s to %s", address, resp.Status, path)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("%s%s is not what a Sluice admin server answers: %w", address, path, err)
+	}
+	return nil
+}
