@@ -197,14 +197,17 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
 			v.problems = append(v.problems, Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
 		}
 	}
+	// Routes of one rule follow each other and share what they do.
+	sibling := &CompiledRoute{Route: &Route{}}
 	for _, r := range vh.Routes {
-		route, err := c.compileRoute(r)
+		route, err := c.compileRoute(r, sibling)
 		if err != nil {
 			v.problems = append(v.problems, Problem{Origin: r.Origin, Message: err.Error()})
 			continue
 		}
 		route.ordinal = len(v.Routes)
 		v.Routes = append(v.Routes, route)
+		sibling = route
 	}
 	v.index = indexRoutes(v.Routes)
 	v.clusters = c.useClusters(v.Routes)
@@ -233,8 +236,9 @@ func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
 	return ids
 }
 
-// compileRoute compiles a route, or says why it can't be in force.
-func (c *compiler) compileRoute(r *Route) (*CompiledRoute, error) {
+// compileRoute compiles a route, or says why it can't be in force. What it has in
+// common with a sibling it takes from there.
+func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRoute, error) {
 	if err := checkAction(r); err != nil {
 		return nil, err
 	}
@@ -243,15 +247,37 @@ func (c *compiler) compileRoute(r *Route) (*CompiledRoute, error) {
 	if route.match, err = c.compileMatch(&r.Match); err != nil {
 		return nil, err
 	}
-	if route.rewrite, err = compileRewrite(r.Rewrite); err != nil {
+	if r.Redirect != nil {
+		err = checkRedirect(r.Redirect)
+	} else if r.Rewrite != nil && r.Rewrite == sibling.Rewrite {
+		route.rewrite = sibling.rewrite
+	} else {
+		route.rewrite, err = compileRewrite(r.Rewrite)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if r.Redirect != nil {
-		if err := compileRedirect(r.Redirect); err != nil {
-			return nil, err
-		}
+	if sameDestinations(r, sibling.Route) {
+		route.Destinations, route.weights = sibling.Destinations, sibling.weights
+		return route, nil
 	}
-	return route, c.compileDestinations(route)
+	return route, compileDestinations(route)
+}
+
+// sameDestinations says whether two routes share their destinations, and what they
+// do to headers.
+func sameDestinations(a, b *Route) bool {
+	return len(a.Destinations) > 0 && same(a.Destinations, b.Destinations) &&
+		sameOps(&a.Headers.Request, &b.Headers.Request) && sameOps(&a.Headers.Response, &b.Headers.Response)
+}
+
+func sameOps(a, b *HeaderOps) bool {
+	return same(a.Set, b.Set) && same(a.Add, b.Add) && same(a.Remove, b.Remove)
+}
+
+// same says whether two slices are one.
+func same[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // checkAction makes sure that a route has exactly one action.
@@ -274,7 +300,11 @@ func checkAction(r *Route) error {
 }
 
 // compileDestinations compiles the destinations that have a share.
-func (c *compiler) compileDestinations(route *CompiledRoute) error {
+func compileDestinations(route *CompiledRoute) error {
+	var err error
+	if route.ResponseOps, err = compileHeaderOps(&route.Headers.Response); err != nil {
+		return err
+	}
 	several := len(route.Route.Destinations) > 1
 	for i := range route.Route.Destinations {
 		d := &route.Route.Destinations[i]
@@ -282,7 +312,6 @@ func (c *compiler) compileDestinations(route *CompiledRoute) error {
 			continue
 		}
 		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster}, Weight: d.Weight, Authority: d.Authority}
-		var err error
 		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &route.Headers.Request); err != nil {
 			return err
 		}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// compileRedirect checks a Redirect.
-func compileRedirect(r *Redirect) error {
+// checkRedirect says what is wrong with a Redirect.
+func checkRedirect(r *Redirect) error {
 	switch r.Status {
 	case 301, 302, 303, 307, 308:
 	default:

@@ -52,6 +52,9 @@ type CompiledRoute struct {
 	// Destinations are the ones with a share in the traffic; of a single one, the
 	// weight does not matter.
 	Destinations []CompiledDestination
+	// ResponseOps are the route's own changes to a response's headers, for a response
+	// that comes from no destination.
+	ResponseOps []HeaderOp
 
 	// ordinal is its place in the virtual host's Routes.
 	ordinal int
