@@ -46,7 +46,9 @@ func (e *echo) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 }
 
 // Reject answers what the codec refused.
-func (e *echo) Reject(ex *proxy.Exchange, down proxy.Downstream, _ proxy.Rejection) { e.Serve(ex, down) }
+func (e *echo) Reject(ex *proxy.Exchange, down proxy.Downstream, _ proxy.Rejection) {
+	e.Serve(ex, down)
+}
 
 // start returns an empty set of listeners whose servers are e.
 func start(t *testing.T, e *echo) *listeners {

@@ -22,6 +22,7 @@ type Cluster struct {
 // report, into Prometheus metrics at each scrape.
 type collector struct {
 	requests    *requestMetrics
+	events      *connectionMetrics
 	log         *accessLog // nil without an access log
 	connections func() map[string]int
 	clusters    func() []Cluster
@@ -65,6 +66,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for name, counts := range c.requests.snapshot() {
 		counts.collect(ch, name)
 	}
+	c.events.collect(ch)
 	if c.connections != nil {
 		for listener, n := range c.connections() {
 			gauge(ch, connectionsDesc, n, listener)

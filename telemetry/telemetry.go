@@ -32,12 +32,13 @@ type Options struct {
 // Telemetry is one proxy's access log and metrics. Its methods may be called from any
 // goroutine.
 type Telemetry struct {
-	shards   *shardPicker
-	requests *requestMetrics
-	log      *accessLog // nil without an access log
-	file     io.Closer  // nil where the log goes to standard output
-	config   *configMetrics
-	registry *prometheus.Registry
+	shards      *shardPicker
+	requests    *requestMetrics
+	connections connectionMetrics
+	log         *accessLog // nil without an access log
+	file        io.Closer  // nil where the log goes to standard output
+	config      *configMetrics
+	registry    *prometheus.Registry
 }
 
 // New opens the access log and sets the metrics up. It fails only where the log file
@@ -56,7 +57,7 @@ func New(o Options) (*Telemetry, error) {
 	}
 	t.config = newConfigMetrics(t.registry)
 	t.registry.MustRegister(
-		&collector{requests: t.requests, log: t.log, connections: o.Connections, clusters: o.Clusters},
+		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters},
 		buildInfo(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

@@ -64,6 +64,10 @@ func TestMetrics(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	names := []string{"opened", "closed"}
+	tel.ConnectionEvents("0.0.0.0_8080", names)(0)
+	tel.ConnectionEvents("0.0.0.0_8080", names)(0)
+	tel.ConnectionEvents("0.0.0.0_8080", names)(7)
 	tel.ConfigUpdated(ConfigUpdate{Generation: 3, Objects: 12, Errors: 1, Warnings: 2, Duration: 3 * time.Millisecond})
 	tel.Close()
 
@@ -75,6 +79,8 @@ func TestMetrics(t *testing.T) {
 		`sluice_request_duration_seconds_bucket{listener="0.0.0.0_8080",le="0.01"}`:           "0",
 		`sluice_request_duration_seconds_bucket{listener="0.0.0.0_8080",le="0.025"}`:          "1004",
 		`sluice_request_body_bytes_total{listener="0.0.0.0_8080"}`:                            "12048",
+		`sluice_downstream_connection_events_total{event="opened",listener="0.0.0.0_8080"}`:   "2",
+		`sluice_downstream_connection_events_total{event="closed",listener="0.0.0.0_8080"}`:   "0",
 		`sluice_downstream_connections{listener="0.0.0.0_8080"}`:                              "7",
 		`sluice_upstream_connections{cluster="outbound|80||a",state="active"}`:                "1",
 		`sluice_upstream_connections{cluster="outbound|80||a",state="idle"}`:                  "2",

@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/role"
+)
+
+// Options describe a gateway process. Source and NewCompiler are required.
+type Options struct {
+	// Source brings configuration; what NewCompiler returns turns it into what a
+	// gateway of these Labels in this Namespace serves.
+	Source      role.Source
+	NewCompiler func() pipeline.Compile
+	// Labels and Namespace are the gateway's own, for the admin server to show, as is
+	// Config: where configuration is read from.
+	Labels    map[string]string
+	Namespace string
+	Config    []string
+	// Address is the IP address to listen on where a Gateway's server names none;
+	// the zero value is 0.0.0.0.
+	Address netip.Addr
+	// PortMap says where to listen instead of at a port that a Gateway asks for; to
+	// port 0 means any that is free.
+	PortMap map[uint16]uint16
+	// NodePorts also listens at the nodePorts of the Service that selects the gateway.
+	NodePorts bool
+	// TrustedHops is the number of proxies in front of the gateway whose forwarding
+	// headers are believed.
+	TrustedHops int
+	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
+	// lets Admin be one that other machines can reach.
+	Admin, Status string
+	AdminRemote   bool
+	// AccessLog is a file, "-" for standard output, or empty for none.
+	AccessLog string
+	// Drain bounds how long running requests may take at the end; 0 means
+	// role.DefaultDrain, negative that they are cut.
+	Drain time.Duration
+	// Logger is told what happens; nil means slog.Default().
+	Logger *slog.Logger
+	// Notify, where not nil, is called with each change of the gateway's state.
+	Notify func(role.Status)
+}
+
+// Run serves until ctx ends; then it stops accepting, finishes what runs, and returns
+// nil. It returns an error where it cannot start.
+func Run(ctx context.Context, o Options) error {
+	if !o.Address.IsValid() {
+		o.Address = netip.IPv4Unspecified()
+	}
+	return role.Run(ctx, role.Options{
+		Info:        admin.Info{Role: "gateway", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:      o.Source,
+		NewCompiler: o.NewCompiler,
+		Binds:       o.binds,
+		TrustedHops: o.TrustedHops,
+		Admin:       o.Admin,
+		Status:      o.Status,
+		AdminRemote: o.AdminRemote,
+		AccessLog:   o.AccessLog,
+		Drain:       o.Drain,
+		Logger:      o.Logger,
+		Notify:      o.Notify,
+	})
+}

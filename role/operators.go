@@ -1,0 +1,102 @@
+package role
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/telemetry"
+)
+
+// operators are the admin and status servers.
+type operators struct{ servers []*http.Server }
+
+// listenOperators starts the servers for operators. They answer until the process has
+// drained, so that readiness says why.
+func (p *process) listenOperators() (*operators, error) {
+	var s operators
+	if p.o.Admin != "" {
+		l, err := admin.Listen(p.o.Admin, p.o.AdminRemote)
+		if err != nil {
+			return nil, operatorError("admin", p.o.Admin, err)
+		}
+		p.adminAt = l.Addr().String()
+		s.start(l, admin.NewServer(p.adminHandler(), p.o.Logger))
+	}
+	if p.o.Status != "" {
+		l, err := net.Listen("tcp", p.o.Status)
+		if err != nil {
+			s.close()
+			return nil, operatorError("status", p.o.Status, err)
+		}
+		p.statusAt = l.Addr().String()
+		s.start(l, admin.NewServer(admin.NewStatusHandler(p.ready), p.o.Logger))
+	}
+	return &s, nil
+}
+
+func operatorError(name, address string, err error) error {
+	return fmt.Errorf("the %s server cannot listen on %s: %w; choose another address with --%s, or turn it off with --%s=", name, address, err, name, name)
+}
+
+func (s *operators) start(l net.Listener, server *http.Server) {
+	s.servers = append(s.servers, server)
+	go server.Serve(l)
+}
+
+func (s *operators) close() {
+	for _, server := range s.servers {
+		server.Close()
+	}
+}
+
+// adminHandler shows the process to its operator.
+func (p *process) adminHandler() http.Handler {
+	return admin.NewHandler(admin.Options{
+		Info:      p.o.Info,
+		Ready:     p.ready,
+		Config:    p.config,
+		Table:     p.table,
+		Listeners: p.listeners.status,
+		Clusters:  p.clusters,
+		Metrics:   p.telemetry.Handler(),
+	})
+}
+
+// clusters returns the upstream side as the admin server shows it.
+func (p *process) clusters() []admin.Cluster {
+	status := p.engine.Clusters()
+	list := make([]admin.Cluster, len(status))
+	for i, c := range status {
+		list[i] = admin.Cluster{Name: c.Name, Endpoints: make([]admin.Endpoint, len(c.Endpoints))}
+		for j, e := range c.Endpoints {
+			list[i].Endpoints[j] = admin.Endpoint{
+				Address: e.Address, Healthy: e.Healthy,
+				Active: int(e.Active), Idle: e.Idle,
+				Requests: e.Requests, Failures: e.Failures,
+			}
+		}
+	}
+	return list
+}
+
+// clusterMetrics returns the upstream side as the metrics count it.
+func (p *process) clusterMetrics() []telemetry.Cluster {
+	status := p.engine.Clusters()
+	list := make([]telemetry.Cluster, len(status))
+	for i, c := range status {
+		m := &list[i]
+		m.Name, m.Endpoints = c.Name, len(c.Endpoints)
+		for _, e := range c.Endpoints {
+			m.Active += int(e.Active)
+			m.Idle += e.Idle
+			m.Requests += e.Requests
+			m.Failures += e.Failures
+			if e.Healthy {
+				m.Healthy++
+			}
+		}
+	}
+	return list
+}

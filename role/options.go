@@ -1,0 +1,88 @@
+package role
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/router"
+)
+
+// DefaultDrain is how long running requests may take when the process ends.
+const DefaultDrain = 30 * time.Second
+
+// Source brings configuration: it calls publish first with everything there is, then
+// with each change, one call at a time, until ctx ends.
+type Source func(ctx context.Context, publish func(config.Delta)) error
+
+// Options describe a proxy process. Source, NewCompiler and Binds are
+// required.
+type Options struct {
+	// Info is what the admin server says of the process; Version and Started are
+	// filled in.
+	Info   admin.Info
+	Source Source
+	// NewCompiler returns what turns objects into a Spec.
+	NewCompiler func() pipeline.Compile
+	// Binds says which sockets a table's listeners get, and what of that cannot be.
+	Binds func([]*router.Listener) ([]Bind, []config.Condition)
+	// Mesh is for a sidecar: its callers are its own workload, whose headers are left
+	// as they are.
+	Mesh bool
+	// TrustedHops is the number of proxies in front of this one whose forwarding
+	// headers are believed.
+	TrustedHops int
+	// Admin and Status are the addresses of those servers; empty for none.
+	Admin, Status string
+	// AdminRemote lets Admin be an address that other machines can reach.
+	AdminRemote bool
+	// AccessLog is a file, "-" for standard output, or empty for none.
+	AccessLog string
+	// Drain bounds how long running requests may take when the process ends or a
+	// listener goes; 0 means DefaultDrain, negative that they are cut.
+	Drain time.Duration
+	// Logger is told what happens; nil means slog.Default().
+	Logger *slog.Logger
+	// Notify, where not nil, is called with the process's state when that changes,
+	// one call at a time. It must return soon.
+	Notify func(Status)
+}
+
+// Status is the state of a proxy process.
+type Status struct {
+	// NotReady says why the proxy does not serve yet, or no more; nil where it does.
+	NotReady error
+	// Admin and Status are where those servers listen; empty where there is none.
+	Admin, Status string
+	// Generation counts the tables published; 0 is none yet.
+	Generation uint64
+	// Listeners are the sockets wanted, bound or not.
+	Listeners []admin.Listener
+	// Conditions are the defects that stand, of the configuration and of sockets.
+	Conditions []config.Condition
+}
+
+// Address returns where a listener, by its name, listens; of several sockets, at the
+// first. It is empty where it does not.
+func (s Status) Address(listener string) string {
+	for _, l := range s.Listeners {
+		if l.Name == listener && l.Bound {
+			return l.Address
+		}
+	}
+	return ""
+}
+
+func (o Options) withDefaults() Options {
+	if o.Drain == 0 {
+		o.Drain = DefaultDrain
+	}
+	o.Drain = max(o.Drain, 0)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}

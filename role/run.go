@@ -1,0 +1,157 @@
+package role
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/proxy/forward"
+	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/telemetry"
+	"github.com/sluicegate/sluice/version"
+)
+
+// process is a proxy while it runs.
+type process struct {
+	o         Options
+	engine    *forward.Engine
+	telemetry *telemetry.Telemetry
+	listeners *listeners
+	pipeline  *pipeline.Pipeline
+	served    atomic.Pointer[served]
+	draining  atomic.Bool
+	adminAt   string
+	statusAt  string
+
+	notify sync.Mutex
+}
+
+// Run serves until ctx ends; then it drains and returns nil. It returns an error where
+// the process cannot start or its source fails.
+func Run(ctx context.Context, o Options) error {
+	o = o.withDefaults()
+	o.Info.Version, o.Info.Started = version.Get(), time.Now()
+	p := &process{o: o}
+	p.served.Store(&served{})
+	var err error
+	p.telemetry, err = telemetry.New(telemetry.Options{
+		AccessLog:   o.AccessLog,
+		Connections: func() map[string]int { return p.listeners.connections() },
+		Clusters:    p.clusterMetrics,
+		Logger:      o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer p.telemetry.Close()
+	p.engine = forward.New(forward.Options{Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete})
+	defer p.engine.Close()
+	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
+	p.pipeline = pipeline.New(pipeline.Options{NewCompiler: o.NewCompiler, Publish: p.publish, Logger: o.Logger})
+
+	operators, err := p.listenOperators()
+	if err != nil {
+		return err
+	}
+	defer operators.close()
+	return p.serve(ctx)
+}
+
+// connectionEvents name http1's events for the metrics.
+var connectionEvents = []string{
+	http1.ConnOpened:        "opened",
+	http1.ConnClosed:        "closed",
+	http1.ConnRefused:       "refused",
+	http1.ConnIdleTimeout:   "idle_timeout",
+	http1.ConnHeadTimeout:   "head_timeout",
+	http1.ConnStreamTimeout: "stream_timeout",
+	http1.ConnRejected:      "request_rejected",
+}
+
+// newServer returns the server of one socket.
+func (p *process) newServer(b Bind) *http1.Server {
+	count := p.telemetry.ConnectionEvents(b.Listener, connectionEvents)
+	return http1.NewServer(http1.Options{
+		Engine:            p.engine,
+		Listener:          b.Listener,
+		PortFromAuthority: b.PortFromAuthority,
+		Observe:           func(e http1.ConnEvent) { count(int(e)) },
+	})
+}
+
+// serve follows the source until ctx ends or the source fails, and then drains.
+func (p *process) serve(ctx context.Context) error {
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.o.Source(watch, p.apply) }()
+	var failure error
+	select {
+	case <-ctx.Done():
+		stop()
+		<-ended
+	case err := <-ended:
+		if ctx.Err() == nil {
+			failure = fmt.Errorf("configuration is not followed any more: %w", errors.Join(err, errSourceEnded))
+		}
+	}
+	p.drain()
+	return failure
+}
+
+var errSourceEnded = errors.New("its source has ended")
+
+// drain says that the proxy is not ready any more, stops accepting, and lets what runs
+// finish.
+func (p *process) drain() {
+	p.draining.Store(true)
+	p.changed()
+	began := time.Now()
+	p.o.Logger.Info("draining", "connections", p.connections(), "at_most", p.o.Drain)
+	ctx, cancel := context.WithTimeout(context.Background(), p.o.Drain)
+	defer cancel()
+	if err := p.listeners.drain(ctx); err != nil {
+		p.o.Logger.Warn("requests were cut: they took longer than the drain time", "after", p.o.Drain)
+	}
+	p.o.Logger.Info("drained", "duration", time.Since(began).Round(time.Millisecond))
+}
+
+func (p *process) connections() (n int) {
+	for _, c := range p.listeners.connections() {
+		n += c
+	}
+	return n
+}
+
+// ready returns why the proxy is not, or nil.
+func (p *process) ready() error {
+	if p.draining.Load() {
+		return errors.New("draining: the process is about to end")
+	}
+	if p.table() == nil {
+		return errors.New("no configuration has been read yet")
+	}
+	return p.listeners.ready()
+}
+
+// changed tells the embedding program of the state.
+func (p *process) changed() {
+	if p.o.Notify == nil {
+		return
+	}
+	p.notify.Lock()
+	defer p.notify.Unlock()
+	c := p.config()
+	p.o.Notify(Status{
+		NotReady:   p.ready(),
+		Admin:      p.adminAt,
+		Status:     p.statusAt,
+		Generation: c.Generation,
+		Listeners:  p.listeners.status(),
+		Conditions: c.Conditions,
+	})
+}

@@ -1,0 +1,137 @@
+package sidecar
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/router"
+)
+
+// Inbound is a listener for calls to the workload, and where they go.
+type Inbound struct {
+	// Listen is "10.0.0.7:9080", Local the application's own address,
+	// "127.0.0.1:9080". Both may be "unix:///path".
+	Listen, Local string
+}
+
+// ParseInbound reads "LISTEN=LOCAL".
+func ParseInbound(s string) (Inbound, error) {
+	listen, local, ok := strings.Cut(s, "=")
+	if !ok {
+		return Inbound{}, fmt.Errorf("inbound %q must be written LISTEN=LOCAL, such as 0.0.0.0:9080=127.0.0.1:19080", s)
+	}
+	for _, address := range []string{listen, local} {
+		if err := checkAddress(address); err != nil {
+			return Inbound{}, fmt.Errorf("inbound %q: %w", s, err)
+		}
+	}
+	if listen == local {
+		return Inbound{}, fmt.Errorf("inbound %q would call itself", s)
+	}
+	return Inbound{Listen: listen, Local: local}, nil
+}
+
+// checkAddress accepts "ip:port", "localhost:port" and "unix:///path".
+func checkAddress(address string) error {
+	if path, ok := strings.CutPrefix(address, "unix://"); ok && strings.HasPrefix(path, "/") {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is neither IP:PORT nor unix:///PATH", address)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
+		return fmt.Errorf("%q is not an IP address", host)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	return nil
+}
+
+// reachable reports whether other machines can connect to an address.
+func reachable(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsLoopback()
+}
+
+// name is the listener's.
+func (in Inbound) name() string { return "inbound_" + in.Listen }
+
+// port is the one that callers address; 0 on a unix socket.
+func (in Inbound) port() uint16 {
+	_, text, _ := net.SplitHostPort(in.Listen)
+	port, _ := strconv.ParseUint(text, 10, 16)
+	return uint16(port)
+}
+
+// cluster is the name of the application's cluster, as Istio names it.
+func (in Inbound) cluster() string {
+	if port := in.port(); port != 0 {
+		return "inbound|" + strconv.Itoa(int(port)) + "||"
+	}
+	return "inbound|" + in.Listen + "||"
+}
+
+// inboundSpec returns the listeners for what calls the workload: each forwards
+// everything to one address, without a time limit, as Istio's inbound routes do.
+func inboundSpec(list []Inbound) *router.Spec {
+	spec := &router.Spec{}
+	for _, in := range list {
+		cluster := in.cluster()
+		if slices.ContainsFunc(spec.Clusters, func(c *router.Cluster) bool { return c.Name == cluster }) {
+			cluster += in.Listen // the same port of another address
+		}
+		spec.Clusters = append(spec.Clusters, &router.Cluster{
+			Name: cluster, Port: in.port(), Endpoints: []*router.Endpoint{{Address: local(in.Local)}},
+		})
+		spec.Listeners = append(spec.Listeners, &router.Listener{
+			Name: in.name(), Port: in.port(),
+			Tables: []*router.RouteTable{{Name: cluster, VirtualHosts: []*router.VirtualHost{{
+				Name: cluster, Domains: []string{"*"},
+				Routes: []*router.Route{{Name: "default", Destinations: []router.Destination{{Cluster: cluster}}}},
+			}}}},
+		})
+	}
+	return spec
+}
+
+// local spells localhost out: a cluster's endpoints are addresses.
+func local(address string) string {
+	if port, ok := strings.CutPrefix(address, "localhost:"); ok {
+		return "127.0.0.1:" + port
+	}
+	return address
+}
+
+// withInbound adds the sidecar's own listeners and clusters to what is compiled.
+func withInbound(fresh func() pipeline.Compile, own *router.Spec) func() pipeline.Compile {
+	if len(own.Listeners) == 0 {
+		return fresh
+	}
+	return func() pipeline.Compile {
+		compile := fresh()
+		var last, joined *router.Spec
+		return func(d config.Delta) (*router.Spec, []config.Condition) {
+			spec, conditions := compile(d)
+			if joined == nil || spec != last {
+				last = spec
+				joined = &router.Spec{
+					Listeners: slices.Concat(spec.Listeners, own.Listeners),
+					Clusters:  slices.Concat(spec.Clusters, own.Clusters),
+				}
+			}
+			return joined, conditions
+		}
+	}
+}

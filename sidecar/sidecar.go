@@ -1,0 +1,88 @@
+package sidecar
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/router"
+)
+
+// Outbound is the name of the listener for what the workload calls, as front ends
+// compile it.
+const Outbound = "outbound"
+
+// Options describe a sidecar process. Source and NewCompiler are required.
+type Options struct {
+	// Source brings configuration; what NewCompiler returns turns it into what a
+	// workload of these Labels in this Namespace calls: a listener named Outbound.
+	Source      role.Source
+	NewCompiler func() pipeline.Compile
+	// Labels and Namespace are the workload's, for the admin server to show, as is
+	// Config: where configuration is read from.
+	Labels    map[string]string
+	Namespace string
+	Config    []string
+	// Outbound is where the workload sends what it calls, "127.0.0.1:15001"; empty
+	// for no such listener. A request's Host, with its port, says what is called.
+	Outbound string
+	// Inbound are the listeners for what calls the workload.
+	Inbound []Inbound
+	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
+	// lets Admin be one that other machines can reach.
+	Admin, Status string
+	AdminRemote   bool
+	// AccessLog is a file, "-" for standard output, or empty for none.
+	AccessLog string
+	// Drain bounds how long running requests may take at the end; 0 means
+	// role.DefaultDrain, negative that they are cut.
+	Drain time.Duration
+	// Logger is told what happens; nil means slog.Default().
+	Logger *slog.Logger
+	// Notify, where not nil, is called with each change of the sidecar's state.
+	Notify func(role.Status)
+}
+
+// Run serves until ctx ends; then it stops accepting, finishes what runs, and returns
+// nil. It returns an error where it cannot start.
+func Run(ctx context.Context, o Options) error {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Outbound != "" && reachable(o.Outbound) {
+		o.Logger.Warn("other machines can reach the outbound listener, and call through it whatever this workload can", "address", o.Outbound)
+	}
+	return role.Run(ctx, role.Options{
+		Info:        admin.Info{Role: "sidecar", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:      o.Source,
+		NewCompiler: withInbound(o.NewCompiler, inboundSpec(o.Inbound)),
+		Binds:       o.binds,
+		Mesh:        true,
+		Admin:       o.Admin,
+		Status:      o.Status,
+		AdminRemote: o.AdminRemote,
+		AccessLog:   o.AccessLog,
+		Drain:       o.Drain,
+		Logger:      o.Logger,
+		Notify:      o.Notify,
+	})
+}
+
+// binds returns the sidecar's sockets: those it was started with, whatever the table
+// says. A table without the outbound listener answers 404 there.
+func (o Options) binds([]*router.Listener) ([]role.Bind, []config.Condition) {
+	var binds []role.Bind
+	if o.Outbound != "" {
+		binds = append(binds, role.Bind{
+			Listener: Outbound, Address: o.Outbound, PortFromAuthority: true, Instead: "--outbound 127.0.0.1:PORT",
+		})
+	}
+	for _, in := range o.Inbound {
+		binds = append(binds, role.Bind{Listener: in.name(), Address: in.Listen, Instead: "--inbound ADDRESS=" + in.Local})
+	}
+	return binds, nil
+}
