@@ -1,0 +1,81 @@
+// Command sluice-gateway serves Istio's Gateways and VirtualServices at the edge, from
+// watched folders of YAML. It owns its flags; what they do is package gateway's.
+package main
+
+import (
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/cmd/internal/start"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/gateway"
+	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/version"
+)
+
+func main() { os.Exit(start.Execute(newCommand(), os.Args[1:], os.Stdout, os.Stderr)) }
+
+func newCommand() *cobra.Command {
+	shared := start.Flags{Namespace: "istio-system", Admin: "127.0.0.1:15000", Status: "0.0.0.0:15021"}
+	var o gateway.Options
+	var address string
+	var portMap []string
+	cmd := &cobra.Command{
+		Use:     "sluice-gateway --config DIR",
+		Short:   "Serve Istio's Gateways and VirtualServices at the edge",
+		Example: "  sluice-gateway --config ./config --port-map 80=8080 --access-log -",
+		Version: version.Get().String(),
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Logger, err = shared.Check(cmd); err != nil {
+				return err
+			}
+			if o.Address, err = netip.ParseAddr(address); err != nil {
+				return start.Misusef("--address %q: must be an IP address, such as 0.0.0.0 or ::", address)
+			}
+			if o.PortMap, err = parsePortMap(portMap); err != nil {
+				return err
+			}
+			if o.TrustedHops < 0 {
+				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
+			}
+			o.Source = start.Files(shared.Config)
+			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace})
+			o.Config, o.Namespace = shared.Config, shared.Namespace
+			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.AccessLog, o.Drain = shared.AccessLog, shared.Drain
+			role.LimitMemory()
+			return gateway.Run(cmd.Context(), o)
+		},
+	}
+	shared.Add(cmd)
+	flags := cmd.Flags()
+	flags.StringToStringVar(&o.Labels, "labels", map[string]string{"istio": "ingressgateway"}, "labels by which Gateways select this proxy")
+	flags.StringVar(&address, "address", "0.0.0.0", "IP address to listen on where a Gateway names none; :: serves IPv4 and IPv6")
+	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
+	flags.BoolVar(&o.NodePorts, "node-ports", false, "also listen at the nodePorts of the Service that selects this proxy")
+	flags.IntVar(&o.TrustedHops, "trusted-hops", 0, "number of proxies in front of this one whose x-forwarded-for is believed")
+	return cmd
+}
+
+// parsePortMap reads "80=8080" and its like.
+func parsePortMap(list []string) (map[uint16]uint16, error) {
+	ports := make(map[uint16]uint16, len(list))
+	for _, s := range list {
+		from, to, _ := strings.Cut(s, "=")
+		f, err := strconv.ParseUint(from, 10, 16)
+		t, err2 := strconv.ParseUint(to, 10, 16)
+		if err != nil || err2 != nil || f == 0 {
+			return nil, start.Misusef("--port-map %q: must be PORT=PORT, such as 80=8080", s)
+		}
+		if had, twice := ports[uint16(f)]; twice && had != uint16(t) {
+			return nil, start.Misusef("--port-map: port %d is given twice", f)
+		}
+		ports[uint16(f)] = uint16(t)
+	}
+	return ports, nil
+}

@@ -1,0 +1,53 @@
+package start
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/role"
+)
+
+// Flags are those that every proxy has.
+type Flags struct {
+	// Config are the folders to read.
+	Config []string
+	// Namespace is the proxy's own.
+	Namespace string
+	// Admin and Status are addresses, empty for none.
+	Admin, Status string
+	AdminRemote   bool
+	AccessLog     string
+	// Drain is as role.Options has it, once Check has run.
+	Drain               time.Duration
+	logLevel, logFormat string
+}
+
+// Add declares the flags, with the defaults that f holds.
+func (f *Flags) Add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.Config, "config", "c", nil, "folder of YAML or JSON files to read and watch (repeatable)")
+	flags.StringVar(&f.Namespace, "namespace", f.Namespace, "namespace that the proxy stands in")
+	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
+	flags.BoolVar(&f.AdminRemote, "admin-remote", false, "let --admin be an address that other machines can reach: it has no login")
+	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
+	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
+	flags.DurationVar(&f.Drain, "drain", role.DefaultDrain, "how long running requests may take when the proxy ends; 0 cuts them")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
+}
+
+// Check reports what makes no sense, and returns the log that was asked for.
+func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
+	if len(f.Config) == 0 {
+		return nil, Misusef("say where the configuration is: --config DIR")
+	}
+	switch {
+	case f.Drain < 0:
+		return nil, Misusef("--drain %s: must not be negative", f.Drain)
+	case f.Drain == 0:
+		f.Drain = -1
+	}
+	return Logger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
+}

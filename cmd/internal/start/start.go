@@ -1,0 +1,98 @@
+// Package start owns what the start-up of the proxies' binaries shares: exit statuses,
+// signals, the log, and the wiring from folders of files through Istio's API to a role.
+//
+// It must not know what a role does with any of it.
+package start
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/discovery/file"
+	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/router"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it could not start, or had to end
+	exitMisuse = 2 // the command line makes no sense
+)
+
+// Misuse is an error in what was typed.
+type Misuse struct{ error }
+
+// Misusef returns a Misuse.
+func Misusef(format string, args ...any) error { return Misuse{fmt.Errorf(format, args...)} }
+
+// Execute runs a command line and returns the exit status. SIGTERM and SIGINT end the
+// command's context; a second one ends the process at once.
+func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	started := false
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitOK
+	case started && !errors.As(err, new(Misuse)):
+		fmt.Fprintf(stderr, "Error: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprintf(stderr, "Error: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
+	return exitMisuse
+}
+
+// Logger returns a logger by the names of a level (debug, info, warn, error) and a
+// format (text, json).
+func Logger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, Misusef("--log-level %q: must be debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, Misusef("--log-format %q: must be text or json", format)
+}
+
+// Files returns the source that reads and watches folders.
+func Files(dirs []string) role.Source {
+	return func(ctx context.Context, publish func(config.Delta)) error {
+		return file.Watch(ctx, file.Options{Dirs: dirs}, publish)
+	}
+}
+
+// Istio returns what compiles Istio's and Kubernetes' objects for one proxy.
+func Istio(o istio.Options) func() pipeline.Compile {
+	return func() pipeline.Compile {
+		c := istio.NewCompiler(o)
+		return func(d config.Delta) (*router.Spec, []config.Condition) {
+			r := c.Apply(d)
+			return r.Spec, r.Conditions
+		}
+	}
+}

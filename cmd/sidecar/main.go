@@ -1,0 +1,59 @@
+// Command sluice-sidecar serves one workload's calls by the mesh's VirtualServices, from
+// watched folders of YAML. It owns its flags; what they do is package sidecar's.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/cmd/internal/start"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/sidecar"
+	"github.com/sluicegate/sluice/version"
+)
+
+func main() { os.Exit(start.Execute(newCommand(), os.Args[1:], os.Stdout, os.Stderr)) }
+
+func newCommand() *cobra.Command {
+	// The ports of the gateway's servers are left to it: both run on one machine.
+	shared := start.Flags{Namespace: "default", Admin: "127.0.0.1:15005", Status: "0.0.0.0:15022"}
+	var o sidecar.Options
+	var inbound []string
+	cmd := &cobra.Command{
+		Use:     "sluice-sidecar --config DIR",
+		Short:   "Serve one workload's calls by the mesh's VirtualServices",
+		Example: "  sluice-sidecar --config ./config --workload-labels app=productpage,version=v1\n  curl --proxy '' -H 'Host: reviews:9080' http://127.0.0.1:15001/reviews/0",
+		Version: version.Get().String(),
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Logger, err = shared.Check(cmd); err != nil {
+				return err
+			}
+			for _, s := range inbound {
+				in, err := sidecar.ParseInbound(s)
+				if err != nil {
+					return start.Misusef("--inbound: %w", err)
+				}
+				o.Inbound = append(o.Inbound, in)
+			}
+			if o.Outbound == "" && len(o.Inbound) == 0 {
+				return start.Misusef("there is nothing to listen on: give --outbound or --inbound")
+			}
+			o.Source = start.Files(shared.Config)
+			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace})
+			o.Config, o.Namespace = shared.Config, shared.Namespace
+			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.AccessLog, o.Drain = shared.AccessLog, shared.Drain
+			role.LimitMemory()
+			return sidecar.Run(cmd.Context(), o)
+		},
+	}
+	shared.Add(cmd)
+	flags := cmd.Flags()
+	flags.StringToStringVar(&o.Labels, "workload-labels", nil, "labels of the workload, such as app=productpage,version=v1")
+	flags.StringVar(&o.Outbound, "outbound", "127.0.0.1:15001", "address for the workload's own calls, by their Host; empty for none")
+	flags.StringArrayVar(&inbound, "inbound", nil, "listener for calls to the workload, and the workload's own address: 0.0.0.0:9080=127.0.0.1:19080 (repeatable)")
+	return cmd
+}
