@@ -2,7 +2,6 @@ package router
 
 import (
 	"slices"
-	"strings"
 )
 
 // filer builds a routeIndex.
@@ -107,17 +106,24 @@ func (f *filer) facets(byFacet map[fileKey][]filing, used []fileKey) *facets {
 		facet := facet{subject: key.subject, name: key.name, values: f.trie(filings, used, false)}
 		switch key.subject {
 		case onHeader:
-			out.headers = append(out.headers, facet)
+			out.headers.list = append(out.headers.list, facet)
 		case onQuery:
-			out.query = append(out.query, facet)
+			out.query.list = append(out.query.list, facet)
 		default:
 			out.line = append(out.line, facet)
 		}
 	}
-	byName := func(a, b facet) int { return strings.Compare(a.name, b.name) }
-	slices.SortFunc(out.headers, byName)
-	slices.SortFunc(out.query, byName)
+	out.headers.index()
+	out.query.index()
 	return out
+}
+
+// index makes the facets findable by name.
+func (f *namedFacets) index() {
+	f.byName = make(map[string]*facet, len(f.list))
+	for i := range f.list {
+		f.byName[f.list[i].name] = &f.list[i]
+	}
 }
 
 // keys yields what the route can be filed under, beyond its path and what is used.

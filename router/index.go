@@ -27,8 +27,15 @@ type routeSet struct {
 
 // facets file the routes of a set further, by other conditions than that on the path.
 type facets struct {
-	// line are of the request line; headers and query are sorted by name.
-	line, headers, query []facet
+	// line are of the request line.
+	line           []facet
+	headers, query namedFacets
+}
+
+// namedFacets are facets with names, such as headers have.
+type namedFacets struct {
+	list   []facet
+	byName map[string]*facet
 }
 
 // facet files routes by what they want one part of the request to be.
@@ -41,10 +48,10 @@ type facet struct {
 // search is one request on its way through an index.
 type search struct {
 	request *Request
-	// lists of routes, each sorted, that may take the request.
-	lists [][]int32
-	// inline is where the lists usually have room; else it is in spilled.
+	// inline are the first lists of routes, each sorted, that may take the request: so
+	// many of them. Where they are too many, all are in spilled.
 	inline  [24][]int32
+	inlined int
 	spilled *spilledLists
 	// visited counts steps in the index, examined routes that were looked at: the cost
 	// of the search.
@@ -68,7 +75,6 @@ func (v *CompiledVirtualHost) first(r *Request) *CompiledRoute {
 		return nil
 	}
 	s := search{request: r}
-	s.lists = s.inline[:0]
 	route := v.search(&s, path)
 	s.free()
 	return route
@@ -83,7 +89,10 @@ func (v *CompiledVirtualHost) search(s *search, path string) *CompiledRoute {
 		v.index.folded.collect(s, path)
 	}
 	// A heap by the lists' heads gives the routes in order.
-	h := s.lists
+	h := s.inline[:s.inlined]
+	if s.spilled != nil {
+		h = s.spilled.lists
+	}
 	for i := len(h)/2 - 1; i >= 0; i-- {
 		siftDown(h, i)
 	}
@@ -130,19 +139,23 @@ func siftDown(h [][]int32, i int) {
 
 // add adds a list to those to look through.
 func (s *search) add(list []int32) {
-	if len(s.lists) == cap(s.lists) && s.spilled == nil {
-		s.spilled = spills.Get().(*spilledLists)
-		s.lists = append(s.spilled.lists, s.lists...)
+	if s.inlined < len(s.inline) {
+		s.inline[s.inlined] = list
+		s.inlined++
+		return
 	}
-	s.lists = append(s.lists, list)
+	if s.spilled == nil {
+		s.spilled = spills.Get().(*spilledLists)
+		s.spilled.lists = append(s.spilled.lists, s.inline[:]...)
+	}
+	s.spilled.lists = append(s.spilled.lists, list)
 }
 
 // free gives back what the search borrowed.
 func (s *search) free() {
 	if s.spilled != nil {
-		all := s.lists[:cap(s.lists)]
-		clear(all)
-		s.spilled.lists = all[:0]
+		clear(s.spilled.lists)
+		s.spilled.lists = s.spilled.lists[:0]
 		spills.Put(s.spilled)
 	}
 }
@@ -164,20 +177,20 @@ func (f *facets) collect(s *search) {
 	for i := range f.line {
 		f.line[i].values.collect(s, lineValue(r, f.line[i].subject))
 	}
-	if len(f.headers) <= len(r.Headers) {
-		for i := range f.headers {
-			f.headers[i].collectHeader(s)
+	if len(f.headers.list) <= len(r.Headers) {
+		for i := range f.headers.list {
+			f.headers.list[i].collectHeader(s)
 		}
 	} else {
 		for i := range r.Headers {
 			// Only at the first of a name, or its routes would be listed again.
-			if found := findFacet(f.headers, r.Headers[i].Name); found != nil && firstHeader(r, r.Headers[i].Name) == i {
+			if found := f.headers.byName[r.Headers[i].Name]; found != nil && firstHeader(r, found.name) == i {
 				found.collectHeader(s)
 			}
 		}
 	}
-	if len(f.query) > 0 {
-		f.collectQuery(s)
+	if len(f.query.list) > 0 {
+		f.query.collectQuery(s)
 	}
 }
 
@@ -195,12 +208,12 @@ func (f *facet) collectHeader(s *search) {
 	}
 }
 
-// collectQuery looks up the first value of each query parameter.
-func (f *facets) collectQuery(s *search) {
-	if len(f.query) <= 4 {
-		for i := range f.query {
-			if value, ok := queryValue(s.request.Path, f.query[i].name); ok {
-				f.query[i].values.collect(s, value)
+// collectQuery looks up the first values of query parameters.
+func (f *namedFacets) collectQuery(s *search) {
+	if len(f.list) <= 4 {
+		for i := range f.list {
+			if value, ok := queryValue(s.request.Path, f.list[i].name); ok {
+				f.list[i].values.collect(s, value)
 			}
 		}
 		return
@@ -209,7 +222,7 @@ func (f *facets) collectQuery(s *search) {
 	for before := 0; before < len(query); {
 		parameter, _, _ := strings.Cut(query[before+1:], "&")
 		name, value, _ := strings.Cut(parameter, "=")
-		if found := findFacet(f.query, name); found != nil && !hasParameter(query[:before], name) {
+		if found := f.byName[name]; found != nil && !hasParameter(query[:before], name) {
 			found.values.collect(s, value)
 		}
 		before += 1 + len(parameter)
@@ -225,15 +238,6 @@ func hasParameter(query, name string) bool {
 // firstHeader returns where a header comes first.
 func firstHeader(r *Request, name string) int {
 	return slices.IndexFunc(r.Headers, func(h Header) bool { return h.Name == name })
-}
-
-// findFacet finds a facet by name, or nil.
-func findFacet(facets []facet, name string) *facet {
-	i, ok := slices.BinarySearchFunc(facets, name, func(f facet, name string) int { return strings.Compare(f.name, name) })
-	if !ok {
-		return nil
-	}
-	return &facets[i]
 }
 
 // lineValue returns a part of the request line.
