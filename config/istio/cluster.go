@@ -1,0 +1,262 @@
+package istio
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// clusterKey names a cluster: a port of a host, or of one of its subsets.
+type clusterKey struct {
+	host, subset string
+	port         uint16
+}
+
+// String returns the name that Istio gives the cluster.
+func (k clusterKey) String() string {
+	if k == passthrough {
+		return k.host
+	}
+	return "outbound|" + strconv.Itoa(int(k.port)) + "|" + k.subset + "|" + k.host
+}
+
+// passthrough is the cluster for hosts that nobody knows: the request goes where it
+// was sent to.
+var passthrough = clusterKey{host: "PassthroughCluster"}
+
+// clusters are the clusters that routes name, whether they exist or not.
+type clusters struct {
+	registry  *registry
+	rules     *destinationRules
+	workloads *workloads
+
+	byKey  map[clusterKey]*cluster
+	byHost map[string]map[clusterKey]*cluster
+	// order has the clusters that exist, by name.
+	order []*cluster
+	// changed are the clusters to build anew.
+	changed map[*cluster]struct{}
+}
+
+// cluster is one cluster that routes name.
+type cluster struct {
+	key  clusterKey
+	name string
+	// built is nil where the cluster does not exist; missing then says why.
+	built   *router.Cluster
+	missing missing
+	// users are those who name it, with how often.
+	users map[clusterUser]int
+}
+
+// clusterUser is a VirtualService, or nil for the sidecar's own routes.
+type clusterUser = *virtualService
+
+// missing says why a cluster does not exist.
+type missing struct {
+	reason  config.Reason
+	field   string
+	message string
+}
+
+func newClusters(r *registry, d *destinationRules, w *workloads) *clusters {
+	return &clusters{
+		registry: r, rules: d, workloads: w,
+		byKey:   map[clusterKey]*cluster{},
+		byHost:  map[string]map[clusterKey]*cluster{},
+		changed: map[*cluster]struct{}{},
+	}
+}
+
+// use counts that a user names a cluster, or with -1 that it no longer does.
+func (c *clusters) use(key clusterKey, user clusterUser, by int) {
+	k := c.byKey[key]
+	if k == nil {
+		k = &cluster{key: key, name: key.String(), users: map[clusterUser]int{}}
+		c.byKey[key] = k
+		if c.byHost[key.host] == nil {
+			c.byHost[key.host] = map[clusterKey]*cluster{}
+		}
+		c.byHost[key.host][key] = k
+	}
+	if k.users[user] += by; k.users[user] == 0 {
+		delete(k.users, user)
+	}
+	if k.built == nil || len(k.users) == 0 {
+		c.changed[k] = struct{}{}
+	}
+}
+
+// hostChanged marks the clusters of a host. A wildcard marks those of every host
+// that it covers, and the clusters of aliases follow what they stand for.
+func (c *clusters) hostChanged(host string) {
+	if !isWildcard(host) {
+		for _, k := range c.byHost[host] {
+			c.changed[k] = struct{}{}
+		}
+		return
+	}
+	for h, ks := range c.byHost {
+		if covers(host, h) {
+			for _, k := range ks {
+				c.changed[k] = struct{}{}
+			}
+		}
+	}
+}
+
+// settle builds the clusters that changed. It returns whether the list of clusters
+// did, and the users of those that came into being, went, or are missing for
+// another reason than before.
+func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
+	listChanged, affected := false, map[clusterUser]struct{}{}
+	for k := range c.changed {
+		before, beforeMissing := k.built, k.missing
+		if len(k.users) == 0 {
+			c.drop(k)
+			listChanged = listChanged || before != nil
+			continue
+		}
+		built, why := c.build(k.key)
+		if before != nil && built != nil && reflect.DeepEqual(before, built) {
+			built = before
+		}
+		k.built, k.missing = built, why
+		if built != before {
+			listChanged = true
+			c.list(k, before != nil, built != nil)
+		}
+		if k.missing != beforeMissing {
+			for user := range k.users {
+				affected[user] = struct{}{}
+			}
+		}
+	}
+	clear(c.changed)
+	return listChanged, affected
+}
+
+// drop forgets a cluster that nobody names any more.
+func (c *clusters) drop(k *cluster) {
+	c.list(k, k.built != nil, false)
+	delete(c.byKey, k.key)
+	delete(c.byHost[k.key.host], k.key)
+	if len(c.byHost[k.key.host]) == 0 {
+		delete(c.byHost, k.key.host)
+	}
+}
+
+// list keeps order in step.
+func (c *clusters) list(k *cluster, was, is bool) {
+	if was == is {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(c.order, k, func(a, b *cluster) int { return cmp.Compare(a.name, b.name) })
+	if is {
+		c.order = slices.Insert(c.order, at, k)
+	} else {
+		c.order = slices.Delete(c.order, at, at+1)
+	}
+}
+
+// all returns the clusters that exist.
+func (c *clusters) all() []*router.Cluster {
+	out := make([]*router.Cluster, len(c.order))
+	for i, k := range c.order {
+		out[i] = k.built
+	}
+	return out
+}
+
+// resolve returns the service and the policy behind a cluster, or why there are none.
+func (c *clusters) resolve(key clusterKey) (*service, *policy, missing) {
+	s := c.registry.lookup(key.host)
+	if s == nil {
+		return nil, nil, c.noService(key)
+	}
+	if _, ok := s.port(key.port); !ok {
+		return s, nil, missing{PortNotFound, "port", fmt.Sprintf("%s has no port %d (has %s); name one of them in port.number", s.host, key.port, portNames(s))}
+	}
+	policy := c.rules.forService(s)
+	if _, ok := policy.subset(key.subset); key.subset != "" && !ok {
+		return s, policy, c.noSubset(key, policy)
+	}
+	return s, policy, missing{}
+}
+
+// build returns the cluster, or why it does not exist.
+func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
+	if key == passthrough {
+		return &router.Cluster{Name: key.host, Host: key.host, Resolution: router.ResolutionOriginal}, missing{}
+	}
+	s, policy, why := c.resolve(key)
+	if why.reason != "" {
+		return nil, why
+	}
+	built := &router.Cluster{
+		Name:       key.String(),
+		Host:       key.host,
+		Subset:     key.subset,
+		Port:       key.port,
+		Resolution: s.resolution,
+		Origin:     originOf(s.object, ""),
+	}
+	of, _ := policy.subset(key.subset)
+	if key.subset != "" {
+		built.Origin = of.origin
+	}
+	if policy != nil {
+		b := balanceFor(policy.traffic, of.Subset.GetTrafficPolicy(), key.port)
+		built.Balancer, built.ConnectTimeout = b.balancer, b.connectTimeout
+	}
+	built.Endpoints = c.endpoints(s, key.port, of.Subset.GetLabels())
+	return built, missing{}
+}
+
+// endpoints returns those endpoints of a service's port that have the labels.
+func (c *clusters) endpoints(s *service, port uint16, labels map[string]string) []*router.Endpoint {
+	all := c.workloads.of(c.registry.parts(s), port)
+	if len(labels) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(e *router.Endpoint) bool { return !selects(labels, e.Labels) })
+}
+
+func (c *clusters) noService(key clusterKey) missing {
+	if c.registry.exists(key.host) {
+		return missing{ServiceNotFound, "host",
+			fmt.Sprintf("%q: no service of that host is exported to namespace %s; see its exportTo", key.host, c.registry.namespace)}
+	}
+	return missing{ServiceNotFound, "host",
+		fmt.Sprintf("%q: no such Service or ServiceEntry; requests get 503. Correct the name, or add a ServiceEntry for it", key.host)}
+}
+
+func (c *clusters) noSubset(key clusterKey, p *policy) missing {
+	if p == nil {
+		return missing{SubsetNotFound, "subset",
+			fmt.Sprintf("%q: no DestinationRule for %s applies here; requests get 503. Add one with that subset", key.subset, key.host)}
+	}
+	names := make([]string, len(p.rules))
+	for i, r := range p.rules {
+		names[i] = r.object.Namespace + "/" + r.object.Name
+	}
+	return missing{SubsetNotFound, "subset",
+		fmt.Sprintf("%q: no such subset in DestinationRule %s (has %s)", key.subset, strings.Join(names, ", "), p.subsetNames())}
+}
+
+func portNames(s *service) string {
+	if len(s.ports) == 0 {
+		return "none"
+	}
+	names := make([]string, len(s.ports))
+	for i, p := range s.ports {
+		names[i] = strconv.Itoa(int(p.number))
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,637 @@
+package istio
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// Role is what a proxy is for.
+type Role int
+
+const (
+	// Gateway serves the servers of the Gateways that select it.
+	Gateway Role = iota
+	// Sidecar serves a workload's outbound traffic.
+	Sidecar
+)
+
+// Options say which proxy a Spec is for. The zero value is a gateway without labels
+// in istio-system.
+type Options struct {
+	Role Role
+	// Labels are those of this proxy's workload: Gateways select by them, and so do
+	// Sidecars and the sourceLabels of VirtualServices.
+	Labels map[string]string
+	// Namespace is this proxy's; empty means istio-system for a gateway and default
+	// for a sidecar.
+	Namespace string
+	// Domain ends the names of Kubernetes Services; empty means cluster.local.
+	Domain string
+	// RootNamespace is where defaults for all namespaces stand; empty means
+	// istio-system.
+	RootNamespace string
+	// AllGateways takes every Gateway as selecting this proxy, and looks at the
+	// destinations of VirtualServices for other proxies too: for judging a folder
+	// rather than serving it.
+	AllGateways bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Domain == "" {
+		o.Domain = "cluster.local"
+	}
+	if o.RootNamespace == "" {
+		o.RootNamespace = "istio-system"
+	}
+	switch {
+	case o.Namespace != "":
+	case o.Role == Sidecar:
+		o.Namespace = "default"
+	default:
+		o.Namespace = "istio-system"
+	}
+	return o
+}
+
+// Result is what the objects come to.
+type Result struct {
+	// Spec is the whole configuration. It is the one of the last time where nothing
+	// in it changed, and shares every part that did not.
+	Spec *router.Spec
+	// Conditions is everything wrong with the objects, those of the Delta first, the
+	// others by object and field.
+	Conditions []config.Condition
+}
+
+// Compiler turns API objects into the configuration of one proxy. It keeps what it
+// worked out, so that a change costs what it changes. It is not safe for concurrent
+// use.
+type Compiler struct {
+	options Options
+	objects objects
+
+	registry   *registry
+	workloads  *workloads
+	rules      *destinationRules
+	clusters   *clusters
+	conditions *conditionSet
+
+	// gateways are by "namespace/name".
+	gateways        map[string]*gatewayConfig
+	virtualServices map[objectName]*virtualService
+	// delegators are the VirtualServices that delegate to one.
+	delegators map[objectName]map[objectName]struct{}
+	// callers are the VirtualServices with a destination of a host.
+	callers     map[string]map[objectName]struct{}
+	shortNames  shortNames
+	translation map[uint16]portTranslation
+
+	gateway  *gatewayTables
+	outbound *outbound
+
+	pending pending
+	spec    *router.Spec
+}
+
+// pending is what the objects of one Delta touch.
+type pending struct {
+	gateways        bool
+	sidecars        bool
+	translation     bool
+	virtualServices map[objectName]struct{}
+	// judge are the VirtualServices whose conditions may have changed.
+	judge map[*virtualService]struct{}
+}
+
+// NewCompiler returns a compiler without any objects.
+func NewCompiler(o Options) *Compiler {
+	o = o.withDefaults()
+	c := &Compiler{
+		options:         o,
+		objects:         objects{byKey: map[config.Key]*object{}},
+		registry:        newRegistry(o),
+		workloads:       newWorkloads(),
+		rules:           newDestinationRules(o),
+		conditions:      newConditionSet(),
+		gateways:        map[string]*gatewayConfig{},
+		virtualServices: map[objectName]*virtualService{},
+		delegators:      map[objectName]map[objectName]struct{}{},
+		callers:         map[string]map[objectName]struct{}{},
+		shortNames:      shortNames{},
+	}
+	c.clusters = newClusters(c.registry, c.rules, c.workloads)
+	c.pending.reset()
+	if o.Role == Sidecar {
+		c.outbound = newOutbound(c)
+	} else {
+		c.gateway = &gatewayTables{compiler: c, attached: map[*virtualService][]*gatewayHost{}, changed: map[*gatewayHost]struct{}{}}
+	}
+	return c
+}
+
+func (p *pending) reset() {
+	*p = pending{virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}}
+}
+
+// Apply takes a change to the objects and returns what they come to. An object with
+// an Error of its own is left out, and its last version without one stays in force;
+// the others are not concerned.
+func (c *Compiler) Apply(d config.Delta) Result {
+	for _, o := range d.Set {
+		if change, ok := c.objects.set(o); ok {
+			c.conditions.move(o.Key, 0)
+			c.take(change)
+		}
+	}
+	for _, key := range d.Removed {
+		if change, ok := c.objects.remove(key); ok {
+			c.conditions.move(key, 0)
+			c.take(change)
+		}
+	}
+	for _, place := range d.Moved {
+		if o := c.objects.byKey[place.Key]; o != nil {
+			c.conditions.move(place.Key, place.Line-o.written.Line)
+		}
+	}
+	c.settleServices()
+	c.settleVirtualServices()
+	listeners, changed := c.settleListeners()
+	clustersChanged, affected := c.clusters.settle()
+	for user := range affected {
+		if user != nil {
+			c.pending.judge[user] = struct{}{}
+		}
+	}
+	c.judge()
+	c.pending.reset()
+	if c.spec == nil || changed || clustersChanged {
+		c.spec = &router.Spec{Listeners: listeners, Clusters: c.clusters.all()}
+	}
+	return Result{Spec: c.spec, Conditions: c.conditions.list(d.Conditions)}
+}
+
+// take hands one object's change to those who keep its kind.
+func (c *Compiler) take(ch change) {
+	c.conditions.replace(ch.key, ch.conditions)
+	if ch.before == ch.after {
+		return
+	}
+	name := objectName{ch.key.Namespace, ch.key.Name}
+	kind := ch.typed
+	if kind == nil {
+		kind = ch.typedBefore
+	}
+	switch kind.(type) {
+	case *networkingv1.Gateway:
+		c.takeGateway(ch)
+	case *networkingv1.VirtualService:
+		c.pending.virtualServices[name] = struct{}{}
+	case *networkingv1.DestinationRule:
+		c.takeDestinationRule(ch)
+	case *networkingv1.ServiceEntry:
+		var services []*service
+		if e, ok := ch.typed.(*networkingv1.ServiceEntry); ok {
+			services = entryServices(ch.after, &e.Spec)
+		}
+		c.registry.replace(ch.key, services)
+	case *networkingv1.Sidecar:
+		c.takeSidecar(ch)
+	case *corev1.Service:
+		var services []*service
+		if s, ok := ch.typed.(*corev1.Service); ok {
+			services = kubeServices(ch.after, &s.Spec, c.options.Domain)
+		}
+		c.registry.replace(ch.key, services)
+		c.pending.translation = true
+	case *networkingv1.WorkloadEntry, *corev1.Pod, *corev1.Endpoints, *discoveryv1.EndpointSlice:
+		c.takeWorkload(ch, name)
+	}
+}
+
+func (c *Compiler) takeGateway(ch change) {
+	name := ch.key.Namespace + "/" + ch.key.Name
+	if old := c.gateways[name]; old != nil {
+		c.conditions.replace(old, nil)
+		delete(c.gateways, name)
+	}
+	if g, ok := ch.typed.(*networkingv1.Gateway); ok {
+		c.gateways[name] = newGatewayConfig(ch.after, &g.Spec)
+	}
+	c.pending.gateways = true
+}
+
+func (c *Compiler) takeDestinationRule(ch change) {
+	var rule *destinationRule
+	if r, ok := ch.typed.(*networkingv1.DestinationRule); ok {
+		rule = newDestinationRule(ch.after, &r.Spec, c.registry.fullName(r.Spec.Host, ch.key.Namespace))
+	}
+	c.setDestinationRule(ch.key, rule)
+}
+
+// setDestinationRule puts a rule into force, nil where it is gone.
+func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
+	var hosts []string
+	if old := c.rules.byObject[key]; old != nil {
+		hosts = append(hosts, old.host)
+		c.forgetShort(key, old.spec.Host, key.Namespace)
+	}
+	if rule != nil && !slices.Contains(hosts, rule.host) {
+		hosts = append(hosts, rule.host)
+	}
+	if rule != nil {
+		c.noteShort(key, rule.spec.Host, key.Namespace)
+	}
+	for _, h := range c.rules.replace(key, rule) {
+		c.conditions.replace(h, h.conditions())
+	}
+	for _, host := range hosts {
+		c.clusters.hostChanged(host)
+		c.judgeCallers(host)
+	}
+}
+
+// takeWorkload notes a change to what endpoints are made from.
+func (c *Compiler) takeWorkload(ch change, name objectName) {
+	switch t := ch.typed.(type) {
+	case *networkingv1.WorkloadEntry:
+		setIn(c.workloads.entries, name.namespace, name.name, &t.Spec)
+		c.selectedChanged(name.namespace, t.Spec.Labels)
+	case *corev1.Pod:
+		setIn(c.workloads.pods, name.namespace, name.name, t)
+		c.podChanged(name, t)
+	case *corev1.Endpoints:
+		c.workloads.endpoints[name] = t
+		c.endpointsChanged(name)
+	}
+	switch t := ch.typedBefore.(type) {
+	case *networkingv1.WorkloadEntry:
+		if ch.typed == nil {
+			setIn(c.workloads.entries, name.namespace, name.name, nil)
+		}
+		c.selectedChanged(name.namespace, t.Spec.Labels)
+	case *corev1.Pod:
+		if ch.typed == nil {
+			setIn(c.workloads.pods, name.namespace, name.name, nil)
+		}
+		c.podChanged(name, t)
+	case *corev1.Endpoints:
+		if ch.typed == nil {
+			delete(c.workloads.endpoints, name)
+		}
+		c.endpointsChanged(name)
+	}
+	if ch.key.Kind == "EndpointSlice" {
+		slice, _ := ch.typed.(*discoveryv1.EndpointSlice)
+		for _, service := range c.workloads.setSlice(ch.key, slice) {
+			c.endpointsChanged(service)
+		}
+	}
+}
+
+// endpointsChanged marks the clusters of a Kubernetes Service.
+func (c *Compiler) endpointsChanged(name objectName) {
+	for _, s := range c.registry.byObject[config.Key{Kind: "Service", Namespace: name.namespace, Name: name.name}] {
+		c.clusters.hostChanged(s.host)
+	}
+}
+
+// podChanged marks the clusters of the services that have a pod: through a selector,
+// or through slices or Endpoints.
+func (c *Compiler) podChanged(name objectName, pod *corev1.Pod) {
+	c.selectedChanged(name.namespace, pod.Labels)
+	for service := range c.workloads.slicesOfPod[name] {
+		c.endpointsChanged(service)
+	}
+	if c.workloads.endpoints[name] == nil && len(c.workloads.endpoints) > 0 {
+		for service := range c.workloads.endpoints {
+			if service.namespace == name.namespace {
+				c.endpointsChanged(service)
+			}
+		}
+	}
+	if name.namespace == c.options.Namespace {
+		c.pending.translation = true
+	}
+}
+
+// selectedChanged marks the clusters of the services of a namespace whose selector
+// finds the labels.
+func (c *Compiler) selectedChanged(namespace string, labels map[string]string) {
+	for key := range c.registry.byNamespace[namespace] {
+		for _, s := range c.registry.byObject[key] {
+			var selector map[string]string
+			if s.kube {
+				selector = s.kubeSpec.Selector
+			} else {
+				selector = s.entry.GetWorkloadSelector().GetLabels()
+			}
+			if len(selector) > 0 && selects(selector, labels) {
+				c.clusters.hostChanged(s.host)
+			}
+		}
+	}
+}
+
+// settleServices lets changed services reach the clusters and VirtualServices that
+// name them.
+func (c *Compiler) settleServices() {
+	c.renamed()
+	if c.outbound != nil {
+		c.outbound.settleScope()
+	}
+	for host := range c.registry.settle() {
+		c.clusters.hostChanged(host)
+		for _, also := range c.registry.aliasesOf(host) {
+			c.callersChanged(also)
+		}
+		c.callersChanged(host)
+		if c.outbound != nil {
+			c.outbound.serviceChanged(host)
+		}
+	}
+	if c.pending.translation && c.gateway != nil {
+		if now := c.portTranslations(); !maps.EqualFunc(now, c.translation, sameTranslation) {
+			c.translation = now
+			c.pending.gateways = true
+		}
+	}
+}
+
+func sameTranslation(a, b portTranslation) bool {
+	return a.target == b.target && slices.Equal(a.nodePorts, b.nodePorts)
+}
+
+// callersChanged compiles the VirtualServices anew whose destinations mean other
+// clusters now that a host's services changed.
+func (c *Compiler) callersChanged(host string) {
+	for name := range c.callers[host] {
+		v := c.virtualServices[name]
+		c.pending.judge[v] = struct{}{}
+		for _, u := range v.units {
+			if c.stale(u) {
+				c.pending.virtualServices[name] = struct{}{}
+				break
+			}
+		}
+	}
+}
+
+// judgeCallers looks again at what is wrong with the VirtualServices that name a
+// host, or one that a wildcard covers.
+func (c *Compiler) judgeCallers(host string) {
+	if !c.options.AllGateways {
+		return
+	}
+	for h, names := range c.callers {
+		if !covers(host, h) {
+			continue
+		}
+		for name := range names {
+			c.pending.judge[c.virtualServices[name]] = struct{}{}
+		}
+	}
+}
+
+// settleVirtualServices takes the VirtualServices that changed, with those that
+// delegate to them.
+func (c *Compiler) settleVirtualServices() {
+	changed := maps.Clone(c.pending.virtualServices)
+	for name := range c.pending.virtualServices {
+		for root := range c.delegators[name] {
+			changed[root] = struct{}{}
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	old := make([]*virtualService, 0, len(changed))
+	for name := range changed {
+		if v := c.virtualServices[name]; v != nil {
+			old = append(old, v)
+			c.detach(name, v)
+		}
+	}
+	for name := range changed {
+		if v := c.resolve(name); v != nil {
+			c.virtualServices[name] = v
+		}
+	}
+	for name := range changed {
+		if v := c.virtualServices[name]; v != nil {
+			c.attach(name, v)
+		}
+	}
+	for _, v := range old {
+		for _, u := range v.units {
+			c.release(v, u)
+		}
+	}
+}
+
+// resolve returns the VirtualService of a name as it is in force.
+func (c *Compiler) resolve(name objectName) *virtualService {
+	o := c.objects.byKey[config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: name.namespace, Name: name.name}]
+	if o == nil || o.typed == nil {
+		return nil
+	}
+	return c.newVirtualService(o.inForce, &o.typed.(*networkingv1.VirtualService).Spec)
+}
+
+// detach takes a VirtualService out of force. Its clusters stay in use until it is
+// released, so that what its next version uses too is not dropped meanwhile.
+func (c *Compiler) detach(name objectName, v *virtualService) {
+	delete(c.virtualServices, name)
+	c.conditions.replace(v, nil)
+	delete(c.pending.judge, v)
+	for _, d := range v.delegates {
+		delete(c.delegators[d], name)
+	}
+	for _, host := range v.destinations {
+		delete(c.callers[host], name)
+		if len(c.callers[host]) == 0 {
+			delete(c.callers, host)
+		}
+	}
+	for host := range v.hostsWritten() {
+		c.forgetShort(v.object.Key, host, v.object.Namespace)
+	}
+	if c.gateway != nil {
+		c.gateway.detach(v)
+	} else {
+		c.outbound.detach(v)
+	}
+}
+
+// attach brings a VirtualService into force.
+func (c *Compiler) attach(name objectName, v *virtualService) {
+	v.expand(func(d objectName) *virtualService { return c.virtualServices[d] })
+	for _, d := range v.delegates {
+		addTo(c.delegators, d, name)
+	}
+	v.destinations = c.destinationsOf(v)
+	for _, host := range v.destinations {
+		addTo(c.callers, host, name)
+	}
+	for host := range v.hostsWritten() {
+		c.noteShort(v.object.Key, host, v.object.Namespace)
+	}
+	if c.gateway != nil {
+		if !c.pending.gateways {
+			c.gateway.attach(v)
+		}
+	} else {
+		c.outbound.attach(v)
+	}
+	c.pending.judge[v] = struct{}{}
+}
+
+func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
+	if m[k] == nil {
+		m[k] = map[V]struct{}{}
+	}
+	m[k][v] = struct{}{}
+}
+
+// destinationsOf returns the hosts that a VirtualService sends requests to.
+func (c *Compiler) destinationsOf(v *virtualService) []string {
+	var hosts []string
+	for _, r := range v.rules {
+		for _, d := range r.http.Route {
+			host := c.registry.fullName(d.GetDestination().GetHost(), r.object.Namespace)
+			if !slices.Contains(hosts, host) {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	return hosts
+}
+
+// unit returns a VirtualService's routes for a gateway and port.
+func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
+	u := v.units[key]
+	if u == nil {
+		u = c.compile(v, key)
+		v.units[key] = u
+		for _, use := range u.uses {
+			c.clusters.use(use.key, v, 1)
+		}
+	}
+	return u
+}
+
+// release gives the clusters of a unit up.
+func (c *Compiler) release(v *virtualService, u *unit) {
+	for _, use := range u.uses {
+		c.clusters.use(use.key, v, -1)
+	}
+}
+
+// releaseUnused gives up the units that nothing holds any more.
+func (c *Compiler) releaseUnused(v *virtualService) {
+	for key, u := range v.units {
+		if u.users == 0 {
+			c.release(v, u)
+			delete(v.units, key)
+		}
+	}
+}
+
+// settleListeners returns the listeners and whether they changed.
+func (c *Compiler) settleListeners() ([]*router.Listener, bool) {
+	if c.outbound != nil {
+		return c.outbound.settle()
+	}
+	if c.pending.gateways {
+		merge := c.mergeGateways()
+		for _, g := range c.gateways {
+			c.conditions.replace(g, merge.conditions[g])
+		}
+		c.gateway.rebuild(merge, c.virtualServices)
+		for _, v := range c.virtualServices {
+			c.releaseUnused(v)
+			c.pending.judge[v] = struct{}{}
+		}
+	}
+	return c.gateway.settle()
+}
+
+// judge looks at what is wrong with VirtualServices.
+func (c *Compiler) judge() {
+	for v := range c.pending.judge {
+		c.conditions.replace(v, c.conditionsOf(v))
+	}
+}
+
+// conditionsOf returns what only shows between a VirtualService and other objects.
+func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
+	out := slices.Clone(v.conditions)
+	if c.gateway != nil {
+		out = append(out, c.gatewayConditions(v)...)
+	}
+	for _, u := range v.units {
+		for _, use := range u.uses {
+			if k := c.clusters.byKey[use.key]; k != nil && k.built == nil {
+				out = append(out, missingCondition(use, k.missing))
+			}
+		}
+	}
+	if c.options.AllGateways && len(v.units) == 0 && !v.isDelegate() {
+		out = append(out, c.unboundConditions(v)...)
+	}
+	return out
+}
+
+func missingCondition(use clusterUse, m missing) config.Condition {
+	return newCondition(config.Error, m.reason, use.object, use.field+"."+m.field, m.message)
+}
+
+// gatewayConditions says which of a VirtualService's gateways do not take it.
+func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
+	var out []config.Condition
+	for i, name := range v.gateways {
+		if name == mesh {
+			continue
+		}
+		field := fmt.Sprintf("gateways[%d]", i)
+		g := c.gateways[name]
+		if g == nil {
+			out = append(out, newCondition(config.Error, GatewayNotFound, v.object, field,
+				fmt.Sprintf("%q: no Gateway %s; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
+			continue
+		}
+		if !v.isDelegate() && !slices.ContainsFunc(g.servers, func(s *serverHosts) bool { return len(s.intersect(v.hosts, v.object.Namespace)) > 0 }) {
+			out = append(out, newCondition(config.Warning, HostNotInGateway, v.object, field,
+				fmt.Sprintf("none of the hosts is one that a server of %s takes from namespace %s; nothing is routed there. Add the host to the server", g.object.Key, v.object.Namespace)))
+		}
+	}
+	return out
+}
+
+// unboundConditions looks at the destinations of a VirtualService that this proxy
+// does not serve. What another proxy may see is not complained about.
+func (c *Compiler) unboundConditions(v *virtualService) []config.Condition {
+	u := c.compile(v, unitKey{gateway: mesh})
+	var out []config.Condition
+	for _, use := range u.uses {
+		_, _, why := c.clusters.resolve(use.key)
+		switch {
+		case why.reason == "",
+			why.reason == PortNotFound && use.key.port == 0,
+			why.reason == ServiceNotFound && c.registry.exists(use.key.host),
+			why.reason == SubsetNotFound && c.rules.subsetDefined(use.key.host, use.key.subset):
+			continue
+		}
+		out = append(out, missingCondition(use, why))
+	}
+	return out
+}

@@ -1,0 +1,345 @@
+package istio
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// destinationRule is one DestinationRule in force.
+type destinationRule struct {
+	object *config.Object
+	spec   *networking.DestinationRule
+	host   string
+	// exportTo is a sorted set; a rule for selected workloads is never exported.
+	exportTo []string
+	selector map[string]string
+	selected bool
+}
+
+func newDestinationRule(o *config.Object, spec *networking.DestinationRule, host string) *destinationRule {
+	r := &destinationRule{object: o, spec: spec, host: host}
+	if spec.WorkloadSelector != nil {
+		r.selected, r.selector, r.exportTo = true, spec.WorkloadSelector.MatchLabels, []string{"."}
+		return r
+	}
+	r.exportTo = slices.Clone(spec.ExportTo)
+	slices.Sort(r.exportTo)
+	r.exportTo = slices.Compact(r.exportTo)
+	return r
+}
+
+// inOwnNamespace says whether clients of the rule's own namespace use it.
+func (r *destinationRule) inOwnNamespace() bool {
+	return len(r.exportTo) == 0 || r.exportsTo("*") || r.exportsTo(".") || r.exportsTo(r.object.Namespace)
+}
+
+// ownNamespaceOnly says whether nobody else does.
+func (r *destinationRule) ownNamespaceOnly() bool {
+	return len(r.exportTo) == 1 && (r.exportsTo(".") || r.exportsTo(r.object.Namespace))
+}
+
+func (r *destinationRule) exportsTo(namespace string) bool {
+	return slices.Contains(r.exportTo, namespace)
+}
+
+// policy is what the DestinationRules for one host come to.
+type policy struct {
+	exportTo []string
+	selector map[string]string
+	selected bool
+	// rules are those merged, the oldest first.
+	rules   []*destinationRule
+	subsets []subset
+	traffic *networking.TrafficPolicy
+}
+
+type subset struct {
+	*networking.Subset
+	origin router.Origin
+}
+
+// subset returns the subset of a name.
+func (p *policy) subset(name string) (subset, bool) {
+	if p == nil {
+		return subset{}, false
+	}
+	for _, s := range p.subsets {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return subset{}, false
+}
+
+// subsetNames lists the subsets for people.
+func (p *policy) subsetNames() string {
+	if p == nil || len(p.subsets) == 0 {
+		return "none"
+	}
+	names := make([]string, len(p.subsets))
+	for i, s := range p.subsets {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// hostRules are the DestinationRules of one namespace for one host, and what they
+// come to for clients of that namespace, for others, and, in the root namespace,
+// for its own clients only.
+type hostRules struct {
+	rules                    []*destinationRule
+	local, exported, private []*policy
+}
+
+// destinationRules finds the policy for a service.
+type destinationRules struct {
+	namespace, root string
+	labels          map[string]string
+	byNamespace     map[string]map[string]*hostRules
+	byObject        map[config.Key]*destinationRule
+}
+
+func newDestinationRules(o Options) *destinationRules {
+	return &destinationRules{
+		namespace:   o.Namespace,
+		root:        o.RootNamespace,
+		labels:      o.Labels,
+		byNamespace: map[string]map[string]*hostRules{},
+		byObject:    map[config.Key]*destinationRule{},
+	}
+}
+
+// replace sets a rule, nil where it is gone. It returns the hosts whose policy may
+// have changed, and the conditions of the rules for each.
+func (d *destinationRules) replace(key config.Key, rule *destinationRule) []*hostRules {
+	var touched []*hostRules
+	if old := d.byObject[key]; old != nil {
+		h := d.byNamespace[key.Namespace][old.host]
+		h.rules = slices.DeleteFunc(h.rules, func(r *destinationRule) bool { return r == old })
+		touched = append(touched, h)
+		delete(d.byObject, key)
+	}
+	if rule != nil {
+		d.byObject[key] = rule
+		hosts := d.byNamespace[key.Namespace]
+		if hosts == nil {
+			hosts = map[string]*hostRules{}
+			d.byNamespace[key.Namespace] = hosts
+		}
+		h := hosts[rule.host]
+		if h == nil {
+			h = &hostRules{}
+			hosts[rule.host] = h
+		}
+		at, _ := slices.BinarySearchFunc(h.rules, rule, compareRules)
+		h.rules = slices.Insert(h.rules, at, rule)
+		if len(touched) == 0 || touched[0] != h {
+			touched = append(touched, h)
+		}
+	}
+	for _, h := range touched {
+		h.merge(d.root)
+	}
+	return touched
+}
+
+// compareRules puts rules for selected workloads first, then the oldest.
+func compareRules(a, b *destinationRule) int {
+	if a.selected != b.selected {
+		if a.selected {
+			return -1
+		}
+		return 1
+	}
+	return ageOf(a.object).compare(ageOf(b.object))
+}
+
+func (h *hostRules) merge(root string) {
+	h.local, h.exported, h.private = nil, nil, nil
+	for _, r := range h.rules {
+		if r.inOwnNamespace() {
+			h.local = mergeRule(h.local, r)
+		}
+		if !r.ownNamespaceOnly() {
+			h.exported = mergeRule(h.exported, r)
+		} else if r.object.Namespace == root {
+			h.private = mergeRule(h.private, r)
+		}
+	}
+}
+
+// mergeRule adds a younger rule for a host to the policies of the older ones. It
+// gives them the subsets that they lack, and the traffic policy where they have
+// none; which of them it joins depends on who may see it and on its selector.
+func mergeRule(policies []*policy, r *destinationRule) []*policy {
+	separate := true
+	for _, p := range policies {
+		equal := slices.Equal(p.exportTo, r.exportTo)
+		if !equal && (len(p.exportTo) == 0 || !containsAll(r.exportTo, p.exportTo)) {
+			separate = true
+			continue
+		}
+		sameSelector := p.selected == r.selected && len(p.selector) == len(r.selector) && selects(p.selector, r.selector)
+		if p.selected && r.selected && !sameSelector {
+			separate = true
+			continue
+		}
+		separate = !sameSelector
+		p.add(r)
+	}
+	if separate {
+		p := &policy{exportTo: r.exportTo, selector: r.selector, selected: r.selected}
+		p.add(r)
+		policies = append(policies, p)
+	}
+	return policies
+}
+
+func containsAll(set, of []string) bool {
+	for _, s := range of {
+		if !slices.Contains(set, s) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *policy) add(r *destinationRule) {
+	p.rules = append(p.rules, r)
+	for i, s := range r.spec.Subsets {
+		if _, ok := p.subset(s.Name); !ok {
+			p.subsets = append(p.subsets, subset{s, originOf(r.object, fmt.Sprintf("subsets[%d]", i))})
+		}
+	}
+	if p.traffic == nil {
+		p.traffic = r.spec.TrafficPolicy
+	}
+}
+
+// conditions says which subsets of the rules are shadowed by an older rule's.
+func (h *hostRules) conditions() []config.Condition {
+	var out []config.Condition
+	for i, r := range h.rules {
+		for j, s := range r.spec.Subsets {
+			for _, older := range h.rules[:i] {
+				if older.selected != r.selected || !slices.Equal(older.exportTo, r.exportTo) || !hasSubset(older, s.Name) {
+					continue
+				}
+				out = append(out, newCondition(config.Warning, DuplicateSubset, r.object, fmt.Sprintf("subsets[%d].name", j),
+					fmt.Sprintf("%q: the older %s has a subset of that name for %s, which stays; rename one of them", s.Name, older.object.Key, r.host)))
+				break
+			}
+		}
+	}
+	return out
+}
+
+func hasSubset(r *destinationRule, name string) bool {
+	return slices.ContainsFunc(r.spec.Subsets, func(s *networking.Subset) bool { return s.Name == name })
+}
+
+// forService returns the policy that this proxy uses for a service, nil where there
+// is none. It looks in the proxy's namespace, then in the service's, then in the
+// root namespace; in each, the most specific host wins.
+func (d *destinationRules) forService(s *service) *policy {
+	local := func(h *hostRules) bool { return len(h.local) > 0 }
+	if d.namespace == d.root {
+		local = func(h *hostRules) bool { return len(h.private) > 0 }
+	}
+	if h, ok := mostSpecific(d.byNamespace[d.namespace], s.host, local); ok {
+		if d.namespace == d.root {
+			return d.pick(h.private, d.namespace)
+		}
+		return d.pick(h.local, d.namespace)
+	}
+	for _, namespace := range []string{s.namespace, d.root} {
+		h, ok := mostSpecific(d.byNamespace[namespace], s.host, func(h *hostRules) bool { return len(h.exported) > 0 })
+		if !ok {
+			continue
+		}
+		visible := slices.DeleteFunc(slices.Clone(h.exported), func(p *policy) bool {
+			return len(p.exportTo) > 0 && !slices.Contains(p.exportTo, "*") && !slices.Contains(p.exportTo, d.namespace)
+		})
+		if len(visible) > 0 {
+			return d.pick(visible, namespace)
+		}
+	}
+	return nil
+}
+
+// pick returns the policy for this workload: one that selects it, else the last of
+// those for all.
+func (d *destinationRules) pick(policies []*policy, namespace string) *policy {
+	var forAll *policy
+	for _, p := range policies {
+		switch {
+		case !p.selected:
+			forAll = p
+		case namespace == d.namespace && selects(p.selector, d.labels):
+			return p
+		}
+	}
+	return forAll
+}
+
+// subsetDefined says whether any rule that applies to the host has the subset,
+// whoever may see it.
+func (d *destinationRules) subsetDefined(host, name string) bool {
+	for _, hosts := range d.byNamespace {
+		for h, rules := range hosts {
+			if covers(h, host) && slices.ContainsFunc(rules.rules, func(r *destinationRule) bool { return hasSubset(r, name) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// balance is what of a traffic policy this version serves.
+type balance struct {
+	balancer       router.Balancer
+	connectTimeout time.Duration
+}
+
+// balanceFor works out the traffic policy of a service's port, or of a subset there.
+// A block that the subset sets replaces the one above it; settings for a port
+// replace all blocks at their level, those they do not have included.
+func balanceFor(top, sub *networking.TrafficPolicy, port uint16) balance {
+	balancer, pool := top.GetLoadBalancer(), top.GetConnectionPool()
+	if p := forPort(top, port); p != nil {
+		balancer, pool = p.LoadBalancer, p.ConnectionPool
+	}
+	if sub.GetLoadBalancer() != nil {
+		balancer = sub.LoadBalancer
+	}
+	if sub.GetConnectionPool() != nil {
+		pool = sub.ConnectionPool
+	}
+	if p := forPort(sub, port); p != nil {
+		balancer, pool = p.LoadBalancer, p.ConnectionPool
+	}
+	b := balance{connectTimeout: pool.GetTcp().GetConnectTimeout().AsDuration()}
+	switch balancer.GetSimple() {
+	case networking.LoadBalancerSettings_ROUND_ROBIN:
+		b.balancer = router.RoundRobin
+	case networking.LoadBalancerSettings_RANDOM:
+		b.balancer = router.Random
+	}
+	return b
+}
+
+func forPort(p *networking.TrafficPolicy, port uint16) *networking.TrafficPolicy_PortTrafficPolicy {
+	for _, s := range p.GetPortLevelSettings() {
+		if s.GetPort().GetNumber() == uint32(port) {
+			return s
+		}
+	}
+	return nil
+}

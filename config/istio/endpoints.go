@@ -1,0 +1,416 @@
+package istio
+
+import (
+	"cmp"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// objectName is a namespace and a name within it.
+type objectName struct{ namespace, name string }
+
+// workloads holds the objects that endpoints are made from.
+type workloads struct {
+	// slices and endpoints are by the service's name, pods and entries by their
+	// namespace, then their name.
+	slices    map[objectName]map[string]*discoveryv1.EndpointSlice
+	endpoints map[objectName]*corev1.Endpoints
+	pods      map[string]map[string]*corev1.Pod
+	entries   map[string]map[string]*networking.WorkloadEntry
+	// slicesOfPod are the services with a slice that has the pod.
+	slicesOfPod    map[objectName]map[objectName]int
+	serviceOfSlice map[config.Key]objectName
+}
+
+func newWorkloads() *workloads {
+	return &workloads{
+		slices:         map[objectName]map[string]*discoveryv1.EndpointSlice{},
+		endpoints:      map[objectName]*corev1.Endpoints{},
+		pods:           map[string]map[string]*corev1.Pod{},
+		entries:        map[string]map[string]*networking.WorkloadEntry{},
+		slicesOfPod:    map[objectName]map[objectName]int{},
+		serviceOfSlice: map[config.Key]objectName{},
+	}
+}
+
+// setSlice takes a new version of an EndpointSlice, nil where it is gone, and
+// returns the services that it concerns.
+func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) []objectName {
+	var concerned []objectName
+	if old, ok := w.serviceOfSlice[key]; ok {
+		concerned = append(concerned, old)
+		w.countPods(old, w.slices[old][key.Name], -1)
+		delete(w.slices[old], key.Name)
+		delete(w.serviceOfSlice, key)
+		if len(w.slices[old]) == 0 {
+			delete(w.slices, old)
+		}
+	}
+	if slice == nil {
+		return concerned
+	}
+	name := slice.Labels[discoveryv1.LabelServiceName]
+	if name == "" {
+		return concerned
+	}
+	service := objectName{key.Namespace, name}
+	if w.slices[service] == nil {
+		w.slices[service] = map[string]*discoveryv1.EndpointSlice{}
+	}
+	w.slices[service][key.Name] = slice
+	w.serviceOfSlice[key] = service
+	w.countPods(service, slice, 1)
+	return append(concerned, service)
+}
+
+// countPods remembers which pods the slices of a service refer to.
+func (w *workloads) countPods(service objectName, slice *discoveryv1.EndpointSlice, by int) {
+	for i := range slice.Endpoints {
+		ref := slice.Endpoints[i].TargetRef
+		if ref == nil || ref.Kind != "Pod" {
+			continue
+		}
+		pod := objectName{cmp.Or(ref.Namespace, service.namespace), ref.Name}
+		if w.slicesOfPod[pod] == nil {
+			w.slicesOfPod[pod] = map[objectName]int{}
+		}
+		if w.slicesOfPod[pod][service] += by; w.slicesOfPod[pod][service] == 0 {
+			delete(w.slicesOfPod[pod], service)
+		}
+		if len(w.slicesOfPod[pod]) == 0 {
+			delete(w.slicesOfPod, pod)
+		}
+	}
+}
+
+// setIn puts a value into a map of maps, or takes it out where it is nil.
+func setIn[V any](m map[string]map[string]*V, namespace, name string, v *V) {
+	if v == nil {
+		delete(m[namespace], name)
+		return
+	}
+	if m[namespace] == nil {
+		m[namespace] = map[string]*V{}
+	}
+	m[namespace][name] = v
+}
+
+// of returns the endpoints of a service's port, sorted by address.
+func (w *workloads) of(services []*service, port uint16) []*router.Endpoint {
+	var all []*router.Endpoint
+	for _, s := range services {
+		p, ok := s.port(port)
+		if !ok {
+			continue
+		}
+		if s.kube {
+			all = append(all, w.ofKube(s, p)...)
+		} else {
+			all = append(all, w.ofEntry(s, p)...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *router.Endpoint) int { return cmp.Compare(a.Address, b.Address) })
+	return slices.CompactFunc(all, func(a, b *router.Endpoint) bool { return a.Address == b.Address })
+}
+
+// ofEntry returns the endpoints of a ServiceEntry's port: those it lists, those it
+// selects, or, where it is resolved by DNS, its host itself.
+func (w *workloads) ofEntry(s *service, port servicePort) []*router.Endpoint {
+	entry := s.entry
+	target := uint32(port.number)
+	for _, p := range entry.Ports {
+		if p.Number == uint32(port.number) && p.TargetPort != 0 {
+			target = p.TargetPort
+		}
+	}
+	switch {
+	case entry.Resolution == networking.ServiceEntry_NONE:
+		return nil
+	case entry.WorkloadSelector != nil:
+		return w.selected(s.namespace, entry.WorkloadSelector.Labels, port.name, target)
+	case len(entry.Endpoints) == 0 && s.resolution == router.ResolutionDNS && !isWildcard(s.host):
+		return []*router.Endpoint{{Address: join(s.host, target)}}
+	}
+	var out []*router.Endpoint
+	for _, e := range entry.Endpoints {
+		if endpoint := workloadEndpoint(e, port.name, target); endpoint != nil {
+			out = append(out, endpoint)
+		}
+	}
+	return out
+}
+
+// selected returns the endpoints that a ServiceEntry's workloadSelector finds in its
+// namespace, among WorkloadEntries and Pods.
+func (w *workloads) selected(namespace string, selector map[string]string, portName string, target uint32) []*router.Endpoint {
+	out := w.selectedEntries(namespace, selector, portName, target)
+	for _, name := range slices.Sorted(maps.Keys(w.pods[namespace])) {
+		pod := w.pods[namespace][name]
+		if !selects(selector, pod.Labels) || !podServes(pod, false) {
+			continue
+		}
+		out = append(out, podEndpoint(pod, target))
+	}
+	return out
+}
+
+// selectedEntries returns the endpoints that WorkloadEntries make.
+func (w *workloads) selectedEntries(namespace string, selector map[string]string, portName string, target uint32) []*router.Endpoint {
+	var out []*router.Endpoint
+	for _, name := range slices.Sorted(maps.Keys(w.entries[namespace])) {
+		entry := w.entries[namespace][name]
+		if !selects(selector, entry.Labels) {
+			continue
+		}
+		if e := workloadEndpoint(entry, portName, target); e != nil {
+			e.Workload = namespace + "/" + name
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// workloadEndpoint returns the endpoint that a WorkloadEntry, or one of a
+// ServiceEntry's endpoints, is for a port; nil where it has no address here.
+func workloadEndpoint(entry *networking.WorkloadEntry, portName string, target uint32) *router.Endpoint {
+	if entry.Address == "" {
+		return nil
+	}
+	e := &router.Endpoint{Address: entry.Address, Weight: entry.Weight, Locality: entry.Locality, Labels: entry.Labels}
+	if strings.HasPrefix(entry.Address, "unix://") {
+		return e
+	}
+	if p := entry.Ports[portName]; p != 0 {
+		target = p
+	}
+	e.Address = join(entry.Address, target)
+	return e
+}
+
+// ofKube returns the endpoints of a Kubernetes Service's port, from its
+// EndpointSlices; else, as in a folder on a laptop, its Endpoints; else the Pods that
+// it selects. WorkloadEntries that it selects come on top.
+func (w *workloads) ofKube(s *service, port servicePort) []*router.Endpoint {
+	var spec corev1.ServicePort
+	for _, p := range s.kubeSpec.Ports {
+		if p.Port == int32(port.number) && p.Name == port.name {
+			spec = p
+		}
+	}
+	if s.alias != "" {
+		return []*router.Endpoint{{Address: join(s.alias, numericTarget(spec))}}
+	}
+	name := objectName{s.namespace, s.object.Name}
+	var out []*router.Endpoint
+	switch {
+	case len(w.slices[name]) > 0:
+		out = w.ofSlices(name, s.kubeSpec, port.name)
+	case w.endpoints[name] != nil:
+		out = w.ofEndpoints(w.endpoints[name], port.name)
+	case len(s.kubeSpec.Selector) > 0:
+		out = w.ofPods(s, spec)
+	}
+	if len(s.kubeSpec.Selector) > 0 {
+		out = append(out, w.selectedEntries(s.namespace, s.kubeSpec.Selector, port.name, numericTarget(spec))...)
+	}
+	return out
+}
+
+// numericTarget is the target port where it is a number, else the port itself.
+func numericTarget(p corev1.ServicePort) uint32 {
+	if n := p.TargetPort.IntValue(); n > 0 {
+		return uint32(n)
+	}
+	return uint32(p.Port)
+}
+
+// ofSlices returns the ready endpoints of a service's EndpointSlices.
+func (w *workloads) ofSlices(name objectName, spec *corev1.ServiceSpec, portName string) []*router.Endpoint {
+	family := addressFamily(spec, w.slices[name])
+	var out []*router.Endpoint
+	for _, sliceName := range slices.Sorted(maps.Keys(w.slices[name])) {
+		slice := w.slices[name][sliceName]
+		if slice.AddressType != family {
+			continue
+		}
+		port := slicePort(slice, portName)
+		if port == 0 {
+			continue
+		}
+		for i := range slice.Endpoints {
+			e := &slice.Endpoints[i]
+			// Ready unknown counts as ready; terminating endpoints are not ready.
+			if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+				continue
+			}
+			for _, address := range e.Addresses {
+				out = append(out, w.podAddress(name.namespace, e.TargetRef, address, port))
+			}
+		}
+	}
+	return out
+}
+
+// addressFamily picks one of the families that a service's slices have: each pod of
+// a dual-stack service has an address in both. The service's first one goes first.
+func addressFamily(spec *corev1.ServiceSpec, all map[string]*discoveryv1.EndpointSlice) discoveryv1.AddressType {
+	has := map[discoveryv1.AddressType]bool{}
+	for _, slice := range all {
+		has[slice.AddressType] = true
+	}
+	primary := discoveryv1.AddressTypeIPv4
+	if len(spec.IPFamilies) > 0 {
+		primary = discoveryv1.AddressType(spec.IPFamilies[0])
+	} else if a, err := netip.ParseAddr(spec.ClusterIP); err == nil && a.Is6() {
+		primary = discoveryv1.AddressTypeIPv6
+	}
+	switch {
+	case has[primary]:
+		return primary
+	case has[discoveryv1.AddressTypeIPv4]:
+		return discoveryv1.AddressTypeIPv4
+	}
+	return discoveryv1.AddressTypeIPv6
+}
+
+// slicePort returns the number of a slice's port by name; 0 where it has none.
+func slicePort(slice *discoveryv1.EndpointSlice, name string) uint32 {
+	for _, p := range slice.Ports {
+		if p.Port != nil && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
+			return uint32(*p.Port)
+		}
+	}
+	return 0
+}
+
+// ofEndpoints returns the ready addresses of an Endpoints object.
+func (w *workloads) ofEndpoints(endpoints *corev1.Endpoints, portName string) []*router.Endpoint {
+	var out []*router.Endpoint
+	for _, subset := range endpoints.Subsets {
+		for _, p := range subset.Ports {
+			if p.Name != portName {
+				continue
+			}
+			for _, a := range subset.Addresses {
+				out = append(out, w.podAddress(endpoints.Namespace, a.TargetRef, a.IP, uint32(p.Port)))
+			}
+		}
+	}
+	return out
+}
+
+// podAddress returns an endpoint with the labels of the pod behind it: the one
+// referred to, else the one with the address.
+func (w *workloads) podAddress(namespace string, ref *corev1.ObjectReference, address string, port uint32) *router.Endpoint {
+	var pod *corev1.Pod
+	if ref != nil {
+		if ref.Kind == "Pod" {
+			pod = w.pods[cmp.Or(ref.Namespace, namespace)][ref.Name]
+		}
+	} else {
+		pod = w.podByAddress(namespace, address)
+	}
+	if pod == nil {
+		return &router.Endpoint{Address: join(address, port)}
+	}
+	e := podEndpoint(pod, port)
+	e.Address = join(address, port)
+	return e
+}
+
+func (w *workloads) podByAddress(namespace, address string) *corev1.Pod {
+	var found *corev1.Pod
+	for name, pod := range w.pods[namespace] {
+		if pod.Status.PodIP == address && (found == nil || name < found.Name) {
+			found = pod
+		}
+	}
+	return found
+}
+
+// ofPods returns the endpoints that a Service's selector finds.
+func (w *workloads) ofPods(s *service, port corev1.ServicePort) []*router.Endpoint {
+	var out []*router.Endpoint
+	for _, name := range slices.Sorted(maps.Keys(w.pods[s.namespace])) {
+		pod := w.pods[s.namespace][name]
+		if !selects(s.kubeSpec.Selector, pod.Labels) || !podServes(pod, s.kubeSpec.PublishNotReadyAddresses) {
+			continue
+		}
+		if target := podPort(pod, port); target != 0 {
+			out = append(out, podEndpoint(pod, target))
+		}
+	}
+	return out
+}
+
+// podPort returns the number of a Service's target port in a pod: a name is looked
+// up among the containers' ports; 0 where no container has it.
+func podPort(pod *corev1.Pod, port corev1.ServicePort) uint32 {
+	name := port.TargetPort.StrVal
+	if name == "" {
+		return numericTarget(port)
+	}
+	for _, container := range pod.Spec.Containers {
+		for _, p := range container.Ports {
+			if p.Name == name {
+				return uint32(p.ContainerPort)
+			}
+		}
+	}
+	return 0
+}
+
+// podServes says whether a pod takes traffic: it has an address, runs, and is not
+// said to be unready.
+func podServes(pod *corev1.Pod, unreadyToo bool) bool {
+	if pod.Status.PodIP == "" || pod.DeletionTimestamp != nil ||
+		pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return false
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionFalse {
+			return unreadyToo
+		}
+	}
+	return true
+}
+
+func podEndpoint(pod *corev1.Pod, port uint32) *router.Endpoint {
+	return &router.Endpoint{
+		Address:  join(pod.Status.PodIP, port),
+		Locality: strings.ReplaceAll(pod.Labels["istio-locality"], ".", "/"),
+		Workload: pod.Namespace + "/" + workloadName(pod),
+		Labels:   pod.Labels,
+	}
+}
+
+// workloadName returns the name of what made a pod: its Deployment, StatefulSet and
+// so on, else the pod itself.
+func workloadName(pod *corev1.Pod) string {
+	for _, owner := range pod.OwnerReferences {
+		if owner.Controller == nil || !*owner.Controller {
+			continue
+		}
+		if hash := pod.Labels["pod-template-hash"]; owner.Kind == "ReplicaSet" && hash != "" {
+			return strings.TrimSuffix(owner.Name, "-"+hash)
+		}
+		return owner.Name
+	}
+	return pod.Name
+}
+
+func join(host string, port uint32) string {
+	return net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10))
+}

@@ -1,0 +1,99 @@
+package istio
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// fullName makes a fully qualified name of a host as it is written in an object of a
+// namespace: "reviews" is the Kubernetes Service of that name there, such as
+// "reviews.default.svc.cluster.local". Where there is none it is "reviews.default",
+// which Istio makes of it too where objects do not come from a cluster: hosts of
+// ServiceEntries are named in full. Names with a dot, addresses and "*" stay as they
+// are. The result is lower case.
+func (r *registry) fullName(host, namespace string) string {
+	host = strings.ToLower(host)
+	if !isShort(host) {
+		return host
+	}
+	if full := host + "." + namespace + ".svc." + r.domain; r.kubeHosts[full] > 0 {
+		return full
+	}
+	return host + "." + namespace
+}
+
+// isShort says whether a host's meaning depends on the namespace.
+func isShort(host string) bool {
+	if host == "" || host == "*" || strings.Contains(host, ".") {
+		return false
+	}
+	_, err := netip.ParseAddr(host)
+	return err != nil
+}
+
+// isWildcard says whether a host stands for many: "*" or "*.example.com".
+func isWildcard(host string) bool { return strings.HasPrefix(host, "*") }
+
+// covers says whether every host that narrow stands for is one that wide stands
+// for. "*.example.com" does not cover "example.com".
+func covers(wide, narrow string) bool {
+	if !isWildcard(wide) {
+		return wide == narrow
+	}
+	if isWildcard(narrow) {
+		return len(narrow) >= len(wide) && strings.HasSuffix(narrow[1:], wide[1:])
+	}
+	return strings.HasSuffix(narrow, wide[1:])
+}
+
+// overlaps says whether one of two hosts covers the other.
+func overlaps(a, b string) bool { return covers(a, b) || covers(b, a) }
+
+// mostSpecific returns the value whose host is the most specific one that covers
+// host: host itself, else the longest wildcard. ok filters the values.
+func mostSpecific[V any](byHost map[string]V, host string, ok func(V) bool) (V, bool) {
+	if v, found := byHost[host]; found && ok(v) {
+		return v, true
+	}
+	rest := host
+	if isWildcard(rest) {
+		rest = rest[1:]
+	}
+	for at := 0; at < len(rest); at++ {
+		if rest[at] != '.' || (at == 0 && isWildcard(host)) {
+			continue
+		}
+		if v, found := byHost["*"+rest[at:]]; found && ok(v) {
+			return v, true
+		}
+	}
+	if v, found := byHost["*"]; found && ok(v) {
+		return v, true
+	}
+	var none V
+	return none, false
+}
+
+// gatewayName returns "namespace/name" of a Gateway as a VirtualService in a
+// namespace names it: a name, "namespace/name", "./name", or the older
+// "name.namespace.svc.cluster.local". The name "mesh" means sidecars.
+func gatewayName(name, namespace string) string {
+	if name == mesh {
+		return mesh
+	}
+	if ns, rest, ok := strings.Cut(name, "/"); ok {
+		if ns == "." {
+			return namespace + "/" + rest
+		}
+		return name
+	}
+	first, rest, ok := strings.Cut(name, ".")
+	if !ok {
+		return namespace + "/" + name
+	}
+	ns, _, _ := strings.Cut(rest, ".")
+	return ns + "/" + first
+}
+
+// mesh is the gateway name that stands for all sidecars.
+const mesh = "mesh"
