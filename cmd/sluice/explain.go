@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -120,6 +121,13 @@ type missView struct {
 // explain routes a call through the table that state makes.
 func explain(state proxyState, c call) explanation {
 	e := explanation{Request: c}
+	path, refused := http1.NormalizePath(c.Path, http1.RejectEscapedSlashes)
+	if refused != nil {
+		e.Status = refused.Status
+		e.Hint = "the path is refused before routing: " + refused.Detail
+		return e
+	}
+	c.Path = path
 	listener, port := state.listenerFor(c.Port)
 	if listener == nil {
 		e.Error = "refused"

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sluicegate/sluice/router"
@@ -15,7 +16,7 @@ func (e explanation) writeText(w io.Writer) {
 	c := e.Request
 	fmt.Fprintf(w, "%s %s://%s%s on port %d\n", c.Method, c.Scheme, c.Authority, c.Path, c.Port)
 	summary, colour := e.summary()
-	fmt.Fprintf(w, "=> %s\n\n", p.paint(colour, summary))
+	fmt.Fprintf(w, "=> %s\n", p.paint(colour, summary))
 
 	var rows [][]cell
 	add := func(name, value string) {
@@ -30,7 +31,6 @@ func (e explanation) writeText(w io.Writer) {
 		add("Route", strings.TrimSpace(e.Route+"  "+e.Rule.String()))
 		add("Match", e.Match)
 	}
-	add("Location", e.Location+e.RedirectsTo)
 	if e.Path != e.Request.Path {
 		add("Path", e.Path)
 	}
@@ -39,6 +39,9 @@ func (e explanation) writeText(w io.Writer) {
 	}
 	add("Timeout", e.Timeout)
 	add("Body", e.Body)
+	if len(rows) > 0 {
+		fmt.Fprintln(w)
+	}
 	writeTable(w, p, "", rows)
 
 	e.writeDestinations(w, p)
@@ -56,11 +59,11 @@ func (e explanation) summary() (string, ink) {
 	case e.Error == "not-found":
 		return "404 (NR: no route)", inkRed
 	case e.Error == "https-redirect":
-		return "301 to https, before any route (httpsRedirect)", inkYellow
+		return "301 to " + e.RedirectsTo + ", before any route (httpsRedirect)", inkYellow
 	case e.Status == 503 && len(e.Destinations) > 0:
 		return "503 (NC: no such cluster)", inkRed
 	case e.Location != "":
-		return fmt.Sprintf("%d redirect", e.Status), inkYellow
+		return fmt.Sprintf("%d to %s", e.Status, e.Location), inkYellow
 	case e.Status != 0:
 		return fmt.Sprintf("%d, answered by the proxy itself", e.Status), inkYellow
 	case len(e.Destinations) == 1:
@@ -120,19 +123,19 @@ func writeHeaders(w io.Writer, which string, changes []headerView) {
 
 // writeMisses lists the rules that were passed by, and on a miss the nearest first.
 func (e explanation) writeMisses(w io.Writer, p painter) {
+	title := "Rules before it, and why they did not match"
+	others := e.Earlier
 	if e.Nearest != nil {
 		fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, "Nearest miss"))
 		e.Nearest.write(w, p)
+		title = "Other rules, and why they did not match"
+		others = slices.DeleteFunc(slices.Clone(others), func(m missView) bool { return m.Rule == e.Nearest.Rule })
 	}
-	if len(e.Earlier) == 0 {
+	if len(others) == 0 {
 		return
 	}
-	title := "Rules before it, and why they did not match"
-	if e.Error != "" {
-		title = "Rules, and why they did not match"
-	}
 	fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, title))
-	for _, m := range e.Earlier {
+	for _, m := range others {
 		m.write(w, p)
 	}
 }

@@ -60,7 +60,7 @@ func notFoundHint(d router.Decision, why *router.Explanation, r *router.Request)
 	case d.VirtualHost == nil:
 		hint := fmt.Sprintf("no VirtualService has the host %q here", r.Authority)
 		if len(why.KnownHosts) > 0 {
-			hint += "; there are " + strings.Join(why.KnownHosts, ", ")
+			hint += " (known: " + strings.Join(why.KnownHosts, ", ") + ")"
 		}
 		return hint + ". Add it to hosts:, or send another with -H 'Host: ...'"
 	case len(d.VirtualHost.Routes) == 0:
@@ -75,11 +75,11 @@ func notFoundHint(d router.Decision, why *router.Explanation, r *router.Request)
 func nearestHint(m *router.RuleMiss) string {
 	wants := make([]string, len(m.Failed))
 	for i, f := range m.Failed {
-		wants[i] = fmt.Sprintf("%s is %s", f.Condition, f.Wanted)
+		wants[i] = fmt.Sprintf("%s %s", f.Condition, f.Wanted)
 	}
-	hint := "it would match if " + strings.Join(wants, " and ")
-	if len(m.Failed) == 1 && m.Failed[0].Condition == "path" {
-		return hint + "; for other paths add a rule, or one without match as the last"
+	rule := m.Name
+	if rule == "" {
+		rule = m.Origin.Field
 	}
-	return hint
+	return fmt.Sprintf("rule %s would take it with %s. To have it taken as it is, widen that match or add a rule for it", rule, strings.Join(wants, " and "))
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/router"
 )
 
 // view is a proxy to compile for, and which of the conditions count that it gives.
@@ -90,7 +92,9 @@ func (s source) sidecarViews() []view {
 func (s source) allConditions() []config.Condition {
 	all := slices.Clone(s.conditions)
 	for _, v := range s.views() {
-		for _, c := range s.compile(v.Options).Conditions {
+		result := s.compile(v.Options)
+		_, problems := router.Build(result.Spec, nil)
+		for _, c := range append(s.notRoutable(problems), result.Conditions...) {
 			if v.counts(c) {
 				all = append(all, c)
 			}
@@ -100,7 +104,24 @@ func (s source) allConditions() []config.Condition {
 	for i := range all {
 		all[i].Severity = absent.judge(all[i])
 	}
-	return all
+	return append(all, s.missingSubsets(absent)...)
+}
+
+// notRoutable says where the router's problems stand.
+func (s source) notRoutable(problems []router.Problem) []config.Condition {
+	conditions := make([]config.Condition, len(problems))
+	for i, p := range problems {
+		conditions[i] = config.Condition{
+			Severity: config.Error, Reason: pipeline.ReasonNotRoutable, Field: p.Origin.Field, Message: p.Message,
+			Object: config.Key{Kind: p.Origin.Kind, Namespace: p.Origin.Namespace, Name: p.Origin.Name},
+		}
+		for _, o := range s.objects {
+			if o.Kind == p.Origin.Kind && o.Namespace == p.Origin.Namespace && o.Name == p.Origin.Name {
+				conditions[i].Object, conditions[i].File, conditions[i].Line = o.Key, o.File, o.Locate(p.Origin.Field)
+			}
+		}
+	}
+	return conditions
 }
 
 // absences tells which references lead out of what was given, and may well be

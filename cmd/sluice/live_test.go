@@ -28,13 +28,27 @@ func liveProxy(t *testing.T) string {
 	server := httptest.NewServer(admin.NewHandler(admin.Options{
 		Info:   admin.Info{Role: "gateway"},
 		Config: func() admin.Config { return admin.Config{Generation: 1, Spec: spec} },
+		Listeners: func() []admin.Listener {
+			return []admin.Listener{
+				{Name: "0.0.0.0_80", Address: "0.0.0.0:80", Bound: true},
+				{Name: "0.0.0.0_8080", Address: "0.0.0.0:8080", Error: "address already in use"},
+			}
+		},
+		Clusters: func() []admin.Cluster {
+			return []admin.Cluster{{
+				Name: "outbound|80|v1|web.shop.svc.cluster.local",
+				Endpoints: []admin.Endpoint{
+					{Address: "10.0.0.1:80", Healthy: true, Requests: 7},
+				},
+			}}
+		},
 	}))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
 // TestLiveShowsWhatFilesShow compares the answers about a live proxy with those
-// about its files, but for the lines of files, which it does not know.
+// about its files, but for the lines of files, which it does not know, and the state that only it knows.
 func TestLiveShowsWhatFilesShow(t *testing.T) {
 	t.Parallel()
 	address := liveProxy(t)
@@ -65,7 +79,7 @@ func TestLiveShowsWhatFilesShow(t *testing.T) {
 	}
 }
 
-// withoutPlaces decodes JSON and removes files and lines.
+// withoutPlaces decodes JSON and removes files, lines and live state.
 func withoutPlaces(t *testing.T, text string) any {
 	t.Helper()
 	var value any
@@ -78,6 +92,7 @@ func withoutPlaces(t *testing.T, text string) any {
 		case map[string]any:
 			delete(v, "file")
 			delete(v, "line")
+			delete(v, "live")
 			for _, child := range v {
 				strip(child)
 			}
@@ -89,6 +104,22 @@ func withoutPlaces(t *testing.T, text string) any {
 	}
 	strip(value)
 	return value
+}
+
+func TestLiveState(t *testing.T) {
+	t.Parallel()
+	address := liveProxy(t)
+	for _, test := range []struct{ noun, want string }{
+		{"listeners", "0.0.0.0:80    80    bound"},
+		{"listeners", "not bound: address already in use"},
+		{"endpoints", "10.0.0.1:80  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
+		{"endpoints", "10.0.0.2:80  -        outbound|80|v2|web.shop.svc.cluster.local"},
+	} {
+		status, out, stderr := invoke("pc", test.noun, "--admin", address)
+		if status != exitOK || !strings.Contains(out, test.want) {
+			t.Errorf("%s lacks %q: %s%s", test.noun, test.want, out, stderr)
+		}
+	}
 }
 
 func TestLiveProblems(t *testing.T) {

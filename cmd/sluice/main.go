@@ -8,69 +8,32 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-)
 
-// Exit statuses, the same for every verb.
-const (
-	exitOK     = 0
-	exitFailed = 1 // what was asked for has errors, or could not be done
-	exitMisuse = 2 // the command line makes no sense
+	"github.com/sluicegate/sluice/cmd/internal/start"
 )
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run executes one command line and returns the exit status.
+// run executes one command line and returns the exit status: 0 for done, 1 where what
+// was asked for has errors or could not be done, 2 where the command line makes no sense.
 func run(args []string, stdout, stderr io.Writer) int {
-	root, started := newRootCommand()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	cmd, err := root.ExecuteC()
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errFailed):
-		return exitFailed
-	}
-	fmt.Fprintf(stderr, "Error: %v\n", err)
-	if *started && !errors.As(err, new(misuse)) {
-		return exitFailed
-	}
-	fmt.Fprintf(stderr, "Try '%s --help'.\n", cmd.CommandPath())
-	return exitMisuse
+	return start.Execute(newRootCommand(), args, stdout, stderr)
 }
 
-// errFailed ends a verb whose output already says what is wrong.
-var errFailed = errors.New("failed")
+// misusef returns an error in what was typed, as against one in what was asked for.
+func misusef(format string, args ...any) error { return start.Misusef(format, args...) }
 
-// misuse is an error in what was typed, as against one in what was asked for.
-type misuse struct{ error }
-
-func misusef(format string, args ...any) error {
-	return misuse{fmt.Errorf(format, args...)}
-}
-
-// newRootCommand returns the command tree, and whether a verb was reached: what
-// goes wrong before that is a misuse.
-func newRootCommand() (root *cobra.Command, started *bool) {
-	started = new(bool)
-	root = &cobra.Command{
-		Use:           "sluice",
-		Short:         "Istio's traffic API without Envoy or istiod: check it, explain it, try it",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			*started = true
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sluice",
+		Short: "Istio's traffic API without Envoy or istiod: check it, explain it, try it",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
 		newDemoCommand(),
@@ -79,5 +42,5 @@ func newRootCommand() (root *cobra.Command, started *bool) {
 		newProxyConfigCommand(),
 		newVersionCommand(),
 	)
-	return root, started
+	return root
 }

@@ -6,6 +6,13 @@ import (
 	"testing"
 )
 
+// Exit statuses as the documents promise them.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitMisuse = 2
+)
+
 // invoke runs a command line and returns what it printed.
 func invoke(args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -30,7 +31,7 @@ exactly as the gateway or the sidecar would make it.`,
 	cmd.AddCommand(
 		newShowCommand(showVerb{
 			noun: "listener", filters: []string{"name", "port"},
-			header: []string{"LISTENER", "ADDRESS", "PORT", "ROUTE TABLES", "VIRTUAL HOSTS"},
+			header: []string{"LISTENER", "ADDRESS", "PORT", "STATE", "ROUTE TABLES", "VIRTUAL HOSTS"},
 		}, listenerRows),
 		newShowCommand(showVerb{
 			noun: "route", filters: []string{"name", "port", "host"},
@@ -42,7 +43,7 @@ exactly as the gateway or the sidecar would make it.`,
 		}, clusterRows),
 		newShowCommand(showVerb{
 			noun: "endpoint", filters: []string{"name", "port", "fqdn"},
-			header: []string{"ENDPOINT", "CLUSTER", "WEIGHT", "WORKLOAD", "LOCALITY"},
+			header: []string{"ENDPOINT", "STATE", "CLUSTER", "WEIGHT", "WORKLOAD", "LOCALITY"},
 		}, endpointRows),
 	)
 	return cmd
@@ -151,6 +152,8 @@ type listenerRow struct {
 	NodePorts    []uint16   `json:"nodePorts,omitempty"`
 	Tables       []tableRow `json:"tables"`
 	VirtualHosts int        `json:"virtualHosts"`
+	// Live is what the proxy says of the socket; nil where files were read.
+	Live *admin.Listener `json:"live,omitempty"`
 }
 
 type tableRow struct {
@@ -162,6 +165,9 @@ func listenerRows(state proxyState, f filter) []listenerRow {
 	var rows []listenerRow
 	for _, l := range state.spec.Listeners {
 		r := listenerRow{Name: l.Name, Address: l.Address, Port: l.Port, NodePorts: l.NodePorts, Tables: []tableRow{}}
+		if socket, ok := state.sockets[l.Name]; ok {
+			r.Live = &socket
+		}
 		names, ports := []string{l.Name}, append([]uint16{l.Port}, l.NodePorts...)
 		for _, t := range l.Tables {
 			r.Tables = append(r.Tables, tableRow{t.Name, t.Port})
@@ -184,7 +190,14 @@ func (r listenerRow) cells() []string {
 	for _, p := range r.NodePorts {
 		ports = append(ports, portText(p))
 	}
-	return []string{r.Name, orDash(r.Address), strings.Join(ports, ","), strings.Join(tables, ","), strconv.Itoa(r.VirtualHosts)}
+	address, state := orDash(r.Address), "-"
+	switch {
+	case r.Live != nil && r.Live.Bound:
+		address, state = r.Live.Address, "bound"
+	case r.Live != nil:
+		address, state = r.Live.Address, "not bound: "+r.Live.Error
+	}
+	return []string{r.Name, address, strings.Join(ports, ","), state, strings.Join(tables, ","), strconv.Itoa(r.VirtualHosts)}
 }
 
 type routeRow struct {
@@ -292,6 +305,8 @@ type endpointRow struct {
 	Workload string            `json:"workload,omitempty"`
 	Locality string            `json:"locality,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
+	// Live is what the proxy says of the endpoint; nil where files were read.
+	Live *admin.Endpoint `json:"live,omitempty"`
 }
 
 func endpointRows(state proxyState, f filter) []endpointRow {
@@ -299,17 +314,52 @@ func endpointRows(state proxyState, f filter) []endpointRow {
 	byName.port = 0
 	var rows []endpointRow
 	for _, c := range state.clusters(byName) {
-		for _, e := range c.Endpoints {
-			if f.takesPort(c.Port, endpointPort(e.Address)) {
-				rows = append(rows, endpointRow{e.Address, c.Name, max(e.Weight, 1), e.Workload, e.Locality, e.Labels})
+		for _, r := range state.endpoints(c) {
+			if f.takesPort(c.Port, endpointPort(r.Address)) {
+				rows = append(rows, r)
 			}
 		}
 	}
 	return rows
 }
 
+// endpoints are those that the configuration names and, of a live proxy, those that
+// it knows: names may have become addresses.
+func (s proxyState) endpoints(c *router.Cluster) []endpointRow {
+	configured := make([]endpointRow, len(c.Endpoints))
+	for i, e := range c.Endpoints {
+		configured[i] = endpointRow{
+			Address: e.Address, Cluster: c.Name, Weight: max(e.Weight, 1),
+			Workload: e.Workload, Locality: e.Locality, Labels: e.Labels,
+		}
+	}
+	upstream, ok := s.upstreams[c.Name]
+	if !ok {
+		return configured
+	}
+	rows := make([]endpointRow, len(upstream.Endpoints))
+	for i := range upstream.Endpoints {
+		live := &upstream.Endpoints[i]
+		rows[i] = endpointRow{Address: live.Address, Cluster: c.Name, Weight: 1}
+		for _, r := range configured {
+			if r.Address == live.Address {
+				rows[i] = r
+			}
+		}
+		rows[i].Live = live
+	}
+	return rows
+}
+
 func (r endpointRow) cells() []string {
-	return []string{r.Address, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}
+	state := "-"
+	if r.Live != nil {
+		state = "unhealthy"
+		if r.Live.Healthy {
+			state = "healthy"
+		}
+	}
+	return []string{r.Address, state, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}
 }
 
 // endpointPort returns an endpoint's own port, 0 for a unix socket.

@@ -174,6 +174,10 @@ type proxyState struct {
 	objects map[config.Key]*config.Object
 	// defects counts the errors in the configuration.
 	defects int
+	// sockets and upstreams are what a live proxy says of its listeners and
+	// clusters, by name; nil for files.
+	sockets   map[string]admin.Listener
+	upstreams map[string]admin.Cluster
 }
 
 // ruleRef names a piece of configuration and where it stands.
@@ -213,7 +217,25 @@ func loadLive(ctx context.Context, address string) (proxyState, error) {
 	if dump.Spec == nil {
 		return proxyState{}, fmt.Errorf("the proxy at %s has no configuration yet", address)
 	}
-	return proxyState{spec: dump.Spec, sidecar: dump.Role == "sidecar"}, nil
+	state := proxyState{
+		spec: dump.Spec, sidecar: dump.Role == "sidecar",
+		sockets: map[string]admin.Listener{}, upstreams: map[string]admin.Cluster{},
+	}
+	var sockets []admin.Listener
+	if err := getAdmin(ctx, address, "/listeners?format=json", &sockets); err != nil {
+		return proxyState{}, err
+	}
+	for _, s := range sockets {
+		state.sockets[s.Name] = s
+	}
+	var upstreams []admin.Cluster
+	if err := getAdmin(ctx, address, "/clusters?format=json", &upstreams); err != nil {
+		return proxyState{}, err
+	}
+	for _, u := range upstreams {
+		state.upstreams[u.Name] = u
+	}
+	return state, nil
 }
 
 // adminClient goes straight to the proxy, whatever HTTP_PROXY says.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -48,7 +49,7 @@ It exits 0 if there are no errors (there may be warnings), 1 if there are.`,
 			return err
 		}
 		if report.Errors > 0 {
-			return errFailed
+			return start.ErrReported
 		}
 		return nil
 	}

@@ -37,6 +37,9 @@ type Misuse struct{ error }
 // Misusef returns a Misuse.
 func Misusef(format string, args ...any) error { return Misuse{fmt.Errorf(format, args...)} }
 
+// ErrReported fails a command whose output says already what is wrong.
+var ErrReported = errors.New("reported")
+
 // Execute runs a command line and returns the exit status. SIGTERM and SIGINT end the
 // command's context; a second one ends the process at once.
 func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
@@ -50,10 +53,12 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
-	err := cmd.ExecuteContext(ctx)
+	cmd, err := cmd.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, ErrReported):
+		return exitFailed
 	case started && !errors.As(err, new(Misuse)):
 		fmt.Fprintf(stderr, "Error: %v\n", err)
 		return exitFailed
