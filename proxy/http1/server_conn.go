@@ -205,21 +205,21 @@ func (c *serverConn) next() (done, more bool) {
 		c.leave = leaveServe
 		return true, false
 	}
-	c.exchange()
+	c.enter()
+	c.server.options.Engine.Serve(&c.stream.ex, c.stream)
 	if !c.settle() {
 		return true, false
 	}
 	return false, c.r == c.w
 }
 
-// exchange has the handler serve the parsed request.
-func (c *serverConn) exchange() {
-	st := c.stream
+// enter begins the exchange of the parsed request.
+func (c *serverConn) enter() {
+	start := c.stream.ex.Start
 	c.mu.Lock()
-	c.phase, c.since = phaseExchange, st.ex.Start
-	c.nextLook, c.moved = st.ex.Start+int64(watchEvery), 0
+	c.phase, c.since = phaseExchange, start
+	c.nextLook, c.moved = start+int64(watchEvery), 0
 	c.mu.Unlock()
-	c.server.options.Engine.Serve(&st.ex, st)
 }
 
 // settle ends an exchange, and tells whether the connection goes on in the callback.
@@ -235,6 +235,9 @@ func (c *serverConn) settle() bool {
 	case st.closeAfter:
 		c.leave = leaveLinger
 		return false
+	}
+	if st.stopped {
+		c.conn.SetReadDeadline(time.Time{})
 	}
 	st.release()
 	c.stream = nil
@@ -253,8 +256,11 @@ func (c *serverConn) settle() bool {
 // to switch protocols, with ordinary reads. It leaves c.leave at leaveServe where the
 // connection goes on.
 func (c *serverConn) serveStreaming() {
-	c.exchange()
+	c.enter()
+	// A deadline can have been set to end the idle connection that this was just now.
+	c.conn.SetReadDeadline(time.Time{})
 	st := c.stream
+	c.server.options.Engine.Serve(&st.ex, st)
 	if st.finished && !st.closeAfter && !st.tunneled {
 		st.drain()
 	}

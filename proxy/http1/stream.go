@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -39,9 +40,12 @@ type stream struct {
 
 	// early is the part of the body that came with the head. left counts the bytes of
 	// a body of known length that are still to be read.
-	early    []byte
-	left     int64
-	bodyDone bool
+	early []byte
+	left  int64
+	// bodyDone is set when the body's end was read; reading, when ReadBody was called,
+	// from when on left and early belong to whoever calls it.
+	bodyDone atomic.Bool
+	reading  atomic.Bool
 	bodyErr  error
 	chunks   chunkDecoder
 	trailers []router.Header
@@ -196,7 +200,8 @@ func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
 		}
 		c.r += used
 		if done {
-			st.bodyDone, ex.Buffered, ex.Payload = true, true, data
+			st.bodyDone.Store(true)
+			ex.Buffered, ex.Payload = true, data
 			if perr := st.takeTrailers(); perr != nil {
 				return parsedPart, perr
 			}
@@ -208,12 +213,14 @@ func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
 		n := min(int64(len(rest)), h.length)
 		c.r += int(n)
 		if n == h.length {
-			st.bodyDone, ex.Buffered, ex.Payload = true, true, rest[:n]
+			st.bodyDone.Store(true)
+			ex.Buffered, ex.Payload = true, rest[:n]
 			break
 		}
 		st.early, st.left = rest[:n], h.length-n
 	default:
-		st.bodyDone, ex.Buffered = true, true
+		st.bodyDone.Store(true)
+		ex.Buffered = true
 	}
 	ex.BytesReceived = int64(len(ex.Payload))
 	if !ex.Buffered {
@@ -255,6 +262,7 @@ func (st *stream) takeTrailers() *ProtocolError {
 
 // ReadBody implements proxy.Downstream.
 func (st *stream) ReadBody(p []byte) (int, error) {
+	st.reading.Store(true)
 	n, err := st.readBody(p)
 	st.ex.BytesReceived += int64(n)
 	if n > 0 {
@@ -272,7 +280,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	if st.bodyErr != nil {
 		return 0, st.bodyErr
 	}
-	if st.bodyDone {
+	if st.bodyDone.Load() {
 		return 0, io.EOF
 	}
 	n, err := 0, error(nil)
@@ -294,7 +302,7 @@ func (st *stream) readLength(p []byte) (int, error) {
 	n, err := st.c.conn.Read(p)
 	st.left -= int64(n)
 	if st.left == 0 {
-		st.bodyDone = true
+		st.bodyDone.Store(true)
 		return n, io.EOF
 	}
 	if err == io.EOF {
@@ -312,7 +320,7 @@ func (st *stream) readChunked(p []byte) (int, error) {
 			return 0, perr
 		case done:
 			st.surplus = append(st.surplus, p[used:n]...)
-			st.bodyDone = true
+			st.bodyDone.Store(true)
 			if perr := st.takeTrailers(); perr != nil {
 				return 0, perr
 			}
@@ -330,7 +338,7 @@ func (st *stream) Trailers() []router.Header { return st.trailers }
 
 // CloseBody implements proxy.Downstream.
 func (st *stream) CloseBody() {
-	st.stopped = true
+	st.stopped, st.closeAfter = true, st.closeAfter || !st.responded
 	st.c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
@@ -365,7 +373,7 @@ func (st *stream) Tunnel() (early []byte, conn net.Conn) {
 
 // drain reads the rest of a request body that nobody wanted.
 func (st *stream) drain() {
-	if st.bodyDone {
+	if st.bodyDone.Load() {
 		return
 	}
 	if st.left > maxDrain || st.stopped {

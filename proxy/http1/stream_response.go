@@ -15,6 +15,9 @@ func (st *stream) Interim(r *proxy.Response) error {
 	if st.head.http10 || st.responded {
 		return nil
 	}
+	if r.Status == 100 {
+		st.ex.Expect100 = false
+	}
 	out := appendStatusLine(getSmall()[:0], r)
 	out = appendFields(out, r.Headers)
 	out = append(out, '\r', '\n')
@@ -93,7 +96,8 @@ func (st *stream) appendFraming(dst []byte, r *proxy.Response) []byte {
 // response.
 func (st *stream) decideClose() {
 	h := &st.head
-	unread := !st.bodyDone && (h.chunked || st.left > maxDrain)
+	// A client that still waits for 100 (Continue) may now send its body, or not.
+	unread := !st.bodyDone.Load() && (st.reading.Load() || h.chunked || st.left > maxDrain || st.ex.Expect100)
 	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || st.c.server.draining.Load() {
 		st.closeAfter = true
 	}

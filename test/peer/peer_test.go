@@ -1,0 +1,332 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// connections is how many keep-alive clients the load has.
+const connections = 64
+
+// tool returns the path of a program, or ends the test where it is missing.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin") {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing; test/install-tools.sh installs it", name)
+	}
+	t.Skipf("%s is missing; test/install-tools.sh installs it", name)
+	return ""
+}
+
+// freePort returns a port that nobody listens on just now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// start runs a program until the test ends, and returns its process.
+func start(t *testing.T, env []string, path string, args ...string) *os.Process {
+	t.Helper()
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s:\n%s", filepath.Base(path), output.String())
+		}
+	})
+	return cmd.Process
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitFor polls a URL until it answers 200.
+func waitFor(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(url)
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+	}
+	t.Fatalf("%s does not answer 200", url)
+}
+
+// nginx starts one worker with a configuration for http{}, and returns the worker.
+func nginx(t *testing.T, http string) int {
+	t.Helper()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "nginx.conf")
+	write(t, conf, fmt.Sprintf(`worker_processes 1; daemon off; pid %[1]s/pid; error_log %[1]s/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 1000000000; client_max_body_size 0;
+  client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  %[2]s
+}`, dir, http))
+	os.Chmod(dir, 0o755)
+	master := start(t, nil, tool(t, "nginx"), "-c", conf)
+	for range 200 {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", master.Pid, master.Pid))
+		if worker, err := strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
+			return worker
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("nginx has no worker")
+	return 0
+}
+
+// backend serves a body of so many bytes at /, and returns its port.
+func backend(t *testing.T, size int) int {
+	t.Helper()
+	port := freePort(t)
+	nginx(t, fmt.Sprintf("server { listen 127.0.0.1:%d backlog=4096; location / { default_type text/plain; return 200 '%s'; } }", port, strings.Repeat("x", size)))
+	return port
+}
+
+// peer starts nginx as a proxy for /app/, and returns its URL and worker.
+func nginxProxy(t *testing.T, backend int) (url string, pid int) {
+	t.Helper()
+	port := freePort(t)
+	pid = nginx(t, fmt.Sprintf(`upstream backend { server 127.0.0.1:%d; keepalive 256; keepalive_requests 1000000000; }
+  server { listen 127.0.0.1:%d backlog=4096; location /app/ {
+    proxy_pass http://backend/; proxy_http_version 1.1;
+    proxy_set_header Connection ""; proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Request-Id $request_id; proxy_set_header X-Envoy-Attempt-Count 1;
+    proxy_set_header X-Envoy-Original-Path $request_uri;
+  } }`, backend, port))
+	url = fmt.Sprintf("http://127.0.0.1:%d/app/", port)
+	waitFor(t, url)
+	return url, pid
+}
+
+// gateway builds and starts sluice-gateway with one processor, proxying /app/ as nginxProxy
+// does, and returns its URL and process.
+func gateway(t *testing.T, backend int) (url string, pid int) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "sluice-gateway")
+	if out, err := exec.Command("go", "build", "-o", binary, "github.com/sluicegate/sluice/cmd/gateway").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	dir, port := t.TempDir(), freePort(t)
+	write(t, filepath.Join(dir, "routes.yaml"), fmt.Sprintf(`
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gateway, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: %d, name: http, protocol: HTTP}
+    hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: app, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [istio-system/gateway]
+  http:
+  - match: [{uri: {prefix: /app/}}]
+    rewrite: {uri: /}
+    route: [{destination: {host: backend.example}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: backend, namespace: default}
+spec:
+  hosts: [backend.example]
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: %d}]
+  resolution: STATIC
+  endpoints: [{address: 127.0.0.1}]
+`, port, backend))
+	p := start(t, []string{"GOMAXPROCS=1"}, binary, "--config", dir, "--address", "127.0.0.1", "--admin", "", "--status", "")
+	url = fmt.Sprintf("http://127.0.0.1:%d/app/", port)
+	waitFor(t, url)
+	return url, p.Pid
+}
+
+// load runs wrk for some time and returns the number of requests; a request that failed
+// fails the test.
+func load(t *testing.T, url string, seconds int) int {
+	t.Helper()
+	out, err := exec.Command(tool(t, "wrk"), "-t1", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%ds", seconds), "--timeout", "10s", url).CombinedOutput()
+	if err != nil {
+		t.Fatalf("wrk: %v\n%s", err, out)
+	}
+	if bytes.Contains(out, []byte("Socket errors")) || bytes.Contains(out, []byte("Non-2xx")) {
+		t.Errorf("requests were lost:\n%s", out)
+	}
+	m := regexp.MustCompile(`(\d+) requests in`).FindSubmatch(out)
+	if m == nil {
+		t.Fatalf("wrk says no count:\n%s", out)
+	}
+	n, _ := strconv.Atoi(string(m[1]))
+	return n
+}
+
+// cpu returns the processor time that a process has used, in clock ticks of 10 ms.
+func cpu(t *testing.T, pid int) int {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return user + system
+}
+
+// TestSystemCalls counts the system calls of a proxied request at 64 keep-alive
+// connections: two reads and two writes.
+func TestSystemCalls(t *testing.T) {
+	strace := tool(t, "strace")
+	url, pid := gateway(t, backend(t, 1024))
+	load(t, url, 1)
+
+	summary := filepath.Join(t.TempDir(), "strace")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	tracer := exec.CommandContext(ctx, strace, "-f", "-c", "-o", summary, "-p", strconv.Itoa(pid))
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitTraced(t, pid)
+	requests := load(t, url, 2)
+	tracer.Process.Signal(os.Interrupt)
+	tracer.Wait()
+
+	calls := countCalls(t, summary)
+	perRequest := 0.0
+	for name, n := range calls {
+		// What the runtime does to wait is shared by all who are ready, and not of a
+		// request.
+		switch name {
+		case "epoll_pwait", "epoll_wait", "futex", "nanosleep", "sched_yield", "tgkill", "rt_sigreturn", "restart_syscall":
+		default:
+			perRequest += float64(n) / float64(requests)
+		}
+	}
+	t.Logf("%d requests: %.2f system calls each (%.2f with waiting); %v", requests, perRequest, float64(total(calls))/float64(requests), calls)
+	if data := float64(calls["read"]+calls["write"]+calls["writev"]) / float64(requests); data > 4.1 {
+		t.Errorf("%.2f reads and writes for a request, want 4", data)
+	}
+	// A connection that was idle for a while is looked at before it is used again; traced,
+	// the gateway is slow enough for that to happen.
+	if perRequest > 5 {
+		t.Errorf("%.2f system calls for a request, want 4", perRequest)
+	}
+}
+
+// waitTraced waits until a tracer is attached.
+func waitTraced(t *testing.T, pid int) {
+	t.Helper()
+	for range 500 {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if m := regexp.MustCompile(`TracerPid:\s+(\d+)`).FindSubmatch(status); m != nil && string(m[1]) != "0" {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Skip("strace cannot attach here")
+}
+
+func countCalls(t *testing.T, summary string) map[string]int {
+	t.Helper()
+	text, err := os.ReadFile(summary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) < 5 || f[len(f)-1] == "total" {
+			continue
+		}
+		if n, err := strconv.Atoi(f[3]); err == nil {
+			calls[f[len(f)-1]] = n
+		}
+	}
+	return calls
+}
+
+func total(calls map[string]int) (n int) {
+	for _, c := range calls {
+		n += c
+	}
+	return n
+}
+
+// TestCPUBesideNginx measures the processor time of a request against nginx's, in turns.
+func TestCPUBesideNginx(t *testing.T) {
+	rounds := 5
+	if testing.Short() {
+		rounds = 1
+	}
+	for _, size := range []int{1 << 10, 64 << 10} {
+		t.Run(fmt.Sprintf("%d bytes", size), func(t *testing.T) {
+			port := backend(t, size)
+			peerURL, peer := nginxProxy(t, port)
+			ourURL, ours := gateway(t, port)
+			load(t, ourURL, 1)
+			load(t, peerURL, 1)
+			var ratios []float64
+			for range rounds {
+				us, them := cost(t, ourURL, ours), cost(t, peerURL, peer)
+				t.Logf("per request: gateway %.1f µs, nginx %.1f µs", us, them)
+				ratios = append(ratios, us/them)
+			}
+			slices.Sort(ratios)
+			t.Logf("processor time of a request, gateway / nginx: median %.2f, from %.2f to %.2f over %d rounds",
+				ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1], rounds)
+		})
+	}
+}
+
+// cost returns the microseconds of processor time that a request costs a process.
+func cost(t *testing.T, url string, pid int) float64 {
+	t.Helper()
+	before := cpu(t, pid)
+	n := load(t, url, 2)
+	return float64(cpu(t, pid)-before) * 10000 / float64(max(n, 1))
+}
