@@ -40,7 +40,7 @@ type gatewayTable struct {
 type gatewayHost struct {
 	table *gatewayTable
 	host  string
-	// claims are in the order in which their routes are joined.
+	// claims come in the order in which they were made; build sorts them.
 	claims []claim
 	// redirects are the servers that name the host and redirect to https.
 	redirects []*gatewayServer
@@ -68,9 +68,7 @@ func (t *gatewayTables) rebuild(merge *gatewayMerge, all map[objectName]*virtual
 	for _, table := range t.tables {
 		before[table.key] = table
 	}
-	for v := range t.attached {
-		t.detach(v)
-	}
+	t.letAll()
 	t.tables, t.changed = nil, map[*gatewayHost]struct{}{}
 	for _, merged := range merge.order {
 		table := &gatewayTable{
@@ -114,6 +112,18 @@ func (t *gatewayTables) rebuild(merge *gatewayMerge, all map[objectName]*virtual
 		}
 		slices.SortFunc(table.order, func(a, b *gatewayHost) int { return cmp.Compare(a.host, b.host) })
 	}
+}
+
+// letAll takes all claims back.
+func (t *gatewayTables) letAll() {
+	for _, table := range t.tables {
+		for _, h := range table.hosts {
+			for _, c := range h.claims {
+				t.compiler.let(c.vs, c.unit)
+			}
+		}
+	}
+	t.attached = map[*virtualService][]*gatewayHost{}
 }
 
 // addRedirects gives a table the hosts that redirect to https whether a
@@ -174,10 +184,8 @@ func (t *gatewayTables) attachTo(table *gatewayTable, gateway string, v *virtual
 		}
 		for _, name := range hosts {
 			h := t.host(table, name)
-			c := claim{s, v, u}
-			at, _ := slices.BinarySearchFunc(h.claims, c, claim.compare)
-			h.claims = slices.Insert(h.claims, at, c)
-			u.users++
+			h.claims = append(h.claims, claim{s, v, u})
+			t.compiler.hold(v, u)
 			t.attached[v] = append(t.attached[v], h)
 		}
 	}
@@ -188,7 +196,7 @@ func (t *gatewayTables) detach(v *virtualService) {
 	for _, h := range t.attached[v] {
 		h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
 			if c.vs == v {
-				c.unit.users--
+				t.compiler.let(v, c.unit)
 			}
 			return c.vs == v
 		})
@@ -205,11 +213,11 @@ func (t *gatewayTables) settle() ([]*router.Listener, bool) {
 	}
 	clear(t.changed)
 	changed := len(t.listeners) != len(t.tables)
-	listeners := make([]*router.Listener, len(t.tables))
+	var listeners []*router.Listener
 	for i, table := range t.tables {
 		table.settle()
-		listeners[i] = table.listener
-		changed = changed || listeners[i] != t.listeners[i]
+		listeners = append(listeners, table.listener)
+		changed = changed || table.listener != t.listeners[i]
 	}
 	if changed {
 		t.listeners = listeners
@@ -248,17 +256,14 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 	if len(h.redirects) > 0 {
 		first = h.redirects[0]
 	}
-	var joined routeJoin
-	var last *unit
+	slices.SortFunc(h.claims, claim.compare)
+	joined := routeJoin{units: map[*unit]struct{}{}}
 	for _, c := range h.claims {
-		if first == nil || c.server.index <= first.index {
+		if first == nil || c.server.index < first.index {
 			first = c.server
 		}
 		vh.RequireTLS = vh.RequireTLS || c.server.redirect
-		if c.unit != last && !joined.has(h.claims, c) {
-			joined.add(c)
-		}
-		last = c.unit
+		joined.add(c)
 	}
 	vh.Name = fmt.Sprintf("%s:%d", h.host, first.port)
 	vh.Routes = joined.routes()

@@ -414,10 +414,8 @@ func (c *Compiler) settleVirtualServices() {
 	if len(changed) == 0 {
 		return
 	}
-	old := make([]*virtualService, 0, len(changed))
 	for name := range changed {
 		if v := c.virtualServices[name]; v != nil {
-			old = append(old, v)
 			c.detach(name, v)
 		}
 	}
@@ -431,11 +429,6 @@ func (c *Compiler) settleVirtualServices() {
 			c.attach(name, v)
 		}
 	}
-	for _, v := range old {
-		for _, u := range v.units {
-			c.release(v, u)
-		}
-	}
 }
 
 // resolve returns the VirtualService of a name as it is in force.
@@ -447,12 +440,10 @@ func (c *Compiler) resolve(name objectName) *virtualService {
 	return c.newVirtualService(o.inForce, &o.typed.(*networkingv1.VirtualService).Spec)
 }
 
-// detach takes a VirtualService out of force. Its clusters stay in use until it is
-// released, so that what its next version uses too is not dropped meanwhile.
+// detach takes a VirtualService out of force.
 func (c *Compiler) detach(name objectName, v *virtualService) {
 	delete(c.virtualServices, name)
 	c.conditions.replace(v, nil)
-	delete(c.pending.judge, v)
 	for _, d := range v.delegates {
 		delete(c.delegators[d], name)
 	}
@@ -516,36 +507,6 @@ func (c *Compiler) destinationsOf(v *virtualService) []string {
 	return hosts
 }
 
-// unit returns a VirtualService's routes for a gateway and port.
-func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
-	u := v.units[key]
-	if u == nil {
-		u = c.compile(v, key)
-		v.units[key] = u
-		for _, use := range u.uses {
-			c.clusters.use(use.key, v, 1)
-		}
-	}
-	return u
-}
-
-// release gives the clusters of a unit up.
-func (c *Compiler) release(v *virtualService, u *unit) {
-	for _, use := range u.uses {
-		c.clusters.use(use.key, v, -1)
-	}
-}
-
-// releaseUnused gives up the units that nothing holds any more.
-func (c *Compiler) releaseUnused(v *virtualService) {
-	for key, u := range v.units {
-		if u.users == 0 {
-			c.release(v, u)
-			delete(v.units, key)
-		}
-	}
-}
-
 // settleListeners returns the listeners and whether they changed.
 func (c *Compiler) settleListeners() ([]*router.Listener, bool) {
 	if c.outbound != nil {
@@ -558,17 +519,18 @@ func (c *Compiler) settleListeners() ([]*router.Listener, bool) {
 		}
 		c.gateway.rebuild(merge, c.virtualServices)
 		for _, v := range c.virtualServices {
-			c.releaseUnused(v)
 			c.pending.judge[v] = struct{}{}
 		}
 	}
 	return c.gateway.settle()
 }
 
-// judge looks at what is wrong with VirtualServices.
+// judge looks at what is wrong with the VirtualServices in force that were touched.
 func (c *Compiler) judge() {
 	for v := range c.pending.judge {
-		c.conditions.replace(v, c.conditionsOf(v))
+		if c.virtualServices[objectName{v.object.Namespace, v.object.Name}] == v {
+			c.conditions.replace(v, c.conditionsOf(v))
+		}
 	}
 }
 
@@ -578,14 +540,19 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 	if c.gateway != nil {
 		out = append(out, c.gatewayConditions(v)...)
 	}
+	serves := false
 	for _, u := range v.units {
+		if u.users == 0 {
+			continue
+		}
+		serves = true
 		for _, use := range u.uses {
-			if k := c.clusters.byKey[use.key]; k != nil && k.built == nil {
+			if k := c.clusters.byKey[use.key]; k.built == nil {
 				out = append(out, missingCondition(use, k.missing))
 			}
 		}
 	}
-	if c.options.AllGateways && len(v.units) == 0 && !v.isDelegate() {
+	if c.options.AllGateways && !serves && !v.isDelegate() {
 		out = append(out, c.unboundConditions(v)...)
 	}
 	return out

@@ -35,16 +35,14 @@ func newGatewayConfig(o *config.Object, spec *networking.Gateway) *gatewayConfig
 type serverHosts struct {
 	// written are the hosts with their namespaces, "ns/host", or plain where all
 	// namespaces will do.
-	written   []string
-	exact     map[string][]string
-	wildcards []serverHost
+	written []string
+	// namespaces are, for each host, those from which VirtualServices are taken; ""
+	// stands for all.
+	namespaces map[string][]string
 }
 
-// serverHost is one of them; namespace is empty for all.
-type serverHost struct{ namespace, host string }
-
 func newServerHosts(hosts []string, namespace string) *serverHosts {
-	s := &serverHosts{exact: map[string][]string{}}
+	s := &serverHosts{namespaces: map[string][]string{}}
 	for _, h := range hosts {
 		h = strings.ToLower(h)
 		ns, host, ok := strings.Cut(h, "/")
@@ -55,7 +53,7 @@ func newServerHosts(hosts []string, namespace string) *serverHosts {
 			ns = namespace
 		case ns == "*" && host == "*":
 			// It takes everything, and so stands for all the server's hosts.
-			return &serverHosts{written: []string{"*"}, wildcards: []serverHost{{"", "*"}}}
+			return &serverHosts{written: []string{"*"}, namespaces: map[string][]string{"*": {""}}}
 		case ns == "*":
 			ns = ""
 		}
@@ -64,11 +62,7 @@ func newServerHosts(hosts []string, namespace string) *serverHosts {
 		} else {
 			s.written = append(s.written, ns+"/"+host)
 		}
-		if isWildcard(host) {
-			s.wildcards = append(s.wildcards, serverHost{ns, host})
-		} else {
-			s.exact[host] = append(s.exact[host], ns)
-		}
+		s.namespaces[host] = append(s.namespaces[host], ns)
 	}
 	return s
 }
@@ -82,25 +76,17 @@ func (s *serverHosts) intersect(hosts []string, namespace string) []string {
 			out = append(out, host)
 		}
 	}
+	takes := func(namespaces []string) bool { return takesFrom(namespaces, namespace) }
 	for _, h := range hosts {
-		if takesFrom(s.exact[h], namespace) {
+		if _, ok := mostSpecific(s.namespaces, h, takes); ok {
 			add(h)
 		}
-		for _, w := range s.wildcards {
-			if w.namespace != "" && w.namespace != namespace {
-				continue
-			}
-			if covers(w.host, h) {
-				add(h)
-			} else if covers(h, w.host) {
-				add(w.host)
-			}
+		if !isWildcard(h) {
+			continue
 		}
-		if isWildcard(h) {
-			for exact, namespaces := range s.exact {
-				if covers(h, exact) && takesFrom(namespaces, namespace) {
-					add(exact)
-				}
+		for narrower, namespaces := range s.namespaces {
+			if covers(h, narrower) && takes(namespaces) {
+				add(narrower)
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package istio
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/sluicegate/sluice/config"
@@ -12,19 +11,18 @@ import (
 // routeJoin joins the routes of several VirtualServices for one host: in the order
 // of the VirtualServices, but those that take all requests go to the end.
 type routeJoin struct {
-	units      []*unit
+	units      map[*unit]struct{}
 	some, all  []*router.Route
 	catchAll   *virtualService
 	conditions []config.Condition
 }
 
-// has says whether the claim's unit is already in, through another server.
-func (j *routeJoin) has(claims []claim, c claim) bool {
-	return len(claims) > 1 && slices.Contains(j.units, c.unit)
-}
-
+// add joins the routes of a claim, but those that came through another server.
 func (j *routeJoin) add(c claim) {
-	j.units = append(j.units, c.unit)
+	if _, ok := j.units[c.unit]; ok {
+		return
+	}
+	j.units[c.unit] = struct{}{}
 	for i, r := range c.unit.routes {
 		if !takesAll(&r.Match) {
 			j.some = append(j.some, r)
@@ -46,15 +44,10 @@ func (j *routeJoin) shadowed(origin matchOrigin, by *virtualService) {
 		fmt.Sprintf("%s, which is older and has the same host, takes all requests before this rule. Narrow its match, or put the rules into one VirtualService", by.object.Key)))
 }
 
-// routes returns the joined routes. It shares the list of a single unit.
+// routes returns the joined routes.
 func (j *routeJoin) routes() []*router.Route {
 	if len(j.all) == 0 {
 		return j.some
 	}
 	return append(slices.Clip(j.some), j.all...)
-}
-
-// sameRoutes says whether two lists are alike, part by part.
-func sameRoutes(a, b []*router.Route) bool {
-	return slices.EqualFunc(a, b, func(x, y *router.Route) bool { return x == y || reflect.DeepEqual(x, y) })
 }

@@ -73,21 +73,25 @@ type meshHost struct {
 // compare puts VirtualServices' hosts first, in the order of the VirtualServices;
 // with each, hosts that are no services before those that are.
 func (h *meshHost) compare(other *meshHost) int {
-	switch {
-	case (h.owner == nil) != (other.owner == nil):
-		if h.owner != nil {
-			return -1
+	if (h.owner == nil) != (other.owner == nil) {
+		return yesFirst(h.owner != nil)
+	}
+	if h.owner != nil {
+		if order := compareVirtualServices(h.owner, other.owner); order != 0 {
+			return order
 		}
-		return 1
-	case h.owner != nil && h.owner != other.owner:
-		return cmp.Or(compareVirtualServices(h.owner, other.owner), cmp.Compare(h.host, other.host))
-	case h.service != other.service:
-		if other.service {
-			return -1
-		}
-		return 1
+	}
+	if h.service != other.service {
+		return yesFirst(!h.service)
 	}
 	return cmp.Compare(h.host, other.host)
+}
+
+func yesFirst(yes bool) int {
+	if yes {
+		return -1
+	}
+	return 1
 }
 
 func newOutbound(c *Compiler) *outbound {
@@ -347,7 +351,9 @@ func (o *outbound) settle() ([]*router.Listener, bool) {
 	for port, t := range o.tables {
 		if t.http == 0 {
 			o.drop(t)
-			delete(o.tables, port)
+			if len(t.services) == 0 {
+				delete(o.tables, port)
+			}
 			continue
 		}
 		hosts := maps.Keys(o.changed)
@@ -362,9 +368,10 @@ func (o *outbound) settle() ([]*router.Listener, bool) {
 	clear(o.changed)
 	tables := make([]*router.RouteTable, 0, len(o.tables)+1)
 	for _, port := range slices.Sorted(maps.Keys(o.tables)) {
-		t := o.tables[port]
-		t.settle(o.fallback)
-		tables = append(tables, t.table)
+		if t := o.tables[port]; t.http > 0 {
+			t.settle(o.fallback)
+			tables = append(tables, t.table)
+		}
 	}
 	tables = append(tables, o.fallbackTable)
 	changed := o.listener == nil || !slices.Equal(o.listener.Tables, tables)
@@ -406,20 +413,19 @@ func (o *outbound) allHosts(t *meshTable) map[string]struct{} {
 	return all
 }
 
-// drop gives up a table.
+// drop gives up the hosts of a table whose last service that may speak HTTP went.
 func (o *outbound) drop(t *meshTable) {
 	for _, h := range t.hosts {
 		o.let(t, h)
 	}
+	clear(t.hosts)
+	t.order, t.fresh, t.table = nil, true, nil
 }
 
 // let gives up what a host holds.
 func (o *outbound) let(t *meshTable, h *meshHost) {
 	if h.unit != nil {
-		h.unit.users--
-		if h.unit.users == 0 && o.compiler.virtualServices[objectName{h.owner.object.Namespace, h.owner.object.Name}] == h.owner {
-			o.compiler.releaseUnused(h.owner)
-		}
+		o.compiler.let(h.owner, h.unit)
 	}
 	if h.use != (clusterKey{}) {
 		o.compiler.clusters.use(h.use, nil, -1)
@@ -439,7 +445,7 @@ func (o *outbound) settleHost(t *meshTable, host string) {
 	now, conditions := o.build(t, host)
 	if now != nil {
 		if now.unit != nil {
-			now.unit.users++
+			o.compiler.hold(now.owner, now.unit)
 		}
 		if now.use != (clusterKey{}) {
 			o.compiler.clusters.use(now.use, nil, 1)

@@ -103,7 +103,10 @@ func (r *registry) replace(key config.Key, services []*service) {
 	for _, s := range r.byObject[key] {
 		h := r.byHost[s.host]
 		h.all = slices.DeleteFunc(h.all, func(other *service) bool { return other == s })
-		delete(r.aliases[s.alias], s.host)
+		if s.alias != "" {
+			delete(r.aliases[s.alias], s.host)
+			r.changed[s.alias] = struct{}{}
+		}
 		r.countKube(s, -1)
 		r.changed[s.host] = struct{}{}
 	}
@@ -127,6 +130,7 @@ func (r *registry) replace(key config.Key, services []*service) {
 		h.all = slices.Insert(h.all, at, s)
 		if s.alias != "" {
 			addTo(r.aliases, s.alias, s.host)
+			r.changed[s.alias] = struct{}{}
 		}
 		r.countKube(s, 1)
 		r.changed[s.host] = struct{}{}
@@ -166,6 +170,9 @@ func (r *registry) settle() map[string]struct{} {
 	r.changed = map[string]struct{}{}
 	for host := range changed {
 		h := r.byHost[host]
+		if h == nil {
+			continue
+		}
 		if len(h.all) == 0 {
 			delete(r.byHost, host)
 			continue

@@ -127,7 +127,7 @@ type unit struct {
 	uses []clusterUse
 	// inferred are the ports that were worked out from what services there are.
 	inferred []inferredPort
-	// users counts the virtual hosts and tables that hold on to the unit.
+	// users counts the virtual hosts that have its routes.
 	users int
 }
 
@@ -146,6 +146,37 @@ type inferredPort struct {
 	explicit  uint16
 	listener  uint16
 	key       clusterKey
+}
+
+// unit returns a VirtualService's routes for a gateway, or "mesh", and a port.
+func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
+	u := v.units[key]
+	if u == nil {
+		u = c.compile(v, key)
+		v.units[key] = u
+	}
+	return u
+}
+
+// hold says that a virtual host has a unit's routes, and so uses its clusters.
+func (c *Compiler) hold(v *virtualService, u *unit) {
+	if u.users++; u.users == 1 {
+		c.useClusters(v, u, 1)
+	}
+}
+
+// let says that a virtual host no longer has a unit's routes.
+func (c *Compiler) let(v *virtualService, u *unit) {
+	if u.users--; u.users == 0 {
+		c.useClusters(v, u, -1)
+	}
+}
+
+func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
+	for _, use := range u.uses {
+		c.clusters.use(use.key, v, by)
+	}
+	c.pending.judge[v] = struct{}{}
 }
 
 // compile makes routes of the rules for a gateway and port. It stops behind a rule
