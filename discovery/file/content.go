@@ -2,14 +2,9 @@ package file
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
@@ -26,6 +21,8 @@ type document struct {
 	conditions []config.Condition
 	// broken: something in it does not parse, so that objects may be missing.
 	broken bool
+	// refused are the keys of objects with an error of their own.
+	refused []config.Key
 }
 
 // standing is a document where it stands in one version of a file.
@@ -99,208 +96,6 @@ func (c *content) loses(next *content) bool {
 	return false
 }
 
-// draft is a version of a file on its way to be a content.
-type draft struct {
-	content
-	had   *content
-	fresh []*document
-	// hollow: the file has no text at all.
-	hollow bool
-}
-
-// readAll reads files and parses what is new in them. had returns what is in force
-// of a file, nil if nothing is.
-func readAll(entries []*entry, limit int64, had func(path string) *content) []*content {
-	drafts := make([]*draft, len(entries))
-	for i, e := range entries {
-		drafts[i] = read(e, limit, had(e.path))
-	}
-	parse(drafts)
-	all := make([]*content, len(drafts))
-	for i, d := range drafts {
-		all[i] = d.finish()
-	}
-	return all
-}
-
-// read reads a file and finds the documents that it has in common with what is in force.
-func read(e *entry, limit int64, had *content) *draft {
-	d := &draft{content: content{place: e.place, info: e.info, readAt: time.Now()}, had: had}
-	data, err := load(e.real, limit)
-	if err != nil {
-		d.unread = true
-		d.fault(ReasonUnreadable, plain(err)+"; let this process read it, or remove it")
-		return d
-	}
-	d.take(data)
-	return d
-}
-
-func (d *draft) take(data []byte) {
-	texts := config.SplitDocuments(data)
-	d.hollow = len(bytes.TrimSpace(data)) == 0
-	var old []standing
-	if d.had != nil {
-		old = d.had.docs
-	}
-	d.docs, d.fresh = match(old, texts)
-}
-
-// fault notes that the file as a whole is not usable.
-func (d *draft) fault(reason config.Reason, message string) {
-	d.conditions = append(d.conditions, config.Condition{
-		Severity: config.Error, Reason: reason, Object: fileKey(d.path), File: d.path, Message: message + d.kept(),
-	})
-}
-
-// kept says, at the end of a message, what is in force instead of this version.
-func (d *draft) kept() string {
-	if d.had == nil || len(d.had.items) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(". Until then what it gave before stays in force: %d objects", len(d.had.items))
-}
-
-// load reads a regular file of at most limit bytes.
-func load(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	data := make([]byte, 0, info.Size()+1)
-	for {
-		n, err := f.Read(data[len(data):cap(data)])
-		data = data[:len(data)+n]
-		switch {
-		case int64(len(data)) > limit:
-			return nil, fmt.Errorf("it has more than %d bytes", limit)
-		case err == io.EOF:
-			return data, nil
-		case err != nil:
-			return nil, err
-		case len(data) == cap(data):
-			data = append(data, 0)[:len(data)]
-		}
-	}
-}
-
-// match pairs texts with documents that have the same text, from both ends first:
-// most changes are one edit in one place. It returns a document for each text, and
-// those of them that are new and must be parsed.
-func match(old []standing, texts []config.Document) (docs []standing, fresh []*document) {
-	docs = make([]standing, len(texts))
-	head := 0
-	for head < len(texts) && head < len(old) && bytes.Equal(texts[head].Text, old[head].text) {
-		docs[head] = standing{old[head].document, texts[head].Line}
-		head++
-	}
-	end, oldEnd := len(texts), len(old)
-	for end > head && oldEnd > head && bytes.Equal(texts[end-1].Text, old[oldEnd-1].text) {
-		end, oldEnd = end-1, oldEnd-1
-		docs[end] = standing{old[oldEnd].document, texts[end].Line}
-	}
-	between := make(map[string]*document, oldEnd-head)
-	for _, o := range old[head:oldEnd] {
-		between[string(o.text)] = o.document
-	}
-	for i := head; i < end; i++ {
-		t := texts[i]
-		d := between[string(t.Text)]
-		if d == nil {
-			// A copy, so that one changed object does not keep its whole file in memory.
-			d = &document{text: bytes.Clone(t.Text), line: t.Line}
-			fresh = append(fresh, d)
-		}
-		delete(between, string(t.Text))
-		docs[i] = standing{d, t.Line}
-	}
-	return docs, fresh
-}
-
-// parse parses the fresh documents of all drafts, on all processors.
-func parse(drafts []*draft) {
-	type job struct {
-		*document
-		draft *draft
-	}
-	var jobs []job
-	for _, d := range drafts {
-		for _, doc := range d.fresh {
-			jobs = append(jobs, job{doc, d})
-		}
-	}
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= len(jobs) {
-				return
-			}
-			jobs[i].parse(jobs[i].draft.path, jobs[i].draft.had)
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
-}
-
-// parse fills in what the document holds. Of a List, the items whose text is that of
-// an object in force are that object.
-func (d *document) parse(path string, had *content) {
-	var objects []*config.Object
-	objects, d.conditions = config.ParseObjects(config.Document{Line: d.line, Text: d.text}, path)
-	for _, o := range objects {
-		it := item{o, o.Line}
-		if old := had.get(o.Key); old != nil && old.Version == o.Version && bytes.Equal(old.Manifest, o.Manifest) {
-			it.Object = old
-		}
-		d.objects = append(d.objects, it)
-	}
-	for _, c := range d.conditions {
-		d.broken = d.broken || c.Severity == config.Error
-	}
-}
-
-// finish decides what of the draft is in force.
-func (d *draft) finish() *content {
-	for _, s := range d.docs {
-		d.faulty = d.faulty || s.broken
-		for _, c := range s.conditions {
-			if c.Line > 0 {
-				c.Line += s.shift()
-			}
-			d.conditions = append(d.conditions, c)
-		}
-	}
-	had := d.had != nil && len(d.had.items) > 0
-	switch {
-	case d.unread:
-		d.faulty = true
-	case d.faulty && had:
-		d.fault(ReasonKept, "it has errors; mend them")
-	case d.hollow && had:
-		d.fault(ReasonEmpty, "the file is empty, as if it were about to be written. Delete it, or leave a comment in it, to remove its objects")
-	}
-	d.faulty = d.faulty || d.hollow
-	if d.faulty && had {
-		d.docs = d.had.docs
-	}
-	d.index()
-	c := d.content
-	return &c
-}
-
 // index lists the objects of the documents in force.
 func (c *content) index() {
 	c.keys = make(map[config.Key]int, len(c.docs))
@@ -308,11 +103,13 @@ func (c *content) index() {
 	for _, s := range c.docs {
 		for _, it := range s.objects {
 			it.line += s.shift()
-			o := it.Object
-			if first, ok := c.keys[o.Key]; ok {
+			switch first, there := c.keys[it.Key]; {
+			case !there:
+				c.keys[it.Key] = len(c.items)
+			case s.text == nil:
+				continue // Another version is in order, so that none is carried over.
+			default:
 				c.conditions = append(c.conditions, duplicate(it, c.path, c.items[first], c.path))
-			} else {
-				c.keys[o.Key] = len(c.items)
 			}
 			c.items = append(c.items, it)
 		}

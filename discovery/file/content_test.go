@@ -35,7 +35,7 @@ func plainly(c *content) string {
 func FuzzVersions(f *testing.F) {
 	for _, names := range [][2]string{
 		{"", "a=1"}, {"a=1", ""}, {"a=1 b=1 c=1", "a=1 b=2 c=1"}, {"a=1 b=1", "b=1 a=1"},
-		{"a=1 b=1 c=1", "c=1"}, {"a=1 a=1 a=2", "a=2 a=1"}, {"a=1 b=1", "x=1 a=1 y=1 b=1 z=1"},
+		{"a=1 b=1 c=1", "c=1"}, {"a=1 b=1", "a=1 b=2 b=' x: 1 y: '"}, {"a=1 a=1 a=2", "a=2 a=1"}, {"a=1 b=1", "x=1 a=1 y=1 b=1 z=1"},
 	} {
 		f.Add([]byte(objects(names[0])), []byte(objects(names[1])))
 	}
@@ -54,7 +54,8 @@ func FuzzVersions(f *testing.F) {
 			}
 			return
 		}
-		if got, want := plainly(after), plainly(alone); got != want {
+		carried := slices.ContainsFunc(after.docs, func(s standing) bool { return s.text == nil })
+		if got, want := plainly(after), plainly(alone); got != want && !carried {
 			t.Errorf("after another version:\n%s\nalone:\n%s", got, want)
 		}
 		for key := range one.keys {

@@ -23,7 +23,10 @@
 //     is complete, and gives nothing.)
 //   - A file that is deleted takes its objects along, and so does a folder that is
 //     there, can be read and is empty.
-//   - A root that is missing, or a folder that cannot be listed, changes nothing.
+//   - An object with an error that leaves no doubt which object it is (a label that
+//     is no string) keeps its own last version; the rest of its file is taken.
+//   - A root that is missing, a folder that cannot be listed and a link that leads
+//     nowhere change nothing.
 //   - A root of whose files not one parses changes nothing: files that disappeared
 //     at the same time keep their objects too.
 //   - Of two files that hold the same object, the one whose path sorts first has it.
@@ -33,5 +36,14 @@
 // Once nothing more has happened for 15 ms, and at the latest 50 ms after the first
 // event. A change that takes objects away waits until its file has been quiet for
 // 40 ms, so that a file that is deleted and written again, or a folder that is
-// swapped for another, is never seen half-way.
+// swapped for another, is not seen half-way. Other changes of the same moment wait
+// for it, 60 ms at most, so that an object moves from file to file in one step.
+//
+// # What a change costs
+//
+// An event leads to the file that it names. Inside a file only documents whose text
+// changed are parsed; objects of the others keep their pointers, whatever line they
+// stand at now (the Delta's Moved says it). Everything is looked at, but only read
+// where time, size or identity changed, after events that concern folders or links,
+// after lost events, and once in Options.Rescan.
 package file

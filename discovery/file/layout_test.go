@@ -260,7 +260,7 @@ func TestWithoutEventsFoldersArePolled(t *testing.T) {
 	write(t, path, objects("a=1"))
 	f := newFollower(t)
 	w := newWatcher(Options{Dirs: []string{dir}, Rescan: -1}.withDefaults(), f.apply)
-	w.deaf = os.ErrPermission
+	w.refusal = os.ErrPermission
 	w.first()
 	run(t, w)
 	f.wantsReasons(ReasonUnwatched)
@@ -276,9 +276,11 @@ func TestLostEventsLeadToALookAtEverything(t *testing.T) {
 	write(t, filepath.Join(dir, "a.yaml"), objects("a=1"))
 	write(t, filepath.Join(dir, "b.yaml"), objects("b=1"))
 	f := newFollower(t)
-	// Without a notifier nothing arrives, as if the kernel's queue had overflowed.
+	// Without a notifier nothing arrives, as if the kernel's queue had overflowed. No
+	// folder is said to be unwatched, so that nothing is polled.
 	w := newWatcher(Options{Dirs: []string{dir}, Rescan: -1}.withDefaults(), f.apply)
 	w.first()
+	w.unwatched = 0
 	write(t, filepath.Join(dir, "a.yaml"), objects("a=2"))
 	must(t, os.Remove(filepath.Join(dir, "b.yaml")))
 	write(t, filepath.Join(dir, "new/c.yaml"), objects("c=1"))

@@ -243,7 +243,13 @@ func (w *watcher) broken(root int) bool {
 
 // wrong returns the conditions that no file has.
 func (w *watcher) wrong() []config.Condition {
-	all := slices.Concat(w.faults, w.unwatched)
+	all := slices.Clone(w.faults)
+	if w.unwatched > 0 {
+		all = append(all, config.Condition{
+			Severity: config.Warning, Reason: ReasonUnwatched, Object: folderKey(w.opt.Dirs[0]),
+			Message: fmt.Sprintf("%d folders cannot be watched (%v), so that changes there are seen late; on Linux, raise fs.inotify.max_user_watches or max_user_instances", w.unwatched, w.refusal),
+		})
+	}
 	objects := make(map[int]int)
 	for path := range w.ghosts {
 		c := w.inForce(path)

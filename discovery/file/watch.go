@@ -3,7 +3,6 @@ package file
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -24,7 +23,7 @@ const (
 	// lossQuiet is how long a file that takes objects away must have been quiet, and
 	// lossPatience how long that is waited for.
 	lossQuiet    = 40 * time.Millisecond
-	lossPatience = time.Second
+	lossPatience = 5 * time.Second
 	// others is how long changes that take nothing away wait for those that do: an
 	// object that moves between files should move in one step.
 	others = 60 * time.Millisecond
@@ -67,7 +66,7 @@ func (o Options) withDefaults() Options {
 func Watch(ctx context.Context, opt Options, publish func(config.Delta)) error {
 	w := newWatcher(opt.withDefaults(), publish)
 	if notify, err := fsnotify.NewWatcher(); err != nil {
-		w.deaf = err
+		w.refusal = err
 	} else {
 		w.notify = notify
 		done := make(chan struct{})
@@ -90,15 +89,16 @@ type watcher struct {
 	publish func(config.Delta)
 	notify  *fsnotify.Watcher
 	inbox   inbox
-	// deaf is why nothing at all can be watched; nil normally.
-	deaf error
-
-	tree *tree
-	set  *set
+	tree    *tree
+	set     *set
 	// watched are the folders that the kernel watches, as they were when asked.
 	watched map[string]fs.FileInfo
-	// unwatched are the conditions of folders that should be watched and are not.
-	unwatched []config.Condition
+	// unwatched counts the folders that should be watched and are not; refusal is
+	// why the first of them, or all, are not.
+	unwatched int
+	refusal   error
+	// looked is how long the last look at everything took.
+	looked time.Duration
 
 	pending pending
 	staged  map[string]*stage
@@ -124,11 +124,14 @@ func (p *pending) due() time.Time {
 	return earlier(p.last.Add(quiet), p.first.Add(patience))
 }
 
+// note notes the time of an event, before the event itself is kept.
 func (p *pending) note(at time.Time) {
-	if p.empty() {
+	if p.empty() || at.Before(p.first) {
 		p.first = at
 	}
-	p.last = at
+	if p.empty() || at.After(p.last) {
+		p.last = at
+	}
 }
 
 // stage is a version of a file that has been read and waits to come into force.
@@ -209,12 +212,13 @@ func (w *watcher) run(ctx context.Context) error {
 // interval is the time between two looks at everything.
 func (w *watcher) interval() time.Duration {
 	switch {
-	case len(w.unwatched) > 0:
-		return poll
+	case w.unwatched > 0:
+		// Of the time, a twentieth at most goes into looking.
+		return max(poll, 20*w.looked)
 	case w.opt.Rescan < 0:
 		return 365 * 24 * time.Hour
 	}
-	return w.opt.Rescan
+	return max(w.opt.Rescan, 20*w.looked)
 }
 
 // wake is when there is something to do even if nothing happens.
@@ -251,10 +255,9 @@ func (w *watcher) sort() {
 
 // look walks the roots again and watches what it finds.
 func (w *watcher) look() {
-	w.unwatched = nil
-	if w.deaf != nil {
-		w.cannotWatch("all folders", w.deaf)
-	}
+	start := time.Now()
+	defer func() { w.looked = time.Since(start) }()
+	w.unwatched = 0
 	w.forgetLostWatches()
 	wanted := make(map[string]bool)
 	w.tree = look(w.opt.Dirs, func(folder string, need bool) {
@@ -277,6 +280,9 @@ func (w *watcher) look() {
 // path still leads to the same folder.
 func (w *watcher) watch(folder string, need bool) {
 	if w.notify == nil {
+		if need {
+			w.unwatched++
+		}
 		return
 	}
 	// The identity is taken first: if the folder is exchanged in between, it will
@@ -294,7 +300,8 @@ func (w *watcher) watch(folder string, need bool) {
 	case err == nil:
 		w.watched[folder] = info
 	case need && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		w.cannotWatch(folder, err)
+		w.unwatched++
+		w.refusal = err
 	}
 }
 
@@ -333,13 +340,6 @@ func (w *watcher) forgetLostWatches() {
 			delete(w.watched, folder)
 		}
 	}
-}
-
-func (w *watcher) cannotWatch(what string, err error) {
-	w.unwatched = append(w.unwatched, config.Condition{
-		Severity: config.Warning, Reason: ReasonUnwatched, Object: folderKey(what),
-		Message: fmt.Sprintf("cannot be watched (%v), so that changes are seen once in %v. On Linux, raise fs.inotify.max_user_watches or max_user_instances", err, poll),
-	})
 }
 
 // inForce returns what is in force of a file.

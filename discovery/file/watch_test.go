@@ -336,6 +336,34 @@ func TestBrokenFileKeepsWhatItGave(t *testing.T) {
 	f.wantsReasons(config.BadYAML)
 }
 
+func TestObjectWithAnErrorHarmsOnlyItself(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := filepath.Join(dir, "a.yaml")
+	write(t, a, objects("a=1 b=1 c=1"))
+	f := follow(t, Options{Dirs: []string{dir}, Rescan: -1})
+	bad := strings.Replace(object("b", "2"), "'2'", "2", 1)
+	write(t, a, objects("a=2")+"---\n"+bad+"---\n"+objects("c=2 d=1"))
+	f.wants("a=2 b=1 c=2 d=1")
+	if c := f.wantsReasons(config.BadMetadata)[0]; c.Line != 13 || !strings.HasSuffix(c.Message, "; its last version stays in force") {
+		t.Errorf("the condition says %v", c)
+	}
+	write(t, a, objects("a=3")+"---\n"+bad+"---\n"+objects("c=2"))
+	f.wants("a=3 b=1 c=2")
+	f.wantsReasons(config.BadMetadata)
+	// With another version that is in order, and then with none.
+	write(t, a, objects("a=3 b=3")+"---\n"+bad)
+	f.wants("a=3 b=3")
+	write(t, a, objects("a=3"))
+	f.wants("a=3")
+	f.wantsReasons()
+	for _, d := range f.seen(1) {
+		if slices.Contains(d.Removed, key("b")) && len(d.Conditions) > 0 {
+			t.Errorf("an object went with its error: %+v", d)
+		}
+	}
+}
+
 func TestEmptyFileKeepsAndCommentClears(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
