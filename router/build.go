@@ -205,7 +205,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
 			v.problems = append(v.problems, Problem{Origin: r.Origin, Message: err.Error()})
 			continue
 		}
-		route.ordinal = len(v.Routes)
+		route.ordinal = int32(len(v.Routes))
 		v.Routes = append(v.Routes, route)
 		sibling = route
 	}
@@ -242,7 +242,7 @@ func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRout
 	if err := checkAction(r); err != nil {
 		return nil, err
 	}
-	route := &CompiledRoute{Route: r}
+	route := &CompiledRoute{Route: r, outcome: r.outcome()}
 	var err error
 	if route.match, err = c.compileMatch(&r.Match); err != nil {
 		return nil, err
@@ -258,7 +258,7 @@ func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRout
 		return nil, err
 	}
 	if sameDestinations(r, sibling.Route) {
-		route.Destinations, route.weights = sibling.Destinations, sibling.weights
+		route.Destinations, route.weights, route.ResponseOps = sibling.Destinations, sibling.weights, sibling.ResponseOps
 		return route, nil
 	}
 	return route, compileDestinations(route)

@@ -147,7 +147,7 @@ func (v *CompiledVirtualHost) domainFor(host string) string {
 // explainRoute says what the route of a decision does.
 func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 	route := d.Route
-	e := &ExplainedRoute{Name: route.Name, Index: route.ordinal, Origin: route.Origin}
+	e := &ExplainedRoute{Name: route.Name, Index: route.Index(), Origin: route.Origin}
 	switch d.Outcome {
 	case Redirected:
 		e.Status = route.Redirect.Status
@@ -181,7 +181,7 @@ func (v *CompiledVirtualHost) misses(before *CompiledRoute, r *Request) []RuleMi
 		if route == before {
 			break
 		}
-		miss := RuleMiss{Name: route.Name, Index: route.ordinal, Origin: route.Origin, pathHolds: route.match.path.holds(path)}
+		miss := RuleMiss{Name: route.Name, Index: route.Index(), Origin: route.Origin, pathHolds: route.match.path.holds(path)}
 		miss.note(miss.pathHolds, route.Match.Path.Kind == MatchAny, func() FailedCondition {
 			return FailedCondition{Condition: "path", Wanted: wantedPath(&route.Match), Got: path}
 		})
@@ -226,7 +226,8 @@ func (c *condition) valueIn(r *Request) (value string, present bool) {
 		}
 		return strings.Join(values, ","), len(values) > 0
 	case onQuery:
-		return queryValue(r.Path, c.name)
+		value, _, present = findParameter(queryOf(r.Path), c.name)
+		return value, present
 	}
 	return lineValue(r, c.subject), true
 }

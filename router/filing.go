@@ -1,6 +1,7 @@
 package router
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -51,29 +52,24 @@ func (f *filer) trie(filings []filing, used []fileKey, fold bool) *trie {
 	for _, filing := range filings {
 		byKey[filing.key] = append(byKey[filing.key], filing.route)
 	}
-	leaves := map[string]*trieLeaf{}
-	var keys []trieKey
+	byText := make(map[string]trieKey, len(byKey))
 	for key, routes := range byKey {
-		leaf := leaves[key.text]
-		if leaf == nil {
-			leaf = &trieLeaf{}
-			leaves[key.text] = leaf
-			keys = append(keys, trieKey{text: key.text, leaf: leaf})
-		}
-		set := f.set(routes, append(used[:len(used):len(used)], key))
-		if key.exact {
-			leaf.exact = set
+		k := byText[key.text]
+		k.text = key.text
+		if set := f.set(routes, append(used[:len(used):len(used)], key)); key.exact {
+			k.exact = set
 		} else {
-			leaf.prefix = set
+			k.prefix = set
 		}
+		byText[key.text] = k
 	}
-	return buildTrie(keys, fold)
+	return buildTrie(slices.Collect(maps.Values(byText)), fold)
 }
 
 // set makes a set of routes, and files them further if they are many.
-func (f *filer) set(routes []int32, used []fileKey) routeSet {
+func (f *filer) set(routes []int32, used []fileKey) *routeSet {
 	if len(routes) <= scanLimit/2 {
-		return routeSet{routes: slices.Clip(routes)}
+		return f.flat(routes, used)
 	}
 	count := map[fileKey]int{}
 	for _, i := range routes {
@@ -81,22 +77,52 @@ func (f *filer) set(routes []int32, used []fileKey) routeSet {
 			count[key]++
 		}
 	}
-	var set routeSet
+	var rest []int32
 	byFacet := map[fileKey][]filing{}
 	for _, i := range routes {
 		key, ok := f.routes[i].match.rarestKey(used, count)
 		if !ok {
-			set.routes = append(set.routes, i)
+			rest = append(rest, i)
 			continue
 		}
 		facet := fileKey{subject: key.subject, name: key.name}
 		byFacet[facet] = append(byFacet[facet], filing{key: key, route: i})
 	}
-	set.routes = slices.Clip(set.routes)
+	set := f.flat(rest, used)
 	if len(byFacet) > 0 {
 		set.facets = f.facets(byFacet, used)
 	}
 	return set
+}
+
+// flat makes a set of routes that are not filed further.
+func (f *filer) flat(routes []int32, used []fileKey) *routeSet {
+	set := &routeSet{}
+	if len(routes) == 1 {
+		set.routes = set.single[:0]
+	} else {
+		set.routes = make([]candidate, 0, len(routes))
+	}
+	for _, i := range routes {
+		route := f.routes[i]
+		set.routes = append(set.routes, candidate{CompiledRoute: route, place: i, certain: route.match.follows(used)})
+	}
+	return set
+}
+
+// follows says whether a request has all the conditions hold if it has the path and
+// other keys under which the route is filed.
+func (m *matcher) follows(used []fileKey) bool {
+	if m.path.value.kind == MatchRegex {
+		return false
+	}
+	for i := range m.conditions {
+		key, ok := m.conditions[i].key()
+		if !ok || m.conditions[i].value.kind == MatchRegex || !slices.Contains(used, key) {
+			return false
+		}
+	}
+	return true
 }
 
 // facets files routes by the subject and name of their keys.

@@ -2,7 +2,6 @@ package router
 
 import (
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -20,9 +19,20 @@ type routeIndex struct {
 
 // routeSet holds the routes of one place in an index.
 type routeSet struct {
-	// routes are the places, in the virtual host, of those not filed further.
-	routes []int32
+	// routes, in order, are those not filed further; facets file the others.
+	routes []candidate
 	facets *facets
+	// single is where routes has its only one, so that it is at hand.
+	single [1]candidate
+}
+
+// candidate is a route that may take a request.
+type candidate struct {
+	*CompiledRoute
+	// place is the route's, in the virtual host.
+	place int32
+	// certain: where the index leads to the route, all its conditions hold.
+	certain bool
 }
 
 // facets file the routes of a set further, by other conditions than that on the path.
@@ -50,7 +60,7 @@ type search struct {
 	request *Request
 	// inline are the first lists of routes, each sorted, that may take the request: so
 	// many of them. Where they are too many, all are in spilled.
-	inline  [24][]int32
+	inline  [24][]candidate
 	inlined int
 	spilled *spilledLists
 	// visited counts steps in the index, examined routes that were looked at: the cost
@@ -59,7 +69,7 @@ type search struct {
 }
 
 // spilledLists are the lists of a search that are too many for the stack.
-type spilledLists struct{ lists [][]int32 }
+type spilledLists struct{ lists [][]candidate }
 
 var spills = sync.Pool{New: func() any { return new(spilledLists) }}
 
@@ -97,10 +107,10 @@ func (v *CompiledVirtualHost) search(s *search, path string) *CompiledRoute {
 		siftDown(h, i)
 	}
 	for len(h) > 0 {
-		route := v.Routes[h[0][0]]
+		next := &h[0][0]
 		s.examined++
-		if route.match.beyondIndex(s.request, path) {
-			return route
+		if next.certain || next.match.beyondIndex(s.request, path) {
+			return next.CompiledRoute
 		}
 		if h[0] = h[0][1:]; len(h[0]) == 0 {
 			h[0] = h[len(h)-1]
@@ -120,16 +130,16 @@ func (m *matcher) beyondIndex(r *Request, path string) bool {
 }
 
 // siftDown restores the heap below a list whose head changed.
-func siftDown(h [][]int32, i int) {
+func siftDown(h [][]candidate, i int) {
 	for {
 		child := 2*i + 1
 		if child >= len(h) {
 			return
 		}
-		if child+1 < len(h) && h[child+1][0] < h[child][0] {
+		if child+1 < len(h) && h[child+1][0].place < h[child][0].place {
 			child++
 		}
-		if h[i][0] <= h[child][0] {
+		if h[i][0].place <= h[child][0].place {
 			return
 		}
 		h[i], h[child] = h[child], h[i]
@@ -138,7 +148,7 @@ func siftDown(h [][]int32, i int) {
 }
 
 // add adds a list to those to look through.
-func (s *search) add(list []int32) {
+func (s *search) add(list []candidate) {
 	if s.inlined < len(s.inline) {
 		s.inline[s.inlined] = list
 		s.inlined++
@@ -210,29 +220,25 @@ func (f *facet) collectHeader(s *search) {
 
 // collectQuery looks up the first values of query parameters.
 func (f *namedFacets) collectQuery(s *search) {
+	query := queryOf(s.request.Path)
 	if len(f.list) <= 4 {
 		for i := range f.list {
-			if value, ok := queryValue(s.request.Path, f.list[i].name); ok {
+			if value, _, ok := findParameter(query, f.list[i].name); ok {
 				f.list[i].values.collect(s, value)
 			}
 		}
 		return
 	}
-	query := s.request.Path[len(pathOf(s.request.Path)):]
-	for before := 0; before < len(query); {
-		parameter, _, _ := strings.Cut(query[before+1:], "&")
-		name, value, _ := strings.Cut(parameter, "=")
-		if found := f.byName[name]; found != nil && !hasParameter(query[:before], name) {
-			found.values.collect(s, value)
+	for at := 0; at < len(query); {
+		name, value, next := parameterAt(query, at)
+		if found := f.byName[name]; found != nil {
+			// Only at the first of a name, as above.
+			if _, first, _ := findParameter(query, name); first == at {
+				found.values.collect(s, value)
+			}
 		}
-		before += 1 + len(parameter)
+		at = next
 	}
-}
-
-// hasParameter says whether a query, with its question mark, has a parameter.
-func hasParameter(query, name string) bool {
-	_, ok := queryValue(query, name)
-	return ok
 }
 
 // firstHeader returns where a header comes first.

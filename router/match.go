@@ -11,9 +11,9 @@ import (
 
 // matcher is a compiled Match.
 type matcher struct {
-	path pathMatcher
-	// conditions are all the others.
+	// conditions are all but that on the path.
 	conditions []condition
+	path       pathMatcher
 }
 
 // pathMatcher is the condition on the path.
@@ -167,7 +167,7 @@ func (c *condition) holds(r *Request) bool {
 	case onTarget:
 		value = r.Path
 	case onQuery:
-		value, present = queryValue(r.Path, c.name)
+		value, _, present = findParameter(queryOf(r.Path), c.name)
 	case onHeader:
 		var count int
 		value, count = headerValue(r, c.name)
@@ -249,21 +249,31 @@ func pathOf(target string) string {
 	return target
 }
 
-// queryValue returns the first value of a query parameter, as it stands in the
-// request, without decoding.
-func queryValue(target, name string) (value string, found bool) {
-	i := strings.IndexByte(target, '?')
-	if i < 0 {
-		return "", false
-	}
-	for rest := target[i+1:]; rest != ""; {
-		var parameter string
-		parameter, rest, _ = strings.Cut(rest, "&")
-		if key, value, _ := strings.Cut(parameter, "="); key == name {
-			return value, true
+// queryOf returns a request's query, without its question mark.
+func queryOf(target string) string {
+	_, query, _ := strings.Cut(target, "?")
+	return query
+}
+
+// parameterAt returns the query parameter at an offset, as it stands there, without
+// decoding, and the offset of the next. It follows Envoy: "a" is "a=", an empty name
+// counts, and the query ends where nothing follows an ampersand.
+func parameterAt(query string, at int) (name, value string, next int) {
+	parameter, _, _ := strings.Cut(query[at:], "&")
+	name, value, _ = strings.Cut(parameter, "=")
+	return name, value, at + len(parameter) + 1
+}
+
+// findParameter returns the first value of a query parameter, and its offset.
+func findParameter(query, name string) (value string, at int, found bool) {
+	for at < len(query) {
+		key, value, next := parameterAt(query, at)
+		if key == name {
+			return value, at, true
 		}
+		at = next
 	}
-	return "", false
+	return "", 0, false
 }
 
 // headerValue returns the first value of a header, and how many there are.

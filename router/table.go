@@ -48,6 +48,11 @@ type CompiledVirtualHost struct {
 
 // CompiledRoute is a Route that is ready to match and to be acted upon.
 type CompiledRoute struct {
+	match matcher
+	// ordinal is its place in the virtual host's Routes.
+	ordinal int32
+	outcome Outcome
+
 	*Route
 	// Destinations are the ones with a share in the traffic; of a single one, the
 	// weight does not matter.
@@ -56,12 +61,9 @@ type CompiledRoute struct {
 	// that comes from no destination.
 	ResponseOps []HeaderOp
 
-	// ordinal is its place in the virtual host's Routes.
-	ordinal int
-	match   matcher
-	rewrite *pathRewrite
 	// weights is the sum of those of the destinations.
 	weights uint64
+	rewrite *pathRewrite
 }
 
 // CompiledDestination is a Destination whose cluster and headers are resolved.
@@ -150,7 +152,7 @@ func (t *Table) Route(r *Request) Decision {
 	if d.Route = d.VirtualHost.first(r); d.Route == nil {
 		return d
 	}
-	d.Outcome = d.Route.outcome()
+	d.Outcome = d.Route.outcome
 	return d
 }
 
@@ -166,7 +168,7 @@ func (l *compiledListener) table(port uint16) *CompiledTable {
 }
 
 // outcome returns what a route does with a request.
-func (r *CompiledRoute) outcome() Outcome {
+func (r *Route) outcome() Outcome {
 	switch {
 	case r.Redirect != nil:
 		return Redirected
@@ -177,7 +179,7 @@ func (r *CompiledRoute) outcome() Outcome {
 }
 
 // Index returns the route's place among those in force in its virtual host, from 0.
-func (r *CompiledRoute) Index() int { return r.ordinal }
+func (r *CompiledRoute) Index() int { return int(r.ordinal) }
 
 // Pick chooses one of the route's destinations by weight, given a random number. It
 // returns nil where the decision is not to forward.
