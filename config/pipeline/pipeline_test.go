@@ -12,9 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // front is a front end small enough to see through: each object is a virtual host
 // that answers with the text of its label v. "boom" makes it panic, "warn" gives a

@@ -113,6 +113,39 @@ func BenchmarkEdit(b *testing.B) {
 	}
 }
 
+// BenchmarkSwap measures the time from the exchange of a whole folder of 10,000 files,
+// one of which differs, to its Delta. Every file is new to the file system, so that
+// every one is read.
+func BenchmarkSwap(b *testing.B) {
+	top := b.TempDir()
+	dir := filepath.Join(top, "conf")
+	layout(b, dir, 10000, false)
+	got := make(chan config.Delta, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- Watch(ctx, Options{Dirs: []string{dir}}, func(d config.Delta) { got <- d }) }()
+	<-got
+	version := 0
+	for b.Loop() {
+		b.StopTimer()
+		version++
+		must(b, os.CopyFS(dir+".new", os.DirFS(dir)))
+		path := filepath.Join(dir+".new", "team-07/route-00007.yaml")
+		write(b, path, route(7, fmt.Sprintf("/%d", version)))
+		b.StartTimer()
+		must(b, os.Rename(dir, dir+".old"))
+		must(b, os.Rename(dir+".new", dir))
+		if d := <-got; len(d.Set) != 1 || len(d.Removed) != 0 {
+			b.Fatalf("one edit came as %d set, %d removed", len(d.Set), len(d.Removed))
+		}
+		b.StopTimer()
+		must(b, os.RemoveAll(dir+".old"))
+		b.StartTimer()
+	}
+	cancel()
+	<-ended
+}
+
 // BenchmarkFirstLoad measures reading everything, and looking at everything again
 // when nothing has changed.
 func BenchmarkFirstLoad(b *testing.B) {
