@@ -39,6 +39,11 @@ type Workload struct {
 // String returns the workload's name as a Deployment would have it, "reviews-v2".
 func (w Workload) String() string { return w.App + "-" + w.Version }
 
+// Calls says whether the workload calls others.
+func (w Workload) Calls() bool {
+	return w.App == "productpage" || w.App == "reviews" && w.Version != "v1"
+}
+
 // Workloads returns everything that the application consists of.
 func Workloads() []Workload {
 	return []Workload{
