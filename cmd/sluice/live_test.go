@@ -38,7 +38,7 @@ func liveProxy(t *testing.T) string {
 			return []admin.Cluster{{
 				Name: "outbound|80|v1|web.shop.svc.cluster.local",
 				Endpoints: []admin.Endpoint{
-					{Address: "10.0.0.1:80", Healthy: true, Requests: 7},
+					{Address: "10.0.0.1:8080", Healthy: true, Requests: 7},
 				},
 			}}
 		},
@@ -112,8 +112,8 @@ func TestLiveState(t *testing.T) {
 	for _, test := range []struct{ noun, want string }{
 		{"listeners", "0.0.0.0:80    80    bound"},
 		{"listeners", "not bound: address already in use"},
-		{"endpoints", "10.0.0.1:80  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
-		{"endpoints", "10.0.0.2:80  -        outbound|80|v2|web.shop.svc.cluster.local"},
+		{"endpoints", "10.0.0.1:8080  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
+		{"endpoints", "10.0.0.2:8080  -        outbound|80|v2|web.shop.svc.cluster.local"},
 	} {
 		status, out, stderr := invoke("pc", test.noun, "--admin", address)
 		if status != exitOK || !strings.Contains(out, test.want) {
