@@ -75,7 +75,7 @@ func runDemo(ctx context.Context, o demoOptions, out io.Writer) (err error) {
 	d.introduce(o, out)
 	d.report.start()
 	err = d.wait()
-	fmt.Fprintln(out, "The demonstration has ended.")
+	fmt.Fprintln(out, "\nThe demonstration has ended.")
 	return err
 }
 

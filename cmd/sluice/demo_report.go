@@ -116,10 +116,10 @@ func withoutLine(c config.Condition) config.Condition {
 	return c
 }
 
-// relative shortens the path to where people look.
+// relative shortens paths to what is below the demonstration's folder.
 func (r *demoReport) relative(c config.Condition) string {
-	if rel, err := filepath.Rel(filepath.Dir(r.folder), c.File); err == nil && c.File != "" && !strings.HasPrefix(rel, "..") {
-		c.File = rel
-	}
+	base := filepath.Dir(r.folder) + string(filepath.Separator)
+	c.File = strings.TrimPrefix(c.File, base)
+	c.Object.Name = strings.TrimPrefix(c.Object.Name, base) // a file's name is its path
 	return c.String()
 }
