@@ -94,7 +94,8 @@ func (s source) allConditions() []config.Condition {
 	for _, v := range s.views() {
 		result := s.compile(v.Options)
 		_, problems := router.Build(result.Spec, nil)
-		for _, c := range append(s.notRoutable(problems), result.Conditions...) {
+		found := slices.Concat(result.Conditions, s.notRoutable(problems), s.shadowed(result.Spec))
+		for _, c := range found {
 			if v.counts(c) {
 				all = append(all, c)
 			}
@@ -111,17 +112,22 @@ func (s source) allConditions() []config.Condition {
 func (s source) notRoutable(problems []router.Problem) []config.Condition {
 	conditions := make([]config.Condition, len(problems))
 	for i, p := range problems {
-		conditions[i] = config.Condition{
-			Severity: config.Error, Reason: pipeline.ReasonNotRoutable, Field: p.Origin.Field, Message: p.Message,
-			Object: config.Key{Kind: p.Origin.Kind, Namespace: p.Origin.Namespace, Name: p.Origin.Name},
-		}
-		for _, o := range s.objects {
-			if o.Kind == p.Origin.Kind && o.Namespace == p.Origin.Namespace && o.Name == p.Origin.Name {
-				conditions[i].Object, conditions[i].File, conditions[i].Line = o.Key, o.File, o.Locate(p.Origin.Field)
-			}
-		}
+		conditions[i] = s.condition(p.Origin, config.Error, pipeline.ReasonNotRoutable)
+		conditions[i].Message = p.Message
 	}
 	return conditions
+}
+
+// condition returns one about the field that an origin names, without its message.
+func (s source) condition(origin router.Origin, severity config.Severity, reason config.Reason) config.Condition {
+	c := config.Condition{
+		Severity: severity, Reason: reason, Field: origin.Field,
+		Object: config.Key{Kind: origin.Kind, Namespace: origin.Namespace, Name: origin.Name},
+	}
+	if o := s.objectOf(origin); o != nil {
+		c.Object, c.File, c.Line = o.Key, o.File, o.Locate(origin.Field)
+	}
+	return c
 }
 
 // absences tells which references lead out of what was given, and may well be

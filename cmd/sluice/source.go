@@ -138,13 +138,27 @@ type source struct {
 	objects []*config.Object
 	// conditions are what is wrong with the files as such.
 	conditions []config.Condition
+	// byName finds objects by kind, namespace and name, which is what origins hold.
+	byName map[config.Key]*config.Object
+}
+
+// objectOf returns the object that an origin names, nil if it is not among them.
+func (s source) objectOf(o router.Origin) *config.Object {
+	return s.byName[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}]
 }
 
 // readSource reads files and folders, and standard input for "-". What is wrong
 // inside them becomes conditions; a path that is not there is an error.
 func readSource(paths []string) (source, error) {
 	delta, err := file.Load(paths...)
-	return source{objects: delta.Set, conditions: delta.Conditions}, err
+	if err != nil {
+		return source{}, err
+	}
+	s := source{objects: delta.Set, conditions: delta.Conditions, byName: make(map[config.Key]*config.Object, len(delta.Set))}
+	for _, o := range s.objects {
+		s.byName[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = o
+	}
+	return s, nil
 }
 
 // compile returns what a proxy would make of the source.
@@ -155,10 +169,7 @@ func (s source) compile(view istio.Options) istio.Result {
 // state compiles the source for one proxy.
 func (s source) state(view istio.Options) proxyState {
 	result := s.compile(view)
-	state := proxyState{spec: result.Spec, sidecar: view.Role == istio.Sidecar, objects: make(map[config.Key]*config.Object, len(s.objects))}
-	for _, o := range s.objects {
-		state.objects[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = o
-	}
+	state := proxyState{spec: result.Spec, sidecar: view.Role == istio.Sidecar, files: s}
 	for _, c := range result.Conditions {
 		if c.Severity == config.Error {
 			state.defects++
@@ -171,7 +182,7 @@ func (s source) state(view istio.Options) proxyState {
 type proxyState struct {
 	spec    *router.Spec
 	sidecar bool
-	objects map[config.Key]*config.Object
+	files   source
 	// defects counts the errors in the configuration.
 	defects int
 	// sockets and upstreams are what a live proxy says of its listeners and
@@ -190,7 +201,7 @@ type ruleRef struct {
 // rule finds where an origin stands.
 func (s proxyState) rule(o router.Origin) ruleRef {
 	ref := ruleRef{Origin: o}
-	if object := s.objects[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}]; object != nil && object.File != "" {
+	if object := s.files.objectOf(o); object != nil && object.File != "" {
 		ref.File, ref.Line = object.File, object.Locate(o.Field)
 	}
 	return ref
