@@ -10,7 +10,7 @@ import (
 
 // cutter cuts the text of a List into the texts of its items, so that each item
 // keeps its own lines and comments. Where that cannot be done safely (aliases, which
-// point out of the item; items that begin on a line with something else) an item's
+// point out of the item; items that begin with something else than a key) an item's
 // text is written anew, as JSON on one line.
 type cutter struct {
 	text  []byte
@@ -25,7 +25,7 @@ func newCutter(text []byte, items *yaml.Node) *cutter {
 		return c
 	}
 	for _, item := range items.Content {
-		if item.Kind != yaml.MappingNode || item.Style&yaml.FlowStyle != 0 || hasAnchor(item) {
+		if item.Kind != yaml.MappingNode || item.Style&(yaml.FlowStyle|yaml.TaggedStyle) != 0 || hasAnchor(item) {
 			return c
 		}
 	}

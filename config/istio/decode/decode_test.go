@@ -69,7 +69,8 @@ func TestDecodeKinds(t *testing.T) {
 			return ok && s.Spec.Ports[0].Port == 80 && s.Spec.Ports[0].TargetPort.StrVal == "http" && s.Namespace == "n1"
 		}},
 		{"v1", "Endpoints", "subsets: [{addresses: [{ip: 1.1.1.1}], ports: [{port: 80}]}]", func(v any) bool {
-			e, ok := v.(*corev1.Endpoints) //nolint:staticcheck // see kind.go
+			//lint:ignore SA1019 see kind.go
+			e, ok := v.(*corev1.Endpoints)
 			return ok && e.Subsets[0].Addresses[0].IP == "1.1.1.1"
 		}},
 		{"v1", "Pod", "spec: {containers: [{name: a, brandNewField: 1}]}\nstatus: {podIP: 1.1.1.1}", func(v any) bool {

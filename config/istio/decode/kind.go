@@ -68,7 +68,8 @@ var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta)
 		return o, &o.ObjectMeta
 	},
 	{"", "Endpoints"}: func() (any, *metav1.ObjectMeta) {
-		o := &corev1.Endpoints{} //nolint:staticcheck // deprecated for EndpointSlice, and still what people write by hand
+		//lint:ignore SA1019 deprecated for EndpointSlice, and still what people write by hand
+		o := &corev1.Endpoints{}
 		return o, &o.ObjectMeta
 	},
 	{"", "Pod"}: func() (any, *metav1.ObjectMeta) {

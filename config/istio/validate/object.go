@@ -1,0 +1,86 @@
+package validate
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// Object returns what is wrong inside typed, an object of Istio's API as package
+// decode returns it; nothing for other types. The conditions name the field; the key,
+// file and line are for [config.Object.Place] to fill. An object with an Error is not
+// to be served. It does not keep typed and may run on many goroutines.
+func Object(typed any) []config.Condition {
+	var c checker
+	switch o := typed.(type) {
+	case *networkingv1.Gateway:
+		c.metadata(&o.ObjectMeta)
+		c.gateway(o.Name, &o.Spec)
+	case *networkingv1.VirtualService:
+		c.metadata(&o.ObjectMeta)
+		c.virtualService(&o.Spec)
+	case *networkingv1.DestinationRule:
+		c.metadata(&o.ObjectMeta)
+		c.destinationRule(&o.Spec)
+	case *networkingv1.ServiceEntry:
+		c.metadata(&o.ObjectMeta)
+		c.serviceEntry(&o.Spec)
+	case *networkingv1.WorkloadEntry:
+		c.metadata(&o.ObjectMeta)
+		c.workloadEntry(&o.Spec, nil, nil, true)
+	case *networkingv1.Sidecar:
+		c.metadata(&o.ObjectMeta)
+		c.sidecar(&o.Spec)
+	}
+	return c.conditions
+}
+
+// checker collects the conditions of one object.
+type checker struct {
+	conditions []config.Condition
+	// namespace and labels are the object's own.
+	namespace string
+	labels    map[string]string
+}
+
+func (c *checker) metadata(meta *metav1.ObjectMeta) {
+	c.namespace, c.labels = meta.Namespace, meta.Labels
+	if _, found := meta.Annotations["istio.io/dry-run"]; found {
+		c.fail(NoEffect, field("metadata").Field("annotations").Key("istio.io/dry-run"), "only an AuthorizationPolicy can be tried out: remove the annotation")
+	}
+}
+
+// field returns the path of a field of the spec.
+func field(name string) *config.Path { return (*config.Path)(nil).Field(name) }
+
+func (c *checker) fail(reason config.Reason, at *config.Path, format string, args ...any) {
+	c.add(config.Error, reason, at, format, args...)
+}
+
+func (c *checker) warn(reason config.Reason, at *config.Path, format string, args ...any) {
+	c.add(config.Warning, reason, at, format, args...)
+}
+
+func (c *checker) info(reason config.Reason, at *config.Path, format string, args ...any) {
+	c.add(config.Info, reason, at, format, args...)
+}
+
+func (c *checker) add(severity config.Severity, reason config.Reason, at *config.Path, format string, args ...any) {
+	c.conditions = append(c.conditions, config.Condition{
+		Severity: severity, Reason: reason, Field: at.String(), Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// failed reports whether an Error was added since there were n conditions.
+func (c *checker) failed(since int) bool {
+	for _, condition := range c.conditions[since:] {
+		if condition.Severity == config.Error {
+			return true
+		}
+	}
+	return false
+}
