@@ -81,7 +81,7 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 	}
 	request, err := q.request()
 	if err == nil {
-		err = q.choose(table.Spec().Listeners)
+		err = q.choose(table.Spec().Listeners, o.Listeners())
 	}
 	if err != nil {
 		writeProblem(w, http.StatusBadRequest, err.Error())
@@ -152,13 +152,14 @@ func defaultPort(u *url.URL, authority string) uint16 {
 
 // choose names the listener that serves the question's port: the one with a table for
 // it, the one that listens there, one that serves every port, or the only one.
-func (q *Query) choose(list []*router.Listener) error {
+func (q *Query) choose(list []*router.Listener, sockets []Listener) error {
 	if q.Listener != "" {
 		return nil // the table itself says which there are
 	}
 	tests := []func(*router.Listener) bool{
 		func(l *router.Listener) bool { return hasTable(l, q.Port) },
 		func(l *router.Listener) bool { return l.Port == q.Port || slices.Contains(l.NodePorts, q.Port) },
+		func(l *router.Listener) bool { return listens(sockets, l.Name, q.Port) },
 		func(l *router.Listener) bool { return hasTable(l, 0) },
 		func(*router.Listener) bool { return len(list) == 1 },
 	}
@@ -177,4 +178,10 @@ func (q *Query) choose(list []*router.Listener) error {
 
 func hasTable(l *router.Listener, port uint16) bool {
 	return slices.ContainsFunc(l.Tables, func(t *router.RouteTable) bool { return t.Port == port })
+}
+
+// listens reports whether a listener has a socket at a port.
+func listens(sockets []Listener, name string, port uint16) bool {
+	suffix := ":" + strconv.Itoa(int(port))
+	return slices.ContainsFunc(sockets, func(s Listener) bool { return s.Name == name && strings.HasSuffix(s.Address, suffix) })
 }
