@@ -311,6 +311,9 @@ func compileDestinations(route *CompiledRoute) error {
 		if several && d.Weight == 0 {
 			continue
 		}
+		if err := checkTarget("destination authority", d.Authority); err != nil {
+			return err
+		}
 		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster}, Weight: d.Weight, Authority: d.Authority}
 		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &route.Headers.Request); err != nil {
 			return err

@@ -12,6 +12,10 @@ import (
 // world makes random Specs and Requests out of few words, so that they meet often.
 type world struct{ *rand.Rand }
 
+func newWorld(seed, stream int) world {
+	return world{rand.New(rand.NewPCG(uint64(seed), uint64(stream)))}
+}
+
 func (w world) oneIn(n int) bool { return w.IntN(n) == 0 }
 
 func pick[T any](w world, of ...T) T { return of[w.IntN(len(of))] }
@@ -218,7 +222,7 @@ func TestAgreesWithNaive(t *testing.T) {
 	t.Parallel()
 	outcomes := map[Outcome]int{}
 	for seed := range rounds(t, 300) {
-		w := world{rand.New(rand.NewPCG(uint64(seed), 1))}
+		w := newWorld(seed, 1)
 		spec := w.spec()
 		table, problems := Build(spec, nil)
 		for _, p := range problems {

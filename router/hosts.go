@@ -232,6 +232,8 @@ func parseDomain(s string) (domain, error) {
 		return domain{}, fmt.Errorf("domain %q names no host", s)
 	case len(host) > maxHost:
 		return domain{}, fmt.Errorf("domain %.40q... is longer than %d bytes", s, maxHost)
+	case d != anyHost && strings.Contains("."+strings.TrimPrefix(host, "*.")+".", ".."):
+		return domain{}, fmt.Errorf("domain %q has an empty label", s)
 	case strings.Contains(d.name, "*"):
 		return domain{}, fmt.Errorf("domain %q: a star may only stand alone, or for the first labels, as in *.example.com", s)
 	}

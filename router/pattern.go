@@ -59,18 +59,14 @@ func (p *pattern) analyse(tree *syntax.Regexp) {
 		parts = parts[:len(parts)-1]
 	}
 	p.prefix, parts = leadingText(parts)
-	switch {
-	case len(parts) == 0:
+	if len(parts) == 0 {
 		p.shape = literal
 		return
-	case parts[0].Op == syntax.OpStar && anything(parts[0].Sub[0]):
-	case parts[0].Op == syntax.OpPlus && anything(parts[0].Sub[0]):
-		p.gap = 1
-	default:
-		return
 	}
-	if p.suffix, parts = leadingText(parts[1:]); len(parts) == 0 {
-		p.shape = around
+	gap, ok := anything(parts[0])
+	suffix, rest := leadingText(parts[1:])
+	if ok && len(rest) == 0 {
+		p.shape, p.gap, p.suffix = around, gap, suffix
 	}
 }
 
@@ -101,8 +97,17 @@ func leadingText(parts []*syntax.Regexp) (string, []*syntax.Regexp) {
 // endsText holds for "$" outside of multi-line mode, and "\z".
 func endsText(part *syntax.Regexp) bool { return part.Op == syntax.OpEndText }
 
-func anything(part *syntax.Regexp) bool {
-	return part.Op == syntax.OpAnyCharNotNL || part.Op == syntax.OpAnyChar
+// anything says whether a part takes anything, from so many bytes on: ".*" or ".+".
+func anything(part *syntax.Regexp) (gap int, ok bool) {
+	switch part.Op {
+	case syntax.OpStar:
+	case syntax.OpPlus:
+		gap = 1
+	default:
+		return 0, false
+	}
+	of := part.Sub[0].Op
+	return gap, of == syntax.OpAnyCharNotNL || of == syntax.OpAnyChar
 }
 
 // matches says whether the expression takes the whole value.

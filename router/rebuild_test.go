@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
@@ -79,7 +78,7 @@ func (w world) editedHosts(old []*VirtualHost) []*VirtualHost {
 func TestRebuildAgreesWithNaive(t *testing.T) {
 	t.Parallel()
 	for seed := range rounds(t, 60) {
-		w := world{rand.New(rand.NewPCG(uint64(seed), 2))}
+		w := newWorld(seed, 2)
 		spec := w.spec()
 		table, _ := Build(spec, nil)
 		for step := range 12 {
@@ -253,23 +252,31 @@ func forwardTo(cluster string) *Route {
 	return &Route{Name: cluster, Destinations: []Destination{{Cluster: cluster}}}
 }
 
+// changes are what happens most: a rule is edited, endpoints come and go.
+var changes = []struct {
+	name string
+	of   func(spec *Spec, i int) *Spec
+}{
+	{"host", func(spec *Spec, i int) *Spec {
+		vh := *spec.Listeners[0].Tables[0].VirtualHosts[i]
+		return withHost(spec, i, &vh)
+	}},
+	{"endpoints", func(spec *Spec, i int) *Spec {
+		changed := &Spec{Listeners: spec.Listeners, Clusters: slices.Clone(spec.Clusters)}
+		changed.Clusters[i] = &Cluster{Name: spec.Clusters[i].Name}
+		return changed
+	}},
+}
+
 func BenchmarkRebuild(b *testing.B) {
 	for _, n := range []int{10, 1_000, 100_000} {
 		spec := hostsSpec(n)
 		table, _ := Build(spec, nil)
-		for i, change := range []string{"host", "endpoints"} {
-			b.Run(fmt.Sprintf("%s/%d", change, n), func(b *testing.B) {
+		for _, change := range changes {
+			b.Run(fmt.Sprintf("%s/%d", change.name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					next := spec
-					if i == 0 {
-						vh := *spec.Listeners[0].Tables[0].VirtualHosts[n/2]
-						next = withHost(spec, n/2, &vh)
-					} else {
-						next = &Spec{Listeners: spec.Listeners, Clusters: slices.Clone(spec.Clusters)}
-						next.Clusters[n/2] = &Cluster{Name: "c" + strconv.Itoa(n/2)}
-					}
-					Build(next, table)
+					Build(change.of(spec, n/2), table)
 				}
 			})
 		}
