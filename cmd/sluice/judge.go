@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -69,12 +70,12 @@ func (s source) selectors() []map[string]string {
 	return found
 }
 
-// sidecarViews are a sidecar in each namespace, since not everything is exported
-// everywhere.
+// sidecarViews are a sidecar in default, which stands for all namespaces but those
+// where something is not exported or a Sidecar limits what is seen.
 func (s source) sidecarViews() []view {
 	namespaces := map[string]bool{"default": true}
 	for _, o := range s.objects {
-		if o.Group == "networking.istio.io" && o.Namespace != "" {
+		if o.Namespace != "" && (o.Kind == "Sidecar" || bytes.Contains(o.Manifest, []byte("exportTo"))) {
 			namespaces[o.Namespace] = true
 		}
 	}
