@@ -34,9 +34,9 @@
 // # When a change is taken up
 //
 // Once nothing more has happened for 15 ms, and at the latest 50 ms after the first
-// event. A change that takes objects away waits until its file has been quiet for
-// 40 ms, so that a file that is deleted and written again, or a folder that is
-// swapped for another, is not seen half-way. Other changes of the same moment wait
+// event. A change that takes objects away, or does not parse, waits until its file has
+// been quiet for 40 ms, so that a file that is deleted and written again, or a folder
+// that is swapped for another, is not seen half-way. Other changes of the same moment wait
 // for it, 60 ms at most, so that an object moves from file to file in one step.
 //
 // # What a change costs

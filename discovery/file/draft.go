@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,15 +28,31 @@ type draft struct {
 // of a file, nil if nothing is.
 func readAll(entries []*entry, limit int64, had func(path string) *content) []*content {
 	drafts := make([]*draft, len(entries))
-	for i, e := range entries {
-		drafts[i] = read(e, limit, had(e.path))
-	}
+	each(len(entries), func(i int) { drafts[i] = read(entries[i], limit, had(entries[i].path)) })
 	parse(drafts)
 	all := make([]*content, len(drafts))
-	for i, d := range drafts {
-		all[i] = d.finish()
-	}
+	each(len(drafts), func(i int) { all[i] = drafts[i].finish() })
 	return all
+}
+
+// each calls f with 0 to n-1, on all processors.
+func each(n int, f func(i int)) {
+	var next atomic.Int64
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			f(i)
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
 }
 
 // read reads a file and finds the documents that it has in common with what is in force.
@@ -87,8 +104,11 @@ func load(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
+	switch {
+	case !info.Mode().IsRegular():
 		return nil, errors.New("not a regular file")
+	case info.Size() > limit:
+		return nil, tooLarge(limit)
 	}
 	data := make([]byte, 0, info.Size()+1)
 	for {
@@ -96,16 +116,20 @@ func load(path string, limit int64) ([]byte, error) {
 		data = data[:len(data)+n]
 		switch {
 		case int64(len(data)) > limit:
-			return nil, fmt.Errorf("it has more than %d bytes", limit)
+			return nil, tooLarge(limit)
 		case err == io.EOF:
 			return data, nil
 		case err != nil:
 			return nil, err
+		case int64(len(data)) == info.Size() && n > 0:
+			return data, nil
 		case len(data) == cap(data):
 			data = append(data, 0)[:len(data)]
 		}
 	}
 }
+
+func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes", limit) }
 
 // match pairs texts with documents that have the same text, from both ends first:
 // most changes are one edit in one place. It returns a document for each text, and
@@ -140,7 +164,7 @@ func match(old []standing, texts []config.Document) (docs []standing, fresh []*d
 	return docs, fresh
 }
 
-// parse parses the fresh documents of all drafts, on all processors.
+// parse parses the fresh documents of all drafts.
 func parse(drafts []*draft) {
 	type job struct {
 		*document
@@ -152,22 +176,7 @@ func parse(drafts []*draft) {
 			jobs = append(jobs, job{doc, d})
 		}
 	}
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= len(jobs) {
-				return
-			}
-			jobs[i].parse(jobs[i].draft.path, jobs[i].draft.had)
-		}
-	}
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) - 1 {
-		wg.Go(work)
-	}
-	work()
-	wg.Wait()
+	each(len(jobs), func(i int) { jobs[i].parse(jobs[i].draft.path, jobs[i].draft.had) })
 }
 
 // parse fills in what the document holds. Of a List, the items whose text is that of
@@ -204,6 +213,11 @@ func identified(key config.Key) bool {
 
 // finish decides what of the draft is in force.
 func (d *draft) finish() *content {
+	if d.had != nil && !d.unread && !d.hollow && !d.had.faulty && slices.Equal(d.docs, d.had.docs) {
+		c := *d.had
+		c.place, c.info, c.readAt = d.place, d.info, d.readAt
+		return &c
+	}
 	for _, s := range d.docs {
 		d.faulty = d.faulty || s.broken
 		for _, c := range s.conditions {

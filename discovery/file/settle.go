@@ -136,7 +136,8 @@ func (w *watcher) stage(path string, next *content, at time.Time) {
 		s = &stage{first: at}
 		w.staged[path] = s
 	}
-	s.next, s.last, s.loss = next, at, had.loses(next)
+	s.next, s.last = next, at
+	s.worse = had.loses(next) || next != nil && next.faulty && (had == nil || !had.faulty)
 }
 
 // commit brings into force what has waited long enough.

@@ -20,11 +20,11 @@ const (
 	// patience how long that is waited for.
 	quiet    = 15 * time.Millisecond
 	patience = 50 * time.Millisecond
-	// lossQuiet is how long a file that takes objects away must have been quiet, and
-	// lossPatience how long that is waited for.
+	// lossQuiet is how long a file that has become worse (it takes objects away, or
+	// does not parse) must have been quiet, and lossPatience how long that is waited for.
 	lossQuiet    = 40 * time.Millisecond
 	lossPatience = 5 * time.Second
-	// others is how long changes that take nothing away wait for those that do: an
+	// others is how long other changes wait for those that make something worse: an
 	// object that moves between files should move in one step.
 	others = 60 * time.Millisecond
 	// poll is the interval of looking where folders cannot be watched.
@@ -137,14 +137,15 @@ func (p *pending) note(at time.Time) {
 // stage is a version of a file that has been read and waits to come into force.
 type stage struct {
 	next *content // nil: the file has gone
-	// loss: it takes objects away.
-	loss        bool
+	// worse: it takes objects away or has a fault that the last version did not have,
+	// as half of a file would.
+	worse       bool
 	first, last time.Time
 }
 
 // due is when the stage may come into force.
 func (s *stage) due() time.Time {
-	if !s.loss {
+	if !s.worse {
 		return s.first
 	}
 	return earlier(s.last.Add(lossQuiet), s.first.Add(lossPatience))
