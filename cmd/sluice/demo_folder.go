@@ -39,13 +39,16 @@ const demoService = "ingressgateway-service.yaml"
 // openDemoFolder makes a folder for one demonstration, or takes dir where it is not
 // empty.
 func openDemoFolder(dir string) (demoFolder, error) {
-	f := demoFolder{root: dir}
-	if dir == "" {
-		root, err := os.MkdirTemp("", "sluice-demo-")
-		if err != nil {
-			return f, err
-		}
-		f = demoFolder{root: root, temporary: true}
+	f := demoFolder{temporary: dir == ""}
+	var err error
+	if f.temporary {
+		f.root, err = os.MkdirTemp("", "sluice-demo-")
+	} else {
+		// People copy the path to another terminal, which is elsewhere.
+		f.root, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return f, err
 	}
 	for _, d := range []string{f.config(), f.samples(), f.logs()} {
 		if err := os.MkdirAll(d, 0o755); err != nil {

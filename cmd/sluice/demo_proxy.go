@@ -10,14 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/istio"
-	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/deploy/samples/bookinfo"
-	"github.com/sluicegate/sluice/discovery/file"
 	"github.com/sluicegate/sluice/gateway"
 	"github.com/sluicegate/sluice/role"
-	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/sidecar"
 )
 
@@ -55,7 +52,7 @@ func (p *demoProxy) runGateway(ctx context.Context, folder demoFolder, port int,
 	view := istio.Options{Role: istio.Gateway, Namespace: "istio-system", Labels: map[string]string{"istio": "ingressgateway"}}
 	p.run(func() error {
 		return gateway.Run(ctx, gateway.Options{
-			Source: watchFolder(folder.config()), NewCompiler: compilerFor(view),
+			Source: start.Files([]string{folder.config()}), NewCompiler: start.Istio(view),
 			Labels: view.Labels, Namespace: view.Namespace, Config: []string{folder.config()},
 			Address:   netip.MustParseAddr("127.0.0.1"),
 			PortMap:   map[uint16]uint16{gatewayPort: uint16(port)},
@@ -73,7 +70,7 @@ func (p *demoProxy) runSidecar(ctx context.Context, folder demoFolder, w bookinf
 	view := istio.Options{Role: istio.Sidecar, Namespace: "default", Labels: map[string]string{"app": w.App, "version": w.Version}}
 	p.run(func() error {
 		return sidecar.Run(ctx, sidecar.Options{
-			Source: watchFolder(folder.config()), NewCompiler: compilerFor(view),
+			Source: start.Files([]string{folder.config()}), NewCompiler: start.Istio(view),
 			Labels: view.Labels, Namespace: view.Namespace, Config: []string{folder.config()},
 			Outbound:  "127.0.0.1:0",
 			AccessLog: filepath.Join(folder.logs(), w.String()+".log"),
@@ -82,22 +79,6 @@ func (p *demoProxy) runSidecar(ctx context.Context, folder demoFolder, w bookinf
 			Notify:    p.notify,
 		})
 	})
-}
-
-func watchFolder(dir string) role.Source {
-	return func(ctx context.Context, publish func(config.Delta)) error {
-		return file.Watch(ctx, file.Options{Dirs: []string{dir}}, publish)
-	}
-}
-
-func compilerFor(view istio.Options) func() pipeline.Compile {
-	return func() pipeline.Compile {
-		compiler := istio.NewCompiler(view)
-		return func(d config.Delta) (*router.Spec, []config.Condition) {
-			result := compiler.Apply(d)
-			return result.Spec, result.Conditions
-		}
-	}
 }
 
 func (p *demoProxy) run(role func() error) {
