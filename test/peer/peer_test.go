@@ -118,12 +118,15 @@ http {
 // backend serves a body of so many bytes at /, and returns its port.
 func backend(t *testing.T, size int) int {
 	t.Helper()
-	port := freePort(t)
-	nginx(t, fmt.Sprintf("server { listen 127.0.0.1:%d backlog=4096; location / { default_type text/plain; return 200 '%s'; } }", port, strings.Repeat("x", size)))
+	port, root := freePort(t), t.TempDir()
+	write(t, filepath.Join(root, "index.html"), strings.Repeat("x", size))
+	os.Chmod(filepath.Dir(root), 0o755)
+	os.Chmod(root, 0o755)
+	nginx(t, fmt.Sprintf("server { listen 127.0.0.1:%d backlog=4096; root %s; open_file_cache max=10; sendfile on; }", port, root))
 	return port
 }
 
-// peer starts nginx as a proxy for /app/, and returns its URL and worker.
+// nginxProxy starts nginx as a proxy for /app/, and returns its URL and worker.
 func nginxProxy(t *testing.T, backend int) (url string, pid int) {
 	t.Helper()
 	port := freePort(t)
