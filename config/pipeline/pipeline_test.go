@@ -252,7 +252,7 @@ func TestLog(t *testing.T) {
 	r.Apply(set("a=1 b=warn"))
 	r.logged(
 		`level=INFO msg="configuration loaded" generation=1 objects=2 changed=2 removed=0 errors=0 warnings=1 duration=1ms`,
-		`level=WARN msg="it is odd" reason=Odd object="VirtualService default/b" field=spec file=routes.yaml line=11`)
+		`level=WARN msg="routes.yaml:11: VirtualService default/b: spec: it is odd" reason=Odd`)
 	r.Apply(set("a=2"))
 	r.logged(`level=INFO msg="configuration loaded" generation=2 objects=2 changed=1 removed=0 errors=0 warnings=1 duration=1ms`)
 	r.Apply(config.Delta{Moved: []config.Place{{Key: key("b"), Line: 15}}})
@@ -261,7 +261,7 @@ func TestLog(t *testing.T) {
 	r.Apply(removed("b"))
 	r.logged(
 		`level=INFO msg="configuration loaded" generation=3 objects=1 changed=0 removed=1 errors=0 warnings=0 duration=1ms`,
-		`level=INFO msg="cleared: it is odd" reason=Odd object="VirtualService default/b" field=spec file=routes.yaml line=15`)
+		`level=INFO msg="cleared: routes.yaml:15: VirtualService default/b: spec: it is odd" reason=Odd`)
 	r.Apply(config.Delta{})
 	r.logged()
 }

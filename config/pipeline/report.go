@@ -30,14 +30,14 @@ func (p *Pipeline) report(old, next *state, d config.Delta) {
 			p.log.Warn("more conditions than are told of here", "conditions", len(came)-i)
 			break
 		}
-		p.log.LogAttrs(context.Background(), level(c.Severity), c.Message, attributes(c)...)
+		p.log.Log(context.Background(), level(c.Severity), c.String(), "reason", c.Reason)
 	}
 	for i, c := range went {
 		if i == maxTold {
 			p.log.Info("more conditions cleared than are told of here", "conditions", len(went)-i)
 			break
 		}
-		p.log.LogAttrs(context.Background(), slog.LevelInfo, "cleared: "+c.Message, attributes(c)...)
+		p.log.Info("cleared: "+c.String(), "reason", c.Reason)
 	}
 }
 
@@ -49,20 +49,6 @@ func level(s config.Severity) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
-}
-
-func attributes(c config.Condition) []slog.Attr {
-	attrs := []slog.Attr{slog.String("reason", string(c.Reason)), slog.String("object", c.Object.String())}
-	if c.Field != "" {
-		attrs = append(attrs, slog.String("field", c.Field))
-	}
-	if c.File != "" {
-		attrs = append(attrs, slog.String("file", c.File))
-	}
-	if c.Line > 0 {
-		attrs = append(attrs, slog.Int("line", c.Line))
-	}
-	return attrs
 }
 
 // difference returns the conditions of b that a does not have. The line does not
