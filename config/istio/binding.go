@@ -257,7 +257,7 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 		first = h.redirects[0]
 	}
 	slices.SortFunc(h.claims, claim.compare)
-	joined := routeJoin{units: map[*unit]struct{}{}}
+	joined := routeJoin{units: map[*unit]struct{}{}, taken: map[string]*virtualService{}}
 	for _, c := range h.claims {
 		if first == nil || c.server.index < first.index {
 			first = c.server

@@ -120,7 +120,7 @@ func route(table *router.Table, in callRequest) outcome {
 		r.Headers = append(r.Headers, router.Header{Name: strings.ToLower(name), Value: in.Headers[name]})
 	}
 	for _, l := range table.Listeners() {
-		if l.Name == "outbound" || slices.ContainsFunc(l.Tables, func(t *router.RouteTable) bool { return t.Port == in.Port }) {
+		if l.Name == "outbound" || l.Address == "" && slices.ContainsFunc(l.Tables, func(t *router.RouteTable) bool { return t.Port == in.Port }) {
 			r.Listener = l.Name
 		}
 	}

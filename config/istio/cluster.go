@@ -181,7 +181,7 @@ func (c *clusters) resolve(key clusterKey) (*service, *policy, missing) {
 		return nil, nil, c.noService(key)
 	}
 	if _, ok := s.port(key.port); !ok {
-		return s, nil, missing{PortNotFound, "port", fmt.Sprintf("%s has no port %d (has %s); name one of them in port.number", s.host, key.port, portNames(s))}
+		return s, nil, missing{PortNotFound, "port", fmt.Sprintf("%s has no such port (has %s); requests get 503. Name one of them in port.number", s.host, portNames(s))}
 	}
 	policy := c.rules.forService(s)
 	if _, ok := policy.subset(key.subset); key.subset != "" && !ok {
@@ -230,24 +230,22 @@ func (c *clusters) endpoints(s *service, port uint16, labels map[string]string) 
 
 func (c *clusters) noService(key clusterKey) missing {
 	if c.registry.exists(key.host) {
-		return missing{ServiceNotFound, "host",
-			fmt.Sprintf("%q: no service of that host is exported to namespace %s; see its exportTo", key.host, c.registry.namespace)}
+		return missing{ServiceNotFound, "host", fmt.Sprintf("no service of that host is exported to namespace %s; see its exportTo", c.registry.namespace)}
 	}
-	return missing{ServiceNotFound, "host",
-		fmt.Sprintf("%q: no such Service or ServiceEntry; requests get 503. Correct the name, or add a ServiceEntry for it", key.host)}
+	return missing{ServiceNotFound, "host", "no such Service or ServiceEntry; requests get 503. Correct the name, or add a ServiceEntry for it"}
 }
 
 func (c *clusters) noSubset(key clusterKey, p *policy) missing {
 	if p == nil {
 		return missing{SubsetNotFound, "subset",
-			fmt.Sprintf("%q: no DestinationRule for %s applies here; requests get 503. Add one with that subset", key.subset, key.host)}
+			fmt.Sprintf("no DestinationRule for %s applies here; requests get 503. Add one with that subset", key.host)}
 	}
 	names := make([]string, len(p.rules))
 	for i, r := range p.rules {
 		names[i] = r.object.Namespace + "/" + r.object.Name
 	}
 	return missing{SubsetNotFound, "subset",
-		fmt.Sprintf("%q: no such subset in DestinationRule %s (has %s)", key.subset, strings.Join(names, ", "), p.subsetNames())}
+		fmt.Sprintf("no such subset in DestinationRule %s (has %s); requests get 503", strings.Join(names, ", "), p.subsetNames())}
 }
 
 func portNames(s *service) string {

@@ -1,7 +1,6 @@
 package istio
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -146,11 +145,9 @@ func (p *pending) reset() {
 // an Error of its own is left out, and its last version without one stays in force;
 // the others are not concerned.
 func (c *Compiler) Apply(d config.Delta) Result {
-	for _, o := range d.Set {
-		if change, ok := c.objects.set(o); ok {
-			c.conditions.move(o.Key, 0)
-			c.take(change)
-		}
+	for _, change := range c.objects.set(d.Set) {
+		c.conditions.move(change.key, 0)
+		c.take(change)
 	}
 	for _, key := range d.Removed {
 		if change, ok := c.objects.remove(key); ok {
@@ -493,18 +490,21 @@ func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
 	m[k][v] = struct{}{}
 }
 
-// destinationsOf returns the hosts that a VirtualService sends requests to.
+// destinationsOf returns the hosts that a VirtualService sends requests to. Of one
+// that is named in short it returns the full name too, whether it is meant or not.
 func (c *Compiler) destinationsOf(v *virtualService) []string {
 	var hosts []string
 	for _, r := range v.rules {
 		for _, d := range r.http.Route {
-			host := c.registry.fullName(d.GetDestination().GetHost(), r.object.Namespace)
-			if !slices.Contains(hosts, host) {
-				hosts = append(hosts, host)
+			written, namespace := d.GetDestination().GetHost(), r.object.Namespace
+			hosts = append(hosts, c.registry.fullName(written, namespace))
+			if full, ok := c.longest(written, namespace); ok {
+				hosts = append(hosts, full)
 			}
 		}
 	}
-	return hosts
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // settleListeners returns the listeners and whether they changed.
@@ -523,82 +523,4 @@ func (c *Compiler) settleListeners() ([]*router.Listener, bool) {
 		}
 	}
 	return c.gateway.settle()
-}
-
-// judge looks at what is wrong with the VirtualServices in force that were touched.
-func (c *Compiler) judge() {
-	for v := range c.pending.judge {
-		if c.virtualServices[objectName{v.object.Namespace, v.object.Name}] == v {
-			c.conditions.replace(v, c.conditionsOf(v))
-		}
-	}
-}
-
-// conditionsOf returns what only shows between a VirtualService and other objects.
-func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
-	out := slices.Clone(v.conditions)
-	if c.gateway != nil {
-		out = append(out, c.gatewayConditions(v)...)
-	}
-	serves := false
-	for _, u := range v.units {
-		if u.users == 0 {
-			continue
-		}
-		serves = true
-		for _, use := range u.uses {
-			if k := c.clusters.byKey[use.key]; k.built == nil {
-				out = append(out, missingCondition(use, k.missing))
-			}
-		}
-	}
-	if c.options.AllGateways && !serves && !v.isDelegate() {
-		out = append(out, c.unboundConditions(v)...)
-	}
-	return out
-}
-
-func missingCondition(use clusterUse, m missing) config.Condition {
-	return newCondition(config.Error, m.reason, use.object, use.field+"."+m.field, m.message)
-}
-
-// gatewayConditions says which of a VirtualService's gateways do not take it.
-func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
-	var out []config.Condition
-	for i, name := range v.gateways {
-		if name == mesh {
-			continue
-		}
-		field := fmt.Sprintf("gateways[%d]", i)
-		g := c.gateways[name]
-		if g == nil {
-			out = append(out, newCondition(config.Error, GatewayNotFound, v.object, field,
-				fmt.Sprintf("%q: no Gateway %s; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
-			continue
-		}
-		if !v.isDelegate() && !slices.ContainsFunc(g.servers, func(s *serverHosts) bool { return len(s.intersect(v.hosts, v.object.Namespace)) > 0 }) {
-			out = append(out, newCondition(config.Warning, HostNotInGateway, v.object, field,
-				fmt.Sprintf("none of the hosts is one that a server of %s takes from namespace %s; nothing is routed there. Add the host to the server", g.object.Key, v.object.Namespace)))
-		}
-	}
-	return out
-}
-
-// unboundConditions looks at the destinations of a VirtualService that this proxy
-// does not serve. What another proxy may see is not complained about.
-func (c *Compiler) unboundConditions(v *virtualService) []config.Condition {
-	u := c.compile(v, unitKey{gateway: mesh})
-	var out []config.Condition
-	for _, use := range u.uses {
-		_, _, why := c.clusters.resolve(use.key)
-		switch {
-		case why.reason == "",
-			why.reason == PortNotFound && use.key.port == 0,
-			why.reason == ServiceNotFound && c.registry.exists(use.key.host),
-			why.reason == SubsetNotFound && c.rules.subsetDefined(use.key.host, use.key.subset):
-			continue
-		}
-		out = append(out, missingCondition(use, why))
-	}
-	return out
 }

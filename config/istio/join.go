@@ -11,9 +11,10 @@ import (
 // routeJoin joins the routes of several VirtualServices for one host: in the order
 // of the VirtualServices, but those that take all requests go to the end.
 type routeJoin struct {
-	units      map[*unit]struct{}
-	some, all  []*router.Route
-	catchAll   *virtualService
+	units     map[*unit]struct{}
+	some, all []*router.Route
+	// taken are, by what they take, whose routes are in already.
+	taken      map[string]*virtualService
 	conditions []config.Condition
 }
 
@@ -24,24 +25,42 @@ func (j *routeJoin) add(c claim) {
 	}
 	j.units[c.unit] = struct{}{}
 	for i, r := range c.unit.routes {
-		if !takesAll(&r.Match) {
+		key := allRequests
+		if takesAll(&r.Match) {
+			j.all = append(j.all, r)
+		} else {
 			j.some = append(j.some, r)
-			continue
+			key = c.unit.matchKey(i)
 		}
-		if j.catchAll != nil && j.catchAll != c.vs {
-			j.shadowed(c.unit.origins[i], j.catchAll)
+		switch by := j.taken[key]; by {
+		case nil:
+			j.taken[key] = c.vs
+		case c.vs:
+			// Within one object that is package validate's to say.
+		default:
+			j.shadowed(c.unit.origins[i], by)
 		}
-		if j.catchAll == nil {
-			j.catchAll = c.vs
-		}
-		j.all = append(j.all, r)
 	}
+}
+
+// allRequests is the key of matches that take all requests.
+const allRequests = "*"
+
+// matchKey is a text that is the same for routes that take the same requests.
+func (u *unit) matchKey(i int) string {
+	if u.keys == nil {
+		u.keys = make([]string, len(u.routes))
+	}
+	if u.keys[i] == "" {
+		u.keys[i] = fmt.Sprintf("%#v", u.routes[i].Match)
+	}
+	return u.keys[i]
 }
 
 // shadowed notes a rule that an older VirtualService leaves nothing for.
 func (j *routeJoin) shadowed(origin matchOrigin, by *virtualService) {
 	j.conditions = append(j.conditions, newCondition(config.Warning, UnreachableRule, origin.object, origin.field,
-		fmt.Sprintf("%s, which is older and has the same host, takes all requests before this rule. Narrow its match, or put the rules into one VirtualService", by.object.Key)))
+		fmt.Sprintf("%s, which has the host too and comes first, takes all of this rule's requests. Narrow a match, or put the rules into one VirtualService", by.object.Key)))
 }
 
 // routes returns the joined routes.

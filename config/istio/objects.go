@@ -2,6 +2,10 @@ package istio
 
 import (
 	"cmp"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
@@ -25,34 +29,37 @@ type object struct {
 // change is what a Delta did to one object's version in force. A nil object was
 // not there before, or is gone.
 type change struct {
-	key              config.Key
-	before, after    *config.Object
-	typedBefore      any
-	typed            any
-	conditions       []config.Condition
-	conditionsChange bool
+	key           config.Key
+	before, after *config.Object
+	typedBefore   any
+	typed         any
+	conditions    []config.Condition
 }
 
-// set takes a new version of an object. Where it has an Error its last good version
+// set takes new versions of objects. Where one has an Error its last good version
 // stays in force.
-func (s *objects) set(o *config.Object) (change, bool) {
-	known := s.byKey[o.Key]
-	if known == nil {
-		known = &object{}
-		s.byKey[o.Key] = known
+func (s *objects) set(all []*config.Object) []change {
+	fresh := slices.DeleteFunc(slices.Clone(all), func(o *config.Object) bool {
+		known := s.byKey[o.Key]
+		return known != nil && known.written == o
+	})
+	var changes []change
+	for i, v := range checkAll(fresh) {
+		o := fresh[i]
+		known := s.byKey[o.Key]
+		if known == nil {
+			known = &object{}
+			s.byKey[o.Key] = known
+		}
+		c := change{key: o.Key, before: known.inForce, typedBefore: known.typed, conditions: v.conditions}
+		known.written = o
+		if v.typed != nil {
+			known.inForce, known.typed = o, v.typed
+		}
+		c.after, c.typed = known.inForce, known.typed
+		changes = append(changes, c)
 	}
-	if known.written == o {
-		return change{}, false
-	}
-	known.written = o
-	c := change{key: o.Key, before: known.inForce, typedBefore: known.typed, conditionsChange: true}
-	typed, conditions := check(o)
-	c.conditions = conditions
-	if typed != nil {
-		known.inForce, known.typed = o, typed
-	}
-	c.after, c.typed = known.inForce, known.typed
-	return c, true
+	return changes
 }
 
 // remove forgets an object.
@@ -62,26 +69,38 @@ func (s *objects) remove(key config.Key) (change, bool) {
 		return change{}, false
 	}
 	delete(s.byKey, key)
-	return change{key: key, before: known.inForce, typedBefore: known.typed, conditionsChange: true}, true
+	return change{key: key, before: known.inForce, typedBefore: known.typed}, true
 }
 
-// check decodes an object and judges it. The typed object is nil where it must not
-// enter force.
-func check(o *config.Object) (any, []config.Condition) {
-	typed, conditions := decode.Decode(o)
-	for i := range conditions {
-		c := &conditions[i]
-		if c.Object == (config.Key{}) {
-			c.Object = o.Key
-		}
-		if c.File == "" && o.File != "" {
-			c.File, c.Line = o.File, o.Locate(c.Field)
-		}
-		if c.Severity == config.Error {
-			typed = nil
+// verdict is what an object is, and what is wrong with it. The typed object is nil
+// where it must not enter force.
+type verdict struct {
+	typed      any
+	conditions []config.Condition
+}
+
+// checkAll decodes and judges objects, on all processors: this is most of the work
+// of a first load.
+func checkAll(all []*config.Object) []verdict {
+	out := make([]verdict, len(all))
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+			out[i] = check(all[i])
 		}
 	}
-	return typed, conditions
+	var helpers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(all)/32) {
+		helpers.Go(work)
+	}
+	work()
+	helpers.Wait()
+	return out
+}
+
+func check(o *config.Object) verdict {
+	typed, conditions := decode.Decode(o)
+	return verdict{typed, conditions}
 }
 
 // age orders objects: the oldest first, among equals the one whose name, then

@@ -123,6 +123,8 @@ type unit struct {
 	routes []*router.Route
 	// origins are where each route's match is written.
 	origins []matchOrigin
+	// keys are texts of the matches, made when they are first asked for.
+	keys []string
 	// uses are the clusters named.
 	uses []clusterUse
 	// inferred are the ports that were worked out from what services there are.
@@ -136,6 +138,8 @@ type clusterUse struct {
 	key    clusterKey
 	object *config.Object
 	field  string
+	// host is as written.
+	host string
 }
 
 // inferredPort is the cluster that a destination without a port went to.
@@ -280,7 +284,7 @@ func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, r rule, 
 	}
 	p.key = c.infer(p)
 	u.inferred = append(u.inferred, p)
-	return clusterUse{key: p.key, object: r.object}
+	return clusterUse{key: p.key, object: r.object, host: d.GetHost()}
 }
 
 // infer works out a destination's cluster: an ExternalName service stands for

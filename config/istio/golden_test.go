@@ -1,0 +1,229 @@
+package istio_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/router"
+)
+
+var update = flag.Bool("update", false, "rewrite the last section of the files under testdata")
+
+// TestGolden compiles the objects of each testdata/*.txtar and compares what comes of
+// them with the file's last section: listeners, clusters, what becomes of the
+// requests, and the conditions. The sections are options (a map), objects.yaml,
+// then.yaml (a further version of some), requests (one a line: METHOD URL, the
+// port in brackets where it is not the URL's, and headers as name=value) and want.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d case files: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sections, head := readSections(data)
+			got := compileCase(t, sections)
+			if *update {
+				out := head + "-- want --\n" + got
+				if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if want := sections["want"]; got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// readSections parses a txtar file. head is all before the section want.
+func readSections(data []byte) (sections map[string]string, head string) {
+	sections = map[string]string{}
+	name, start := "", 0
+	for at := 0; at < len(data); {
+		end := at + bytes.IndexByte(data[at:], '\n') + 1
+		line := strings.TrimSpace(string(data[at:end]))
+		if strings.HasPrefix(line, "-- ") && strings.HasSuffix(line, " --") {
+			sections[name] = string(data[start:at])
+			name, start = strings.TrimSpace(line[3:len(line)-3]), end
+			if name == "want" {
+				head = string(data[:at])
+			}
+		}
+		at = end
+	}
+	sections[name] = string(data[start:])
+	if head == "" {
+		head = string(data)
+	}
+	return sections, head
+}
+
+func compileCase(t *testing.T, sections map[string]string) string {
+	var given struct {
+		Role        string            `yaml:"role"`
+		Labels      map[string]string `yaml:"labels"`
+		Namespace   string            `yaml:"namespace"`
+		AllGateways bool              `yaml:"allGateways"`
+	}
+	if err := yaml.Unmarshal([]byte(sections["options"]), &given); err != nil {
+		t.Fatal(err)
+	}
+	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways}
+	if given.Role == "sidecar" {
+		options.Role = istio.Sidecar
+	} else if options.Labels == nil {
+		options.Labels = map[string]string{"istio": "ingressgateway"}
+	}
+	compiler := istio.NewCompiler(options)
+	result := compiler.Apply(config.Delta{Set: parse(t, sections["objects.yaml"])})
+	if then := sections["then.yaml"]; then != "" {
+		result = compiler.Apply(config.Delta{Set: parse(t, then)})
+	}
+	var b strings.Builder
+	printSpec(&b, result.Spec)
+	table, problems := router.Build(result.Spec, nil)
+	for _, p := range problems {
+		t.Errorf("router: %v", p)
+	}
+	for line := range strings.Lines(sections["requests"]) {
+		if line = strings.TrimSpace(line); line != "" {
+			printOutcome(&b, line, route(table, parseRequest(t, line)))
+		}
+	}
+	for _, c := range result.Conditions {
+		fmt.Fprintf(&b, "%s %s %s\n", c.Severity, c.Reason, c)
+	}
+	return b.String()
+}
+
+// parseRequest reads "GET http://host:80/path [8080] name=value".
+func parseRequest(t *testing.T, line string) callRequest {
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		t.Fatalf("request %q", line)
+	}
+	_, rest, _ := strings.Cut(fields[1], "://")
+	host, path, _ := strings.Cut(rest, "/")
+	r := callRequest{Method: fields[0], Host: host, Path: "/" + path, Port: 80, Headers: map[string]string{}}
+	if at := strings.LastIndexByte(host, ':'); at >= 0 && !strings.HasSuffix(host, "]") {
+		r.Port = parsePort(t, host[at+1:])
+	}
+	for _, f := range fields[2:] {
+		if strings.HasPrefix(f, "[") {
+			r.Port = parsePort(t, strings.Trim(f, "[]"))
+			continue
+		}
+		name, value, _ := strings.Cut(f, "=")
+		r.Headers[name] = value
+	}
+	return r
+}
+
+func parsePort(t *testing.T, s string) uint16 {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint16(n)
+}
+
+func printOutcome(b *strings.Builder, line string, o outcome) {
+	fmt.Fprintf(b, "%s\n    ", line)
+	out, err := yaml.Marshal(o)
+	if err != nil {
+		panic(err)
+	}
+	b.WriteString(strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "\n    "))
+	b.WriteByte('\n')
+}
+
+// printSpec writes a Spec for people, one line for each thing, without zero values.
+func printSpec(b *strings.Builder, s *router.Spec) {
+	for _, l := range s.Listeners {
+		fmt.Fprintf(b, "listener %s address=%q port=%d nodePorts=%v\n", l.Name, l.Address, l.Port, l.NodePorts)
+		for _, t := range l.Tables {
+			fmt.Fprintf(b, "  table %s port=%d\n", t.Name, t.Port)
+			for _, h := range t.VirtualHosts {
+				fmt.Fprintf(b, "    host %s %v", h.Name, h.Domains)
+				if h.RequireTLS {
+					b.WriteString(" requireTLS")
+				}
+				b.WriteByte('\n')
+				for _, r := range h.Routes {
+					printRoute(b, r)
+				}
+			}
+		}
+	}
+	for _, c := range s.Clusters {
+		fmt.Fprintf(b, "cluster %s resolution=%d balancer=%d", c.Name, c.Resolution, c.Balancer)
+		if c.ConnectTimeout > 0 {
+			fmt.Fprintf(b, " connectTimeout=%s", c.ConnectTimeout)
+		}
+		fmt.Fprintf(b, " from %s\n", origin(c.Origin))
+		for _, e := range c.Endpoints {
+			fmt.Fprintf(b, "  %s weight=%d locality=%q workload=%q labels=%v\n", e.Address, e.Weight, e.Locality, e.Workload, e.Labels)
+		}
+	}
+}
+
+func origin(o router.Origin) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s/%s %s", o.Kind, o.Namespace, o.Name, o.Field))
+}
+
+func printRoute(b *strings.Builder, r *router.Route) {
+	fmt.Fprintf(b, "      route %q from %s\n", r.Name, origin(r.Origin))
+	if match := fmt.Sprintf("%+v", r.Match); match != fmt.Sprintf("%+v", router.Match{}) {
+		fmt.Fprintf(b, "        match %s\n", match)
+	}
+	for _, d := range r.Destinations {
+		fmt.Fprintf(b, "        to %s weight=%d", d.Cluster, d.Weight)
+		if d.Authority != "" {
+			fmt.Fprintf(b, " authority=%s", d.Authority)
+		}
+		printHeaders(b, d.Headers)
+		b.WriteByte('\n')
+	}
+	if r.Redirect != nil {
+		fmt.Fprintf(b, "        redirect %+v\n", *r.Redirect)
+	}
+	if r.Direct != nil {
+		fmt.Fprintf(b, "        direct %d %q\n", r.Direct.Status, r.Direct.Body)
+	}
+	if r.Rewrite != nil {
+		fmt.Fprintf(b, "        rewrite %+v\n", *r.Rewrite)
+	}
+	if r.Timeout > 0 {
+		fmt.Fprintf(b, "        timeout %s\n", r.Timeout.Round(time.Millisecond))
+	}
+	if fmt.Sprint(r.Headers) != fmt.Sprint(router.HeaderPolicy{}) {
+		b.WriteString("       ")
+		printHeaders(b, r.Headers)
+		b.WriteByte('\n')
+	}
+}
+
+func printHeaders(b *strings.Builder, p router.HeaderPolicy) {
+	if fmt.Sprint(p) != fmt.Sprint(router.HeaderPolicy{}) {
+		fmt.Fprintf(b, " headers request=%+v response=%+v", p.Request, p.Response)
+	}
+}
