@@ -143,7 +143,7 @@ func (c *Conn) keepUpgraded() int {
 func (c *Conn) step() bool {
 	if c.state == connSend {
 		if err := c.send(); err != nil {
-			c.fail(proxy.FailSend, err)
+			c.fail(sendFailure(err), err)
 			return true
 		}
 		c.state = connHead
@@ -153,7 +153,6 @@ func (c *Conn) step() bool {
 		if c.in == nil {
 			c.in, c.r, c.w = getLarge(), 0, 0
 		}
-		room := len(c.in) - c.w
 		n, again, err := c.sock.read(c.in[c.w:])
 		if again {
 			c.release()
@@ -165,12 +164,10 @@ func (c *Conn) step() bool {
 		}
 		c.w += n
 		c.res.Received = true
+		// A response that is not whole yet is read on until nothing is there: its end
+		// may have come with the data, and would make no further edge.
 		if c.consume() {
 			return true
-		}
-		if c.sock.short(n, room) {
-			c.release()
-			return false
 		}
 	}
 }
@@ -189,10 +186,11 @@ func (c *Conn) consume() bool {
 	for c.state == connHead {
 		end, perr := headEnd(c.in[c.r:c.w], c.scanned)
 		if perr == nil && end == 0 {
-			if c.w-c.r >= c.limits.HeadBytes || c.w == len(c.in) {
+			if c.w-c.r >= min(c.limits.HeadBytes, len(c.in)) {
 				perr = errHeadTooLarge
 			} else {
 				c.scanned = c.w - c.r
+				c.w, c.r = copy(c.in, c.in[c.r:c.w]), 0
 				return false
 			}
 		}
@@ -384,7 +382,7 @@ func (c *Conn) advance(end bool) bool {
 // request: their connection is not used again.
 func (c *Conn) finish() {
 	c.state = connDone
-	c.res.Reusable = c.r == c.w && c.head.keepsAlive(c.ex.Request.Method) && !c.Aborted()
+	c.res.Reusable = c.r == c.w && c.ex.Upgrade == "" && c.head.keepsAlive(c.ex.Request.Method) && !c.Aborted()
 }
 
 // splice moves the rest of the body, inside the kernel where the downstream codec lets it.
@@ -448,6 +446,14 @@ func classify(err error) proxy.Failure {
 	default:
 		return proxy.FailClosed
 	}
+}
+
+// sendFailure is the Failure of a request that could not be written.
+func sendFailure(err error) proxy.Failure {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return proxy.FailTimeout
+	}
+	return proxy.FailSend
 }
 
 // isWriteError tells an error of the writing side of a splice.

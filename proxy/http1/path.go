@@ -8,6 +8,9 @@ var (
 	errPathEscape = bad("http1.invalid_escape_in_path")
 	errPathClimbs = bad("http1.path_above_root")
 	errPathSlash  = bad("http1.escaped_slash_in_path")
+	// errPathRedirect is no error but the order to send the client to the path as it is
+	// after normalizePath.
+	errPathRedirect = &ProtocolError{Status: 307, Detail: "http1.escaped_slash_redirect"}
 )
 
 // pathTrait is what the cheap look at a path finds.

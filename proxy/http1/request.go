@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/sluicegate/sluice/router"
@@ -54,6 +55,8 @@ var (
 	errHostInvalid     = bad("http1.invalid_host")
 	errHostMismatch    = bad("http1.host_differs_from_target")
 	errConnect         = &ProtocolError{Status: 405, Detail: "http1.connect_not_allowed"}
+	errUpgradeTwice    = bad("http1.several_upgrades")
+	errWebSocket       = bad("http1.invalid_websocket_handshake")
 	errExpect          = &ProtocolError{Status: 417, Detail: "http1.unsupported_expectation"}
 	errAsterisk        = bad("http1.asterisk_without_options")
 )
@@ -161,8 +164,14 @@ func (h *head) classify(policy *Policy) (host string, err *ProtocolError) {
 		case fieldTrailer:
 			h.hasTrailer = true
 		case fieldUpgrade:
+			if h.upgrade != "" {
+				err = errUpgradeTwice
+			}
 			h.upgrade = f.Value
 		case fieldExpect:
+			if h.expect != "" {
+				err = errExpect
+			}
 			h.expect = f.Value
 		}
 		if err != nil {
@@ -190,10 +199,8 @@ func (h *head) checkFraming() *ProtocolError {
 	if h.chunked && h.length >= 0 {
 		return errLengthAndTE
 	}
-	// An Upgrade counts only where Connection nominates it, and never to h2c: this
-	// proxy would forward a protocol that it does not see through.
-	if !h.upgradeSeen || h.http10 || equalFold(h.upgrade, "h2c") {
-		h.upgrade = ""
+	if perr := h.checkUpgrade(); perr != nil {
+		return perr
 	}
 	if h.expect != "" && (!equalFold(h.expect, "100-continue")) {
 		return errExpect
@@ -202,6 +209,47 @@ func (h *head) checkFraming() *ProtocolError {
 		h.expect = ""
 	}
 	return nil
+}
+
+// checkUpgrade drops an Upgrade that does not count: one that Connection does not nominate,
+// a list of protocols, one beside a body, and every h2c, which would tunnel requests that
+// this proxy does not see. A WebSocket's opening is checked (RFC 6455 section 4.2.1).
+func (h *head) checkUpgrade() *ProtocolError {
+	if !h.upgradeSeen || h.http10 || h.chunked || h.length > 0 || equalFold(h.upgrade, "h2c") ||
+		strings.IndexByte(h.upgrade, ',') >= 0 {
+		h.upgrade = ""
+	}
+	if !equalFold(h.upgrade, "websocket") {
+		return nil
+	}
+	if h.method != "GET" {
+		return errWebSocket
+	}
+	keys, version := 0, false
+	for _, f := range h.headers {
+		switch f.Name {
+		case "sec-websocket-key":
+			if keys++; !validWebSocketKey(f.Value) {
+				return errWebSocket
+			}
+		case "sec-websocket-version":
+			version = f.Value == "13"
+		}
+	}
+	if keys != 1 || !version {
+		return errWebSocket
+	}
+	return nil
+}
+
+// validWebSocketKey tells whether a key is 16 bytes in base64.
+func validWebSocketKey(key string) bool {
+	var raw [18]byte
+	if len(key) != 24 {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return err == nil && n == 16
 }
 
 // resolveTarget settles authority and path from the target and the Host field (RFC 9112

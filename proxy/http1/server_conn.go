@@ -17,10 +17,15 @@ type phase uint8
 const (
 	phaseNew      phase = iota // the first byte
 	phaseIdle                  // the next request
-	phaseHead                  // the rest of a head, or of a small body
+	phaseHead                  // the rest of a head
+	phaseBody                  // the rest of a small body
 	phaseExchange              // the exchange in progress
 	phaseTunnel                // nothing: the connection was upgraded
 )
+
+// smallBodyWait is how long a small body is waited for before its request is forwarded
+// without it.
+const smallBodyWait = time.Second
 
 // maxFirstByte bounds the wait for a new connection's first byte.
 const maxFirstByte = time.Minute
@@ -51,8 +56,10 @@ type serverConn struct {
 	r, w    int
 	scanned int
 	need    int
-	stream  *stream
-	leave   leave
+	// hurry says that a body was waited for long enough.
+	hurry  bool
+	stream *stream
+	leave  leave
 
 	mu    sync.Mutex
 	phase phase
@@ -62,6 +69,9 @@ type serverConn struct {
 	nextLook int64
 	moved    int64
 	aborter  *proxy.Aborter
+	// woken: a read deadline in the past was set to interrupt the wait for a request.
+	// looked: this wait has been looked at once.
+	woken, looked bool
 	// lost: the client has gone. timedOut: it was given up on.
 	lost, timedOut bool
 	closed         bool
@@ -136,19 +146,27 @@ func (c *serverConn) interrupted(err error) bool {
 		return false
 	}
 	c.mu.Lock()
-	p, timedOut := c.phase, c.timedOut
+	p, over, timedOut := c.phase, c.lost, c.timedOut
+	c.timedOut = false
+	c.clearWake()
 	c.mu.Unlock()
-	if p == phaseHead && timedOut {
+	switch {
+	case over:
+		return false
+	case timedOut && p == phaseHead:
 		c.reject(errHeadTimeout)
 		c.linger()
 		return false
-	}
-	// A request may have come just as the idle connection was to be closed.
-	if !timedOut && c.sock.peek() == idleData {
-		c.conn.SetReadDeadline(time.Time{})
+	case timedOut && p == phaseBody:
+		c.hurry, c.need = true, 0
+		return true
+	case timedOut:
+		return false
+	case p == phaseHead || p == phaseBody:
 		return true
 	}
-	return false
+	// A request may have come just as the idle connection was to be closed.
+	return !c.server.draining.Load() || c.sock.peek() == idleData
 }
 
 var errHeadTimeout = &ProtocolError{Status: 408, Detail: "http1.request_head_timeout"}
@@ -217,8 +235,10 @@ func (c *serverConn) next() (done, more bool) {
 func (c *serverConn) enter() {
 	start := c.stream.ex.Start
 	c.mu.Lock()
-	c.phase, c.since = phaseExchange, start
+	c.phase, c.since, c.timedOut = phaseExchange, start, false
 	c.nextLook, c.moved = start+int64(watchEvery), 0
+	// The request can have come just as the wait for it was interrupted.
+	c.clearWake()
 	c.mu.Unlock()
 }
 
@@ -242,7 +262,7 @@ func (c *serverConn) settle() bool {
 	st.release()
 	c.stream = nil
 	c.mu.Lock()
-	c.phase, c.since = phaseIdle, proxy.Now()
+	c.phase, c.since, c.looked = phaseIdle, proxy.Now(), false
 	lost := c.lost
 	c.mu.Unlock()
 	if lost {
@@ -257,8 +277,6 @@ func (c *serverConn) settle() bool {
 // connection goes on.
 func (c *serverConn) serveStreaming() {
 	c.enter()
-	// A deadline can have been set to end the idle connection that this was just now.
-	c.conn.SetReadDeadline(time.Time{})
 	st := c.stream
 	c.server.options.Engine.Serve(&st.ex, st)
 	if st.finished && !st.closeAfter && !st.tunneled {
@@ -287,9 +305,13 @@ func (c *serverConn) rest() {
 		}
 		return
 	}
+	p := phaseHead
+	if c.need > 0 {
+		p = phaseBody
+	}
 	c.mu.Lock()
-	if c.phase != phaseHead {
-		c.phase, c.since = phaseHead, proxy.Now()
+	if c.phase != p {
+		c.phase, c.since, c.looked = p, proxy.Now(), false
 	}
 	c.mu.Unlock()
 }
@@ -327,8 +349,14 @@ func (c *serverConn) reject(perr *ProtocolError) {
 	st := c.stream
 	st.begin()
 	st.closeAfter = true
+	c.enter()
 	c.server.observe(ConnRejected)
-	c.server.options.Engine.Reject(&st.ex, st, proxy.Rejection{Status: perr.Status, Detail: perr.Detail})
+	r := proxy.Rejection{Status: perr.Status, Detail: perr.Detail}
+	if perr == errPathRedirect {
+		// Named in full: a path of "//host" alone would lead elsewhere.
+		r.Location = st.ex.Keep(st.ex.Request.Scheme, "://", st.ex.Request.Authority, st.ex.Request.Path)
+	}
+	c.server.options.Engine.Reject(&st.ex, st, r)
 }
 
 const (
@@ -371,12 +399,30 @@ func (c *serverConn) kill() {
 	c.conn.SetDeadline(time.Unix(1, 0))
 }
 
+// drainQuiet is how long a connection must have been idle for a drain to close it: one that
+// is in use gets the chance to send a request, and is told with the answer.
+const drainQuiet = 250 * time.Millisecond
+
 // closeIdle ends the connection if it waits for a request.
 func (c *serverConn) closeIdle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed && (c.phase == phaseIdle || c.phase == phaseNew) {
-		c.conn.SetReadDeadline(time.Unix(1, 0))
+	if !c.closed && (c.phase == phaseIdle || c.phase == phaseNew) && proxy.Now()-c.since > int64(drainQuiet) {
+		c.wake()
+	}
+}
+
+// wake interrupts the wait for a request. The caller holds mu.
+func (c *serverConn) wake() {
+	c.woken = true
+	c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// clearWake undoes wake. The caller holds mu.
+func (c *serverConn) clearWake() {
+	if c.woken {
+		c.woken = false
+		c.conn.SetReadDeadline(time.Time{})
 	}
 }
 
@@ -388,6 +434,9 @@ func (c *serverConn) check(now int64) {
 		return
 	}
 	t := &c.server.options.Timeouts
+	if c.phase < phaseExchange {
+		c.look(now)
+	}
 	switch c.phase {
 	case phaseNew:
 		c.expire(now, min(t.Idle, maxFirstByte), ConnIdleTimeout)
@@ -395,8 +444,25 @@ func (c *serverConn) check(now int64) {
 		c.expire(now, t.Idle, ConnIdleTimeout)
 	case phaseHead:
 		c.expire(now, t.Head, ConnHeadTimeout)
+	case phaseBody:
+		if now-c.since > int64(smallBodyWait) {
+			c.timedOut = true
+			c.wake()
+		}
 	case phaseExchange:
 		c.checkExchange(now, t.Stream)
+	}
+}
+
+// look notices, once in each wait, a client that closed right behind its last bytes: where
+// both had come before those were read, no edge told of the end.
+func (c *serverConn) look(now int64) {
+	if c.looked || now-c.since < int64(watchEvery) {
+		return
+	}
+	c.looked = true
+	if c.sock.peek() != idleQuiet {
+		c.wake()
 	}
 }
 
@@ -405,7 +471,7 @@ func (c *serverConn) expire(now int64, limit time.Duration, e ConnEvent) {
 	if limit > 0 && now-c.since > int64(limit) {
 		c.timedOut = true
 		c.server.observe(e)
-		c.conn.SetReadDeadline(time.Unix(1, 0))
+		c.wake()
 	}
 }
 

@@ -77,8 +77,12 @@ func newStream(c *serverConn) *stream {
 
 func (st *stream) release() {
 	scratch := st.ex.Scratch[:0]
+	headers := st.head.headers
+	if grown := st.ex.Request.Headers; cap(grown) > cap(headers) {
+		headers = grown
+	}
 	*st = stream{
-		head:    head{headers: st.head.headers[:0], connection: st.head.connection[:0]},
+		head:    head{headers: headers[:0], connection: st.head.connection[:0]},
 		surplus: st.surplus[:0], pathBuf: st.pathBuf[:0], tail: st.tail[:0],
 		chunks: chunkDecoder{trailers: st.chunks.trailers[:0]},
 	}
@@ -129,12 +133,12 @@ func (st *stream) parse() (verdict, *ProtocolError) {
 		return parsedPart, perr
 	}
 	rest := b[end:]
-	if n := st.head.length; n > int64(len(rest)) && n <= maxWaitedBody && st.head.expect == "" && st.head.upgrade == "" {
+	if n := st.head.length; n > int64(len(rest)) && n <= maxWaitedBody && !c.hurry && st.head.expect == "" && st.head.upgrade == "" {
 		c.need = end + int(n)
 		return parsedPart, nil
 	}
 	c.r += end
-	c.scanned, c.need = 0, 0
+	c.scanned, c.need, c.hurry = 0, 0, false
 	st.begin()
 	if perr := st.normalize(o); perr != nil {
 		return parsedPart, perr
@@ -151,7 +155,7 @@ func (st *stream) normalize(o *Options) *ProtocolError {
 	}
 	r.Path, st.pathBuf = path, buf
 	if redirect {
-		return &ProtocolError{Status: 307, Detail: "http1.escaped_slash_redirect"}
+		return errPathRedirect
 	}
 	if o.PortFromAuthority {
 		r.Port = authorityPort(r.Authority)

@@ -30,13 +30,13 @@ func (st *stream) Interim(r *proxy.Response) error {
 func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, end bool) error {
 	st.responded = true
 	ex.Status = r.Status
-	ex.BytesSent += int64(len(body))
 	out := appendStatusLine(getSmall()[:0], r)
 	out = appendFields(out, r.Headers)
 	out = st.appendFraming(out, r)
 	if st.bodyless {
 		body = nil
 	}
+	ex.BytesSent += int64(len(body))
 	err := st.write(out, body, nil, end)
 	putBuffer(out)
 	return err
@@ -98,7 +98,9 @@ func (st *stream) decideClose() {
 	h := &st.head
 	// A client that still waits for 100 (Continue) may now send its body, or not.
 	unread := !st.bodyDone.Load() && (st.reading.Load() || h.chunked || st.left > maxDrain || st.ex.Expect100)
-	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || st.c.server.draining.Load() {
+	// What stands behind a refused Upgrade may be meant for the other protocol.
+	refused := h.upgrade != ""
+	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || refused || st.c.server.draining.Load() {
 		st.closeAfter = true
 	}
 }
@@ -138,11 +140,11 @@ func (st *stream) write(out, body []byte, trailers []router.Header, end bool) er
 
 // WriteBody implements proxy.Downstream.
 func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
-	st.ex.BytesSent += int64(len(p))
 	if st.bodyless {
 		st.finished = end
 		return nil
 	}
+	st.ex.BytesSent += int64(len(p))
 	var err error
 	if st.mode == bodyChunked || len(p) == 0 {
 		out := getSmall()[:0]

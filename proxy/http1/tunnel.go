@@ -19,12 +19,15 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 	early, client := down.Tunnel()
 	defer client.Close()
 	defer c.conn.Close()
-	t := &tunnel{idle: idle}
+	t := &tunnel{idle: idle, aborted: c.Aborted}
 	t.moved.Store(proxy.Now())
 	// The server's watcher and drain have no say any more; the deadlines they may have
 	// set have.
 	client.SetDeadline(time.Time{})
 	c.conn.SetDeadline(time.Time{})
+	if c.Aborted() {
+		return
+	}
 	late := c.in[c.r:c.w]
 	if _, err := c.conn.Write(early); err != nil {
 		return
@@ -48,8 +51,9 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 
 // tunnel is the state that both directions share.
 type tunnel struct {
-	idle  time.Duration
-	moved atomic.Int64
+	idle    time.Duration
+	moved   atomic.Int64
+	aborted func() bool
 }
 
 // copy moves bytes from one side to the other until the end, which it passes on.
@@ -64,7 +68,6 @@ func (t *tunnel) copy(to, from net.Conn) {
 				t.moved.Store(proxy.Now())
 				_, failed = to.Write(buf[:n])
 			}
-			room := len(buf)
 			putBuffer(buf)
 			if err != nil && err != io.EOF {
 				failed = err
@@ -72,7 +75,7 @@ func (t *tunnel) copy(to, from net.Conn) {
 			switch {
 			case failed != nil, err != nil:
 				return true
-			case again, s.short(n, room):
+			case again:
 				return false
 			}
 		}
@@ -80,7 +83,7 @@ func (t *tunnel) copy(to, from net.Conn) {
 	for {
 		t.arm(from)
 		err := s.run()
-		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() {
+		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() && !t.aborted() {
 			continue
 		}
 		if err != nil || failed != nil {
