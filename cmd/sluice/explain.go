@@ -78,7 +78,7 @@ type explanation struct {
 	Listener     string            `json:"listener,omitempty"`
 	Table        string            `json:"table,omitempty"`
 	VirtualHost  string            `json:"virtualHost,omitempty"`
-	Domains      []string          `json:"domains,omitempty"`
+	Domain       string            `json:"domain,omitempty"`
 	Rule         ruleRef           `json:"rule,omitzero"`
 	Match        string            `json:"match,omitempty"`
 	Destinations []destinationView `json:"destinations,omitempty"`
@@ -138,15 +138,12 @@ func explain(state proxyState, c call) explanation {
 	request := c.request(listener.Name, port)
 	decision := table.Route(request)
 	why := table.Explain(request)
-	e.Listener, e.Table, e.VirtualHost = why.Listener, why.Table, why.VirtualHost
-	if decision.VirtualHost != nil {
-		e.Domains = decision.VirtualHost.Domains
-	}
+	e.Listener, e.Table, e.VirtualHost, e.Domain = why.Listener, why.Table, why.VirtualHost, why.Domain
 	for _, miss := range why.Earlier {
 		e.Earlier = append(e.Earlier, state.miss(miss))
 	}
 	if decision.Route != nil {
-		e.Route, e.Match = decision.Route.Name, describeMatch(decision.Route.Match)
+		e.Route, e.Match = decision.Route.Name, decision.Route.Match.String()
 		e.Rule = state.rule(decision.Route.Origin)
 	}
 	switch decision.Outcome {
@@ -186,7 +183,7 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 	for i := range d.Route.Destinations {
 		dest := &d.Route.Destinations[i]
 		view := destinationView{
-			Cluster: dest.Cluster.Name, Weight: uint64(dest.Weight), Share: share(dest.Weight, total),
+			Cluster: dest.Cluster.Name, Weight: uint64(dest.Weight), Share: router.Share(dest.Weight, total),
 			Endpoints:       []string{},
 			RequestHeaders:  headerViews(dest.RequestOps),
 			ResponseHeaders: headerViews(dest.ResponseOps),
@@ -199,7 +196,7 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 		}
 		if cluster := table.Clusters()[dest.Cluster.ID]; cluster != nil {
 			found = true
-			view.Resolution = describeResolution(cluster.Resolution)
+			view.Resolution = cluster.Resolution.String()
 			for _, endpoint := range cluster.Endpoints {
 				view.Endpoints = append(view.Endpoints, endpoint.Address)
 			}

@@ -73,10 +73,10 @@ func (e explanation) summary() (string, ink) {
 }
 
 func (e explanation) virtualHost() string {
-	if e.VirtualHost == "" || len(e.Domains) == 0 {
-		return e.VirtualHost
+	if e.VirtualHost == "" {
+		return ""
 	}
-	return e.VirtualHost + "  for " + abbreviate(e.Domains)
+	return e.VirtualHost + " (domain " + e.Domain + ")"
 }
 
 func (e explanation) writeDestinations(w io.Writer, p painter) {
@@ -101,7 +101,7 @@ func (d destinationView) endpoints(p painter) string {
 	switch {
 	case d.Missing:
 		return p.paint(inkRed, "no such service, port or subset: answered 503 (NC)")
-	case d.Resolution == describeResolution(router.ResolutionOriginal):
+	case d.Resolution == router.ResolutionOriginal.String():
 		return "to the address that was called"
 	case len(d.Endpoints) == 0:
 		return p.paint(inkRed, "no endpoints: answered 503 (UH)")
@@ -127,7 +127,7 @@ func (e explanation) writeMisses(w io.Writer, p painter) {
 	others := e.Earlier
 	if e.Nearest != nil {
 		fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, "Nearest miss"))
-		e.Nearest.write(w, p)
+		e.Nearest.write(w)
 		title = "Other rules, and why they did not match"
 		others = slices.DeleteFunc(slices.Clone(others), func(m missView) bool { return m.Rule == e.Nearest.Rule })
 	}
@@ -136,17 +136,13 @@ func (e explanation) writeMisses(w io.Writer, p painter) {
 	}
 	fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, title))
 	for _, m := range others {
-		m.write(w, p)
+		m.write(w)
 	}
 }
 
-func (m missView) write(w io.Writer, p painter) {
+func (m missView) write(w io.Writer) {
 	fmt.Fprintf(w, "  %s\n", strings.TrimSpace(m.Route+"  "+m.Rule.String()))
 	for _, f := range m.Failed {
-		got := "is " + f.Got
-		if f.Absent {
-			got = "is absent"
-		}
-		fmt.Fprintf(w, "    %s %s, must be %s\n", f.Condition, p.paint(inkYellow, got), f.Wanted)
+		fmt.Fprintf(w, "    %s\n", f)
 	}
 }

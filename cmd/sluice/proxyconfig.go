@@ -249,7 +249,7 @@ func virtualHostRows(state proxyState, l *router.Listener, t *router.RouteTable,
 	rows := make([]routeRow, len(vh.Routes))
 	for i, r := range vh.Routes {
 		rows[i] = base
-		rows[i].Route, rows[i].Match, rows[i].Action = r.Name, describeMatch(r.Match), describeAction(r)
+		rows[i].Route, rows[i].Match, rows[i].Action = r.Name, r.Match.String(), r.Action()
 		rows[i].Rule = state.rule(r.Origin)
 		for _, d := range r.Destinations {
 			rows[i].Destinations = append(rows[i].Destinations, destinationRow{d.Cluster, d.Weight})
@@ -279,7 +279,7 @@ func clusterRows(state proxyState, f filter) []clusterRow {
 	for _, c := range state.clusters(f) {
 		r := clusterRow{
 			Name: c.Name, FQDN: c.Host, Port: c.Port, Subset: c.Subset,
-			Resolution: describeResolution(c.Resolution), Balancer: describeBalancer(c.Balancer),
+			Resolution: c.Resolution.String(), Balancer: c.Balancer.String(),
 			Endpoints: len(c.Endpoints), Origin: state.rule(c.Origin),
 		}
 		if c.ConnectTimeout != 0 {

@@ -32,7 +32,7 @@ func (s source) shadowed(spec *router.Spec) []config.Condition {
 		}
 		c := s.condition(origin, config.Warning, istio.UnreachableRule)
 		c.Message = fmt.Sprintf("no request reaches this rule: %s comes before it for %s and takes all of them. Narrow that match, or make this object the older one",
-			describeOrigin(p.by.Origin), p.host)
+			p.by.Origin, p.host)
 		found = append(found, c)
 	}
 	return found

@@ -209,7 +209,7 @@ func (s proxyState) rule(o router.Origin) ruleRef {
 
 // String returns "VirtualService default/reviews http[0] (reviews.yaml:12)".
 func (r ruleRef) String() string {
-	s := describeOrigin(r.Origin)
+	s := r.Origin.String()
 	if r.File != "" {
 		s += fmt.Sprintf(" (%s:%d)", r.File, r.Line)
 	}
