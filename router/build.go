@@ -136,43 +136,58 @@ func (c *compiler) compileTable(rt *RouteTable, old *CompiledTable) *CompiledTab
 		return old
 	}
 	t := &CompiledTable{RouteTable: rt, compiled: make([]*CompiledVirtualHost, 0, len(rt.VirtualHosts))}
-	var removed, added []*CompiledVirtualHost
-	moved, kept := false, 0
+	var change hostChange
+	kept := 0
 	for _, h := range diff(old.VirtualHosts, rt.VirtualHosts) {
 		t.compiled = append(t.compiled, old.compiled[kept:h.oldFrom]...)
+		t.compiled = append(t.compiled, c.compileHunk(&change, old.compiled[h.oldFrom:h.oldTo], rt.VirtualHosts[h.newFrom:h.newTo])...)
 		kept = h.oldTo
-		reusable := map[*VirtualHost]*CompiledVirtualHost{}
-		for _, v := range old.compiled[h.oldFrom:h.oldTo] {
-			if reusable[v.VirtualHost] != nil {
-				removed = append(removed, v)
-			}
-			reusable[v.VirtualHost] = v
-		}
-		for _, vh := range rt.VirtualHosts[h.newFrom:h.newTo] {
-			v := reusable[vh]
-			if v != nil {
-				delete(reusable, vh)
-				moved = true
-			} else {
-				v = c.compileVirtualHost(vh)
-				added = append(added, v)
-			}
-			t.compiled = append(t.compiled, v)
-		}
-		for _, v := range reusable {
-			removed = append(removed, v)
-		}
 	}
 	t.compiled = append(t.compiled, old.compiled[kept:]...)
-	c.release(removed)
-	t.collectFaulty(old, added)
-	if !moved {
-		t.hosts = old.hosts.replaced(removed, added)
+	c.release(change.removed)
+	t.collectFaulty(old, change.added)
+	if !change.moved {
+		t.hosts = old.hosts.replaced(change.removed, change.added)
 	}
 	if t.hosts == nil {
 		t.hosts = indexHosts(t.compiled)
 	}
 	return t
+}
+
+// hostChange is what became of a table's virtual hosts.
+type hostChange struct {
+	removed, added []*CompiledVirtualHost
+	// moved: some have another place among the others.
+	moved bool
+}
+
+// compileHunk compiles the virtual hosts that came in the place of old ones.
+func (c *compiler) compileHunk(change *hostChange, old []*CompiledVirtualHost, hosts []*VirtualHost) []*CompiledVirtualHost {
+	same := make(map[*VirtualHost]*CompiledVirtualHost, len(old))
+	namesake := make(map[string]*CompiledVirtualHost, len(old))
+	for _, v := range old {
+		if same[v.VirtualHost] != nil { // listed twice
+			change.removed = append(change.removed, v)
+		}
+		same[v.VirtualHost], namesake[v.Name] = v, v
+	}
+	compiled := make([]*CompiledVirtualHost, 0, len(hosts))
+	for _, vh := range hosts {
+		v := same[vh]
+		if v != nil {
+			delete(same, vh)
+			change.moved = true
+		} else {
+			v = c.compileVirtualHost(vh, namesake[vh.Name])
+			change.added = append(change.added, v)
+		}
+		compiled = append(compiled, v)
+	}
+	for _, v := range same {
+		change.removed = append(change.removed, v)
+	}
+	return compiled
 }
 
 // collectFaulty finds the virtual hosts with problems; it looks at all of them only
@@ -189,17 +204,24 @@ func (t *CompiledTable) collectFaulty(old *CompiledTable, added []*CompiledVirtu
 	}
 }
 
-// compileVirtualHost compiles a virtual host on its own.
-func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
+// compileVirtualHost compiles a virtual host on its own, with the routes that it has
+// kept since an old version of it, or nil.
+func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost) *CompiledVirtualHost {
 	v := &CompiledVirtualHost{VirtualHost: vh, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
 	for _, name := range vh.Domains {
 		if _, err := parseDomain(name); err != nil {
 			v.problems = append(v.problems, Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
 		}
 	}
+	known := old.byRoute()
 	// Routes of one rule follow each other and share what they do.
 	sibling := &CompiledRoute{Route: &Route{}}
 	for _, r := range vh.Routes {
+		if route := known[r]; route != nil {
+			sibling = route.at(len(v.Routes))
+			v.Routes = append(v.Routes, sibling)
+			continue
+		}
 		route, err := c.compileRoute(r, sibling)
 		if err != nil {
 			v.problems = append(v.problems, Problem{Origin: r.Origin, Message: err.Error()})
@@ -214,7 +236,31 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost) *CompiledVirtualHost {
 	return v
 }
 
-// useClusters resolves the clusters that routes name, and returns their IDs.
+// byRoute returns the compiled routes by what they were compiled from; the virtual
+// host may be nil.
+func (v *CompiledVirtualHost) byRoute() map[*Route]*CompiledRoute {
+	if v == nil {
+		return nil
+	}
+	known := make(map[*Route]*CompiledRoute, len(v.Routes))
+	for _, route := range v.Routes {
+		known[route.Route] = route
+	}
+	return known
+}
+
+// at returns the route for a place among others.
+func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
+	if int(r.ordinal) == ordinal {
+		return r
+	}
+	moved := *r
+	moved.ordinal = int32(ordinal)
+	return &moved
+}
+
+// useClusters resolves the clusters that routes name, and returns their IDs. It does
+// not touch a reference that is right, as those are that older tables share.
 func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
 	used := map[int]bool{}
 	var ids []int32
@@ -222,10 +268,11 @@ func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
 		for i := range route.Destinations {
 			ref := &route.Destinations[i].Cluster
 			if ref.Name == "" {
-				ref.ID = -1
 				continue
 			}
-			ref.ID = int(c.clusters.intern(ref.Name))
+			if id := int(c.clusters.intern(ref.Name)); ref.ID != id {
+				ref.ID = id
+			}
 			if !used[ref.ID] {
 				used[ref.ID] = true
 				ids = append(ids, int32(ref.ID))
@@ -314,7 +361,7 @@ func compileDestinations(route *CompiledRoute) error {
 		if err := checkTarget("destination authority", d.Authority); err != nil {
 			return err
 		}
-		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster}, Weight: d.Weight, Authority: d.Authority}
+		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster, ID: -1}, Weight: d.Weight, Authority: d.Authority}
 		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &route.Headers.Request); err != nil {
 			return err
 		}

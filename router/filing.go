@@ -1,8 +1,8 @@
 package router
 
 import (
-	"maps"
 	"slices"
+	"strings"
 )
 
 // filer builds a routeIndex.
@@ -43,50 +43,68 @@ type filing struct {
 }
 
 // trie files routes by the texts of their keys, and further by conditions that are
-// not yet used. The filings are in the order of the routes.
+// not yet used.
 func (f *filer) trie(filings []filing, used []fileKey, fold bool) *trie {
 	if len(filings) == 0 {
 		return nil
 	}
-	byKey := map[fileKey][]int32{}
-	for _, filing := range filings {
-		byKey[filing.key] = append(byKey[filing.key], filing.route)
-	}
-	byText := make(map[string]trieKey, len(byKey))
-	for key, routes := range byKey {
-		k := byText[key.text]
-		k.text = key.text
-		if set := f.set(routes, append(used[:len(used):len(used)], key)); key.exact {
-			k.exact = set
-		} else {
-			k.prefix = set
+	slices.SortFunc(filings, filing.compare)
+	var keys []trieKey
+	for len(filings) > 0 {
+		key := filings[0].key
+		n := 1
+		for n < len(filings) && filings[n].key == key {
+			n++
 		}
-		byText[key.text] = k
+		if len(keys) == 0 || keys[len(keys)-1].text != key.text {
+			keys = append(keys, trieKey{text: key.text})
+		}
+		last := &keys[len(keys)-1]
+		if set := f.set(filings[:n], append(used[:len(used):len(used)], key)); key.exact {
+			last.exact = set
+		} else {
+			last.prefix = set
+		}
+		filings = filings[n:]
 	}
-	return buildTrie(slices.Collect(maps.Values(byText)), fold)
+	return buildTrie(keys, fold)
+}
+
+// compare orders filings of one facet by what they are filed under, then by route.
+func (f filing) compare(than filing) int {
+	switch {
+	case f.key.text != than.key.text:
+		return strings.Compare(f.key.text, than.key.text)
+	case f.key.exact != than.key.exact:
+		if f.key.exact {
+			return -1
+		}
+		return 1
+	}
+	return int(f.route - than.route)
 }
 
 // set makes a set of routes, and files them further if they are many.
-func (f *filer) set(routes []int32, used []fileKey) *routeSet {
+func (f *filer) set(routes []filing, used []fileKey) *routeSet {
 	if len(routes) <= scanLimit/2 {
 		return f.flat(routes, used)
 	}
 	count := map[fileKey]int{}
-	for _, i := range routes {
-		for key := range f.routes[i].match.keys(used) {
+	for _, r := range routes {
+		for key := range f.routes[r.route].match.keys(used) {
 			count[key]++
 		}
 	}
-	var rest []int32
+	var rest []filing
 	byFacet := map[fileKey][]filing{}
-	for _, i := range routes {
-		key, ok := f.routes[i].match.rarestKey(used, count)
+	for _, r := range routes {
+		key, ok := f.routes[r.route].match.rarestKey(used, count)
 		if !ok {
-			rest = append(rest, i)
+			rest = append(rest, r)
 			continue
 		}
 		facet := fileKey{subject: key.subject, name: key.name}
-		byFacet[facet] = append(byFacet[facet], filing{key: key, route: i})
+		byFacet[facet] = append(byFacet[facet], filing{key: key, route: r.route})
 	}
 	set := f.flat(rest, used)
 	if len(byFacet) > 0 {
@@ -96,16 +114,16 @@ func (f *filer) set(routes []int32, used []fileKey) *routeSet {
 }
 
 // flat makes a set of routes that are not filed further.
-func (f *filer) flat(routes []int32, used []fileKey) *routeSet {
+func (f *filer) flat(routes []filing, used []fileKey) *routeSet {
 	set := &routeSet{}
 	if len(routes) == 1 {
 		set.routes = set.single[:0]
 	} else {
 		set.routes = make([]candidate, 0, len(routes))
 	}
-	for _, i := range routes {
-		route := f.routes[i]
-		set.routes = append(set.routes, candidate{CompiledRoute: route, place: i, certain: route.match.follows(used)})
+	for _, r := range routes {
+		route := f.routes[r.route]
+		set.routes = append(set.routes, candidate{CompiledRoute: route, place: r.route, certain: route.match.follows(used)})
 	}
 	return set
 }

@@ -61,6 +61,9 @@ func (w world) editedHosts(old []*VirtualHost) []*VirtualHost {
 			hosts = slices.Delete(hosts, n-1, n)
 		case n > 0 && w.oneIn(3):
 			hosts[w.IntN(n)] = w.virtualHost(100 + w.IntN(100))
+		case n > 0 && w.oneIn(2):
+			i := w.IntN(n)
+			hosts[i] = w.editedRoutes(hosts[i])
 		case n > 1 && w.oneIn(3):
 			i, j := w.IntN(n), w.IntN(n)
 			hosts[i], hosts[j] = hosts[j], hosts[i]
@@ -71,6 +74,24 @@ func (w world) editedHosts(old []*VirtualHost) []*VirtualHost {
 		}
 	}
 	return hosts
+}
+
+// editedRoutes returns a virtual host that keeps most of its routes.
+func (w world) editedRoutes(old *VirtualHost) *VirtualHost {
+	vh := *old
+	vh.Routes = slices.Clone(old.Routes)
+	for range 1 + w.IntN(3) {
+		switch n := len(vh.Routes); {
+		case n > 0 && w.oneIn(2):
+			i := w.IntN(n)
+			vh.Routes = slices.Delete(vh.Routes, i, i+1)
+		case n > 0 && w.oneIn(4):
+			vh.Routes = append(vh.Routes, vh.Routes[w.IntN(n)])
+		default:
+			vh.Routes = slices.Insert(vh.Routes, w.IntN(n+1), w.route(n))
+		}
+	}
+	return &vh
 }
 
 // TestRebuildAgreesWithNaive walks through chains of changes: every table must route
@@ -218,6 +239,24 @@ func TestRebuildKeepsWhatStayed(t *testing.T) {
 	}
 }
 
+// TestRebuildKeepsRoutes: of a virtual host that changed, the routes that did not are
+// not compiled again, wherever they went.
+func TestRebuildKeepsRoutes(t *testing.T) {
+	t.Parallel()
+	expression := on(Match{Path: StringMatch{MatchRegex, "/(a|b)[0-9]+"}})
+	expression.Name = "kept"
+	spec := specOf(&VirtualHost{Name: "v", Domains: []string{"*"}, Routes: []*Route{expression}})
+	first, _ := Build(spec, nil)
+	second, _ := Build(withHost(spec, 0, &VirtualHost{Name: "v", Domains: []string{"*"}, Routes: []*Route{on(Match{Path: exact("/x")}), expression}}), first)
+	a, b := first.Route(request("/a1")), second.Route(request("/a1"))
+	if a.Route.match.path.value.regex != b.Route.match.path.value.regex {
+		t.Error("the expression was compiled again")
+	}
+	if a.Route.Index() != 0 || b.Route.Index() != 1 {
+		t.Errorf("indexes %d and %d, want 0 and 1", a.Route.Index(), b.Route.Index())
+	}
+}
+
 // hostsSpec is so many virtual hosts of three routes each, h0.example.com and so on.
 func hostsSpec(n int) *Spec {
 	rt := &RouteTable{Name: "http.80"}
@@ -266,6 +305,27 @@ var changes = []struct {
 		changed.Clusters[i] = &Cluster{Name: spec.Clusters[i].Name}
 		return changed
 	}},
+}
+
+// BenchmarkRebuildHost changes one of many routes of one virtual host.
+func BenchmarkRebuildHost(b *testing.B) {
+	f := families[0]
+	for _, n := range []int{10, 1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			vh := &VirtualHost{Domains: []string{"*"}}
+			for i := range n {
+				vh.Routes = append(vh.Routes, f.route(i, n))
+			}
+			spec := specOf(vh)
+			table, _ := Build(spec, nil)
+			for b.Loop() {
+				changed := *vh
+				changed.Routes = slices.Clone(vh.Routes)
+				changed.Routes[n/2] = f.route(n/2, n)
+				Build(withHost(spec, 0, &changed), table)
+			}
+		})
+	}
 }
 
 func BenchmarkRebuild(b *testing.B) {

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -35,9 +34,8 @@ type trieKey struct {
 	exact, prefix *routeSet
 }
 
-// buildTrie builds a trie of keys, each of which comes once.
+// buildTrie builds a trie of keys, which are sorted and each come once.
 func buildTrie(keys []trieKey, fold bool) *trie {
-	slices.SortFunc(keys, func(a, b trieKey) int { return cmp.Compare(a.text, b.text) })
 	b := trieBuilder{trie: trie{nodes: make([]trieNode, 1, len(keys)+1), fold: fold}, nexts: map[string]string{}}
 	b.fill(0, keys, 0)
 	b.nodes = slices.Clip(b.nodes)
