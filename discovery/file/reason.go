@@ -8,7 +8,7 @@ import (
 // them is named by package config.
 const (
 	// ReasonMissing: a root is not there. What it last held stays in force.
-	ReasonMissing config.Reason = "Missing"
+	ReasonMissing config.Reason = "FolderMissing"
 	// ReasonUnreadable: a file or folder cannot be read. What it last gave stays in force.
 	ReasonUnreadable config.Reason = "Unreadable"
 	// ReasonEmpty: a file that gave objects has no byte any more. They stay in force.
