@@ -24,16 +24,16 @@ func (o Options) binds(list []*router.Listener) ([]role.Bind, []config.Condition
 	var binds []role.Bind
 	var conditions []config.Condition
 	owner := make(map[string]string)
-	add := func(l *router.Listener, address string, port uint16) {
+	add := func(l *router.Listener, address string, asked uint16) {
 		if first, taken := owner[address]; taken && first != l.Name {
 			conditions = append(conditions, condition(l, AddressTaken,
 				fmt.Sprintf("%s is listener %s's already; give one of them another port with --port-map", address, first)))
 			return
 		}
-		if port == 0 || !strings.HasSuffix(address, ":0") {
+		if !strings.HasSuffix(address, ":0") {
 			owner[address] = l.Name
 		}
-		binds = append(binds, role.Bind{Listener: l.Name, Address: address, Port: port, Instead: instead(port)})
+		binds = append(binds, role.Bind{Listener: l.Name, Address: address, Port: asked, Instead: instead(asked)})
 	}
 	for _, l := range list {
 		if strings.HasPrefix(l.Address, "unix://") {
@@ -45,8 +45,11 @@ func (o Options) binds(list []*router.Listener) ([]role.Bind, []config.Condition
 			conditions = append(conditions, condition(l, AddressInvalid, err.Error()))
 			continue
 		}
-		for _, port := range o.ports(l) {
-			add(l, netip.AddrPortFrom(ip, o.mapped(port)).String(), port)
+		add(l, netip.AddrPortFrom(ip, o.port(l)).String(), l.Port)
+		if o.NodePorts {
+			for _, port := range l.NodePorts {
+				add(l, netip.AddrPortFrom(ip, o.mapped(port)).String(), port)
+			}
 		}
 	}
 	return binds, conditions
@@ -64,13 +67,18 @@ func (o Options) address(l *router.Listener) (netip.Addr, error) {
 	return ip, nil
 }
 
-// ports returns the ports that a listener asks for.
-func (o Options) ports(l *router.Listener) []uint16 {
-	ports := []uint16{l.Port}
-	if o.NodePorts {
-		ports = append(ports, l.NodePorts...)
+// port returns where a listener's own port is served: as the map says of the port that
+// it would have, or else of the port that a Gateway calls it by. (Where a Service stands
+// in front of the gateway, the first is the Service's target port.)
+func (o Options) port(l *router.Listener) uint16 {
+	if _, ok := o.PortMap[l.Port]; !ok {
+		for _, t := range l.Tables {
+			if to, ok := o.PortMap[t.Port]; ok {
+				return to
+			}
+		}
 	}
-	return ports
+	return o.mapped(l.Port)
 }
 
 func (o Options) mapped(port uint16) uint16 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -22,12 +23,15 @@ type socket struct {
 }
 
 // bind opens a listening socket at "host:port" or "unix:///path". "::" serves IPv4
-// too. Go sets SO_REUSEADDR, so that connections in TIME_WAIT do not hinder a restart.
+// too, 0.0.0.0 only IPv4. Go sets SO_REUSEADDR, so that connections in TIME_WAIT do not
+// hinder a restart.
 func bind(ctx context.Context, address string) (*socket, error) {
 	network, path := "tcp", address
 	if p, ok := strings.CutPrefix(address, unixScheme); ok {
 		network, path = "unix", p
 		removeStale(p)
+	} else if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
+		network = "tcp4" // for "tcp", Go takes 0.0.0.0 for every address of both kinds
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, network, path)

@@ -94,18 +94,30 @@ func TestBindStaleUnixSocket(t *testing.T) {
 	s.Close()
 }
 
-// TestBindDualStack: "::" serves IPv4 as well.
-func TestBindDualStack(t *testing.T) {
+// TestBindFamilies: "::" serves IPv4 as well, 0.0.0.0 does not serve IPv6.
+func TestBindFamilies(t *testing.T) {
 	t.Parallel()
-	s, err := bind(t.Context(), "[::]:0")
-	if err != nil {
-		t.Skip("no IPv6 here:", err)
+	for _, c := range []struct {
+		address, from string
+		served        bool
+	}{
+		{"[::]:0", "127.0.0.1", true},
+		{"[::]:0", "::1", true},
+		{"0.0.0.0:0", "127.0.0.1", true},
+		{"0.0.0.0:0", "::1", false},
+	} {
+		s, err := bind(t.Context(), c.address)
+		if err != nil {
+			t.Skip("no IPv6 here:", err)
+		}
+		_, port, _ := net.SplitHostPort(s.Addr().String())
+		conn, err := net.Dial("tcp", net.JoinHostPort(c.from, port))
+		if err == nil {
+			conn.Close()
+		}
+		if (err == nil) != c.served {
+			t.Errorf("%s called at %s: %v, want served %t", c.address, c.from, err, c.served)
+		}
+		s.Close()
 	}
-	defer s.Close()
-	_, port, _ := net.SplitHostPort(s.Addr().String())
-	c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
 }

@@ -39,8 +39,11 @@ func ParseInbound(s string) (Inbound, error) {
 
 // checkAddress accepts "ip:port", "localhost:port" and "unix:///path".
 func checkAddress(address string) error {
-	if path, ok := strings.CutPrefix(address, "unix://"); ok && strings.HasPrefix(path, "/") {
-		return nil
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		if strings.HasPrefix(path, "/") {
+			return nil
+		}
+		return fmt.Errorf("%q must be an absolute path, unix:///PATH", address)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -58,7 +61,7 @@ func checkAddress(address string) error {
 // reachable reports whether other machines can connect to an address.
 func reachable(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil || host == "localhost" {
+	if err != nil || host == "localhost" || strings.HasPrefix(address, "unix://") {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+func TestBinds(t *testing.T) {
+	t.Parallel()
+	http := &router.Listener{Name: "http", Port: 80, NodePorts: []uint16{31380}, Tables: []*router.RouteTable{{Port: 80}}}
+	behind := &router.Listener{Name: "behind a Service", Port: 8080, Tables: []*router.RouteTable{{Port: 80}}}
+	fixed := &router.Listener{Name: "fixed", Address: "127.0.0.5", Port: 81}
+	unix := &router.Listener{Name: "unix", Address: "unix:///run/gateway.sock"}
+	wrong := &router.Listener{Name: "wrong", Address: "example.com", Port: 82}
+	other := &router.Listener{Name: "other", Port: 8080}
+	for name, c := range map[string]struct {
+		options   Options
+		listeners []*router.Listener
+		want      []string
+		condition string
+	}{
+		"nothing":            {Options{}, nil, nil, ""},
+		"as asked":           {Options{}, []*router.Listener{http, fixed, unix}, []string{"http 0.0.0.0:80", "fixed 127.0.0.5:81", "unix unix:///run/gateway.sock"}, ""},
+		"another address":    {Options{Address: netip.MustParseAddr("::")}, []*router.Listener{http, fixed}, []string{"http [::]:80", "fixed 127.0.0.5:81"}, ""},
+		"node ports":         {Options{NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:80", "http 0.0.0.0:31380"}, ""},
+		"mapped":             {Options{PortMap: map[uint16]uint16{80: 8080, 31380: 0}, NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:8080", "http 0.0.0.0:0"}, ""},
+		"mapped by Gateway":  {Options{PortMap: map[uint16]uint16{80: 9090}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9090"}, ""},
+		"mapped by socket":   {Options{PortMap: map[uint16]uint16{80: 9090, 8080: 9091}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9091"}, ""},
+		"any port, twice":    {Options{PortMap: map[uint16]uint16{80: 0, 8080: 0}}, []*router.Listener{http, other}, []string{"http 0.0.0.0:0", "other 0.0.0.0:0"}, ""},
+		"mapped onto others": {Options{PortMap: map[uint16]uint16{80: 8080}}, []*router.Listener{http, other}, []string{"http 0.0.0.0:8080"}, "Listener other: 0.0.0.0:8080 is listener http's already"},
+		"no address":         {Options{}, []*router.Listener{wrong, fixed}, []string{"fixed 127.0.0.5:81"}, `Listener wrong: bind address "example.com" is neither`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !c.options.Address.IsValid() {
+				c.options.Address = netip.IPv4Unspecified()
+			}
+			binds, conditions := c.options.binds(c.listeners)
+			var got []string
+			for _, b := range binds {
+				got = append(got, b.Listener+" "+b.Address)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			switch {
+			case c.condition == "" && len(conditions) > 0:
+				t.Errorf("conditions: %v", conditions)
+			case c.condition != "" && (len(conditions) != 1 || !strings.HasPrefix(conditions[0].String(), c.condition)):
+				t.Errorf("got conditions %v, want %s", conditions, c.condition)
+			}
+		})
+	}
+}
+
+func TestInstead(t *testing.T) {
+	t.Parallel()
+	for port, want := range map[uint16]string{0: "", 80: "--port-map 80=8080", 443: "--port-map 443=8443", 65000: "--port-map 65000=57000"} {
+		if got := instead(port); got != want {
+			t.Errorf("%d: %q, want %q", port, got, want)
+		}
+	}
+}

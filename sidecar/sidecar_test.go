@@ -1,0 +1,145 @@
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// manifests are a service with two ports, of which a VirtualService rules one.
+const manifests = `
+apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec:
+  ports: [{name: http, port: 9080}, {name: http-admin, port: 9081}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: reviews, labels: {kubernetes.io/service-name: reviews}}
+addressType: IPv4
+ports: [{name: http, port: %s}, {name: http-admin, port: %s}]
+endpoints: [{addresses: ["127.0.0.1"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - match: [{port: 9080, headers: {end-user: {exact: jason}}}]
+    rewrite: {uri: /jasons}
+    route: [{destination: {host: reviews, port: {number: 9080}}}]
+  - match: [{port: 9080}]
+    route: [{destination: {host: reviews, port: {number: 9080}}}]
+  - route: [{destination: {host: reviews, port: {number: 9081}}}]
+`
+
+// server starts an upstream and returns its port.
+func server(t *testing.T, name string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s %s", name, r.URL.Path, r.Header.Get("X-Forwarded-For"))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL[strings.LastIndexByte(s.URL, ':')+1:]
+}
+
+// TestSidecar: the workload's calls go where the mesh says, by Host and port; calls to
+// the workload reach it.
+func TestSidecar(t *testing.T) {
+	t.Parallel()
+	var list []*config.Object
+	for _, doc := range config.SplitDocuments(fmt.Appendf(nil, manifests, server(t, "reviews"), server(t, "admin"))) {
+		objects, conditions := config.ParseObjects(doc, "test.yaml")
+		if len(conditions) > 0 {
+			t.Fatal(conditions)
+		}
+		list = append(list, objects...)
+	}
+	states := make(chan role.Status, 100)
+	ended := make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	o := Options{
+		Source: func(ctx context.Context, publish func(config.Delta)) error {
+			publish(config.Delta{Set: list})
+			<-ctx.Done()
+			return ctx.Err()
+		},
+		NewCompiler: func() pipeline.Compile {
+			c := istio.NewCompiler(istio.Options{Role: istio.Sidecar, Labels: map[string]string{"app": "productpage"}})
+			return func(d config.Delta) (*router.Spec, []config.Condition) {
+				r := c.Apply(d)
+				return r.Spec, r.Conditions
+			}
+		},
+		Outbound: "127.0.0.1:0",
+		Inbound:  []Inbound{{Listen: "127.0.0.1:0", Local: "127.0.0.1:" + server(t, "app")}},
+		Logger:   slog.New(slog.DiscardHandler),
+		Notify:   func(s role.Status) { states <- s },
+	}
+	go func() { ended <- Run(ctx, o) }()
+	var s role.Status
+	select {
+	case s = <-states:
+	case err := <-ended:
+		t.Fatalf("Run: %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the sidecar tells nothing")
+	}
+	if s.NotReady != nil || len(s.Conditions) > 0 {
+		t.Fatalf("%+v", s)
+	}
+	out, in := s.Address(Outbound), s.Address("inbound_127.0.0.1:0")
+	for _, c := range []struct {
+		at, host, user string
+		status         int
+		want           string
+	}{
+		{out, "reviews:9080", "", 200, "reviews /x "},
+		{out, "reviews.default:9080", "", 200, "reviews /x "},
+		{out, "reviews.default.svc.cluster.local:9080", "jason", 200, "reviews /jasonsx "},
+		{out, "reviews:9081", "", 200, "admin /x "},
+		{out, "reviews:9081", "jason", 200, "admin /x "},
+		{in, "anything", "", 200, "app /x "},
+	} {
+		r, err := http.NewRequest("GET", "http://"+c.at+"/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = c.host
+		if c.user != "" {
+			r.Header.Set("End-User", c.user)
+		}
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || string(body) != c.want {
+			t.Errorf("%s for %q: got %d %q, %v; want %d %q", c.host, c.user, resp.StatusCode, body, err, c.status, c.want)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
