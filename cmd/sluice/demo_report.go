@@ -22,7 +22,7 @@ const demoReportPause = 150 * time.Millisecond
 // proxies found it.
 type demoReport struct {
 	out io.Writer
-	// folder is what paths are shown relative to.
+	// folder is what the proxies follow.
 	folder string
 
 	mu      sync.Mutex
@@ -100,12 +100,12 @@ func (r *demoReport) tell() {
 	}
 	for _, c := range conditions {
 		if !r.conditions[withoutLine(c)] {
-			fmt.Fprintf(r.out, "%s  %s: %s\n", now, strings.ToLower(string(c.Severity)), r.relative(c))
+			fmt.Fprintf(r.out, "%s  %s: %s\n", now, strings.ToLower(string(c.Severity)), r.describe(c))
 		}
 	}
 	for c := range r.conditions {
 		if !found[c] {
-			fmt.Fprintf(r.out, "%s  cleared: %s\n", now, r.relative(c))
+			fmt.Fprintf(r.out, "%s  cleared: %s\n", now, r.describe(c))
 		}
 	}
 	r.conditions = found
@@ -116,10 +116,13 @@ func withoutLine(c config.Condition) config.Condition {
 	return c
 }
 
-// relative shortens paths to what is below the demonstration's folder.
-func (r *demoReport) relative(c config.Condition) string {
+// describe returns a condition with paths below the demonstration's folder.
+func (r *demoReport) describe(c config.Condition) string {
 	base := filepath.Dir(r.folder) + string(filepath.Separator)
 	c.File = strings.TrimPrefix(c.File, base)
-	c.Object.Name = strings.TrimPrefix(c.Object.Name, base) // a file's name is its path
-	return c.String()
+	text := c.String()
+	if c.Object.Kind == "File" { // it stands in front already
+		text = strings.Replace(text, c.Object.String()+": ", "", 1)
+	}
+	return text
 }
