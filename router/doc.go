@@ -9,4 +9,23 @@
 // It must not know where the data came from (no Istio or Kubernetes types, no
 // files), how messages travel (no net/http, no sockets), or what time it is: it
 // is pure, starts no goroutine, and takes randomness as an argument.
+//
+// # How a request finds its route
+//
+// Hosts are looked up in a map, then by the suffixes that wildcards have. Inside a
+// virtual host the first route that matches wins, but it is found through an index:
+// a trie over the bytes of the path leads to the routes with that path or a prefix
+// of it, and where many of them share it, tries over the methods, headers, query
+// parameters and authorities that they want tell them apart. What the index offers
+// is looked through in the order of the routes. So the cost of a request grows with
+// the length of its texts, not with the number of routes. Regular expressions are
+// filed under the text that they begin with; many that begin alike, and conditions
+// that are all inverted, are tried one by one.
+//
+// # How a change finds its way
+//
+// A front end keeps the pointers of what did not change. [Build] compares them with
+// those of the table before, compiles what is new, and shares everything else; the
+// maps of hosts and cluster IDs are cut into shards, of which it copies the few that
+// change.
 package router

@@ -119,7 +119,8 @@ const (
 	MatchExact
 	// MatchPrefix compares the beginning, as raw text: "/foo" takes "/foobar".
 	MatchPrefix
-	// MatchRegex is an RE2 expression that must match the whole value.
+	// MatchRegex is an RE2 expression that must match the whole value. Values hold no
+	// line breaks, so "." stands for any character.
 	MatchRegex
 	// MatchPresent holds where the header or parameter is there, whatever it says.
 	MatchPresent
@@ -134,16 +135,20 @@ type StringMatch struct {
 // HeaderMatch is a condition on one header. Several values of a header are
 // compared as one string, joined by commas, as Envoy does.
 type HeaderMatch struct {
-	// Name is lower case.
+	// Name is lower case. ":method", ":scheme", ":path" (with its query), ":authority"
+	// and "host" stand for those parts of the request.
 	Name  string
 	Match StringMatch
 	// Invert turns the condition round (Istio's withoutHeaders). With
-	// TreatMissingAsEmpty a missing header is compared as "".
+	// TreatMissingAsEmpty a missing header is compared as ""; without it, a missing
+	// header satisfies neither a comparison nor its inverse (Envoy). MatchPresent is
+	// about the header itself and heeds Invert only.
 	Invert              bool
 	TreatMissingAsEmpty bool
 }
 
-// QueryMatch is a condition on the first query parameter of that name.
+// QueryMatch is a condition on the first query parameter of that name. Name and value
+// are compared as they stand in the request, without decoding; "q" is "q=".
 type QueryMatch struct {
 	Name  string
 	Match StringMatch
@@ -152,17 +157,19 @@ type QueryMatch struct {
 // Rewrite changes the path and authority that the destination sees. At most one
 // of Prefix, Path and Regex is set.
 type Rewrite struct {
-	// Prefix replaces what the route's prefix match took; HasPrefix tells an
-	// empty replacement from none.
+	// Prefix replaces what the route's prefix match took, as text: the whole path where
+	// the match is exact or an expression, the leading slash where there is none.
+	// HasPrefix tells an empty replacement from none. A rewritten path that would not
+	// begin with a slash gets one.
 	Prefix    string
 	HasPrefix bool
-	// Path replaces the whole path, the query stays.
+	// Path replaces the whole path; the query stays.
 	Path string
 	// Regex is an RE2 expression whose matches in the path are replaced by
 	// Substitution, in which \1 to \9 stand for groups and \0 for the match.
 	Regex        string
 	Substitution string
-	// Authority replaces the authority.
+	// Authority replaces the authority, and that of a Destination too.
 	Authority string
 }
 
@@ -170,7 +177,8 @@ type Rewrite struct {
 type Redirect struct {
 	// Status is 301, 302, 303, 307 or 308.
 	Status int
-	// Scheme, Host and Path replace those of the request where set.
+	// Scheme, Host and Path replace those of the request where set. A Path with a query
+	// replaces that too, else the request's stays.
 	Scheme string
 	Host   string
 	Path   string
@@ -178,8 +186,10 @@ type Redirect struct {
 	PrefixRewrite string
 	HasPrefix     bool
 	// Port replaces the port where not 0. PortFromRequest sets the port that the
-	// request was sent to. Without either the request's port stays, but for a
-	// scheme's own default port, which goes.
+	// request was sent to: Request.Port, else the table's, else the listener's. The
+	// default port of the new scheme is left out. Without either the request's port
+	// stays with the request's host, but for the old scheme's default port where the
+	// scheme changes (Envoy).
 	Port            uint16
 	PortFromRequest bool
 }
@@ -197,7 +207,7 @@ type Destination struct {
 	// Weight is relative to the route's other destinations. A single destination
 	// gets everything, whatever its weight.
 	Weight uint32
-	// Authority replaces the authority for this destination, after Rewrite.
+	// Authority replaces the authority for this destination, unless Rewrite does.
 	Authority string
 	// Headers are applied before those of the route.
 	Headers HeaderPolicy
@@ -209,7 +219,9 @@ type HeaderPolicy struct {
 	Response HeaderOps
 }
 
-// HeaderOps are changes to one set of headers: Remove, then Set, then Add.
+// HeaderOps are changes to one set of headers: Remove, then Set, then Add. Values may
+// hold operators, see [Template]. Names that begin with a colon, and host, are left
+// alone: the authority changes through Rewrite and Destination only.
 type HeaderOps struct {
 	Set    []Header
 	Add    []Header
