@@ -83,6 +83,11 @@ func TestAgreesWithIstio(t *testing.T) {
 	}
 }
 
+// objectOf returns an object whose manifest is its spec only.
+func objectOf(kind, spec string) *config.Object {
+	return &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: kind, Namespace: "default", Name: "x"}, Version: "v1", Manifest: []byte("spec: " + spec), Line: 1}
+}
+
 func lines(conditions []config.Condition) string {
 	var b strings.Builder
 	for _, c := range conditions {

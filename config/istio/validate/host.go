@@ -33,11 +33,11 @@ func isWildcardLabel(s string) bool {
 	if s == "*" {
 		return true
 	}
-	if len(s) > 63 {
-		return false
+	rest, wildcard := strings.CutPrefix(s, "*")
+	if wildcard {
+		rest = strings.TrimPrefix(rest, "-")
 	}
-	s = strings.TrimPrefix(s, "*")
-	return isDNSLabel(s) || isDNSLabel(strings.TrimPrefix(s, "-"))
+	return len(s) <= 63 && isDNSLabel(rest)
 }
 
 func isIP(s string) bool {

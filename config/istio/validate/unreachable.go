@@ -18,8 +18,8 @@ const maxComparisons = 300_000
 
 // httpRules looks for matches that can never take a request.
 type httpRules struct {
-	// byPath holds the matches so far by the text of their exact or prefix path;
-	// "" is for those that take any path, or that are regular expressions.
+	// exact and prefix hold the matches so far by the text of their path, any those
+	// that take every path, or that cannot be told apart by it.
 	exact, prefix map[string][]earlierMatch
 	any           []earlierMatch
 	comparisons   int
@@ -109,6 +109,10 @@ func (h *httpRules) add(m earlierMatch) {
 	case *networking.StringMatch_Exact:
 		h.exact[kind.Exact] = append(h.exact[kind.Exact], m)
 	case *networking.StringMatch_Prefix:
+		if kind.Prefix == "/" {
+			h.any = append(h.any, m)
+			return
+		}
 		h.prefix[kind.Prefix] = append(h.prefix[kind.Prefix], m)
 	default:
 		h.any = append(h.any, m)
@@ -194,8 +198,8 @@ func coversSource(a, b *networking.HTTPMatchRequest) bool {
 }
 
 func coversPath(a, b *networking.HTTPMatchRequest) bool {
-	if anyString(a.Uri) {
-		return true
+	if anyString(a.Uri) || a.Uri.GetPrefix() == "/" {
+		return true // every path begins with "/"
 	}
 	if b.IgnoreUriCase && !a.IgnoreUriCase {
 		return false
