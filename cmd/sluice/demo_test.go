@@ -362,7 +362,7 @@ func TestDemoChangesUnderLoad(t *testing.T) {
 	// An object that makes no sense harms only itself.
 	d.write("nonsense.yaml", strings.Join([]string{
 		"apiVersion: networking.istio.io/v1", "kind: VirtualService", "metadata: {name: nonsense}",
-		"spec:", "  hosts: [nonsense]", "  http: [{match: [{uri: {regex: '('}}], route: [{destination: {host: details}}]}]", "",
+		"spec:", "  hosts: [details]", "  http: [{match: [{uri: {regex: '('}}], route: [{destination: {host: details}}]}]", "",
 	}, "\n"))
 	reported("VirtualService default/nonsense")
 	become("reviews-v3")
