@@ -89,6 +89,9 @@ type explanation struct {
 	// Nearest is, on a miss, the rule that came nearest, and Hint the way out.
 	Nearest *missView `json:"nearest,omitempty"`
 	Hint    string    `json:"hint,omitempty"`
+
+	// live: a running proxy was asked, so that what is not there is really missing.
+	live bool
 }
 
 // destinationView is a share of the traffic: who gets it, and what is changed for it.
@@ -120,7 +123,7 @@ type missView struct {
 
 // explain routes a call through the table that state makes.
 func explain(state proxyState, c call) explanation {
-	e := explanation{Request: c}
+	e := explanation{Request: c, live: state.upstreams != nil}
 	path, refused := http1.NormalizePath(c.Path, http1.RejectEscapedSlashes)
 	if refused != nil {
 		e.Status = refused.Status

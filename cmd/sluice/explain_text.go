@@ -66,6 +66,8 @@ func (e explanation) summary() (string, ink) {
 		return fmt.Sprintf("%d to %s", e.Status, e.Location), inkYellow
 	case e.Status != 0:
 		return fmt.Sprintf("%d, answered by the proxy itself", e.Status), inkYellow
+	case e.live && !slices.ContainsFunc(e.Destinations, destinationView.alive):
+		return "503 (UH: no endpoints)", inkRed
 	case len(e.Destinations) == 1:
 		return "forwarded to " + e.Destinations[0].Cluster, inkGreen
 	}
@@ -95,16 +97,21 @@ func (e explanation) writeDestinations(w io.Writer, p painter) {
 	}
 }
 
+// alive says whether anybody serves a destination.
+func (d destinationView) alive() bool {
+	return len(d.Endpoints) > 0 || d.Resolution == router.ResolutionOriginal.String()
+}
+
 // endpoints says who serves a destination, in a line.
 func (d destinationView) endpoints(p painter) string {
 	const shown = 8
 	switch {
 	case d.Missing:
 		return p.paint(inkRed, "no such service, port or subset: answered 503 (NC)")
-	case d.Resolution == router.ResolutionOriginal.String():
-		return "to the address that was called"
+	case !d.alive():
+		return p.paint(inkYellow, "no endpoints here; where a proxy knows none it answers 503 (UH)")
 	case len(d.Endpoints) == 0:
-		return p.paint(inkRed, "no endpoints: answered 503 (UH)")
+		return "to the address that was called"
 	case len(d.Endpoints) > shown:
 		return strings.Join(d.Endpoints[:shown], ", ") + fmt.Sprintf(" and %d more", len(d.Endpoints)-shown)
 	}

@@ -38,8 +38,12 @@ func (s proxyState) listenerFor(port uint16) (*router.Listener, uint16) {
 func (s proxyState) listenerHint() string {
 	var ports []string
 	for _, l := range s.spec.Listeners {
+		numbers := slices.Clone(l.NodePorts)
 		for _, t := range l.Tables {
-			if text := portText(t.Port); t.Port != 0 && !slices.Contains(ports, text) {
+			numbers = append(numbers, t.Port)
+		}
+		for _, n := range numbers {
+			if text := portText(n); n != 0 && !slices.Contains(ports, text) {
 				ports = append(ports, text)
 			}
 		}

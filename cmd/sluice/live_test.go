@@ -110,7 +110,7 @@ func TestLiveState(t *testing.T) {
 	t.Parallel()
 	address := liveProxy(t)
 	for _, test := range []struct{ noun, want string }{
-		{"listeners", "0.0.0.0:80    80    bound"},
+		{"listeners", "0.0.0.0:80    80    http.80       1              bound"},
 		{"listeners", "not bound: address already in use"},
 		{"endpoints", "10.0.0.1:8080  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
 		{"endpoints", "10.0.0.2:8080  -        outbound|80|v2|web.shop.svc.cluster.local"},

@@ -31,7 +31,7 @@ exactly as the gateway or the sidecar would make it.`,
 	cmd.AddCommand(
 		newShowCommand(showVerb{
 			noun: "listener", filters: []string{"name", "port"},
-			header: []string{"LISTENER", "ADDRESS", "PORT", "STATE", "ROUTE TABLES", "VIRTUAL HOSTS"},
+			header: []string{"LISTENER", "ADDRESS", "PORT", "ROUTE TABLES", "VIRTUAL HOSTS", "STATE"},
 		}, listenerRows),
 		newShowCommand(showVerb{
 			noun: "route", filters: []string{"name", "port", "host"},
@@ -197,7 +197,7 @@ func (r listenerRow) cells() []string {
 	case r.Live != nil:
 		address, state = r.Live.Address, "not bound: "+r.Live.Error
 	}
-	return []string{r.Name, address, strings.Join(ports, ","), state, strings.Join(tables, ","), strconv.Itoa(r.VirtualHosts)}
+	return []string{r.Name, address, strings.Join(ports, ","), strings.Join(tables, ","), strconv.Itoa(r.VirtualHosts), state}
 }
 
 type routeRow struct {
