@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -61,7 +62,11 @@ func read(e *entry, limit int64, had *content) *draft {
 	data, err := load(e.real, limit)
 	if err != nil {
 		d.unread = true
-		d.fault(ReasonUnreadable, plain(err)+"; let this process read it, or remove it")
+		message := plain(err)
+		if errors.Is(err, fs.ErrPermission) {
+			message += "; let this process read it"
+		}
+		d.fault(ReasonUnreadable, message)
 		return d
 	}
 	d.take(data)
@@ -129,7 +134,7 @@ func load(path string, limit int64) ([]byte, error) {
 	}
 }
 
-func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes", limit) }
+func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes; split it", limit) }
 
 // match pairs texts with documents that have the same text, from both ends first:
 // most changes are one edit in one place. It returns a document for each text, and

@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -54,14 +55,16 @@ func (in *inbox) collect(w *fsnotify.Watcher) {
 }
 
 func (in *inbox) put(ev fsnotify.Event) {
+	// What lies in the top folder is reported as "//name".
+	path := filepath.Clean(ev.Name)
 	in.mu.Lock()
 	if len(in.events) >= maxWaiting {
 		in.lost = true
 	} else {
-		e := in.events[ev.Name]
+		e := in.events[path]
 		e.op |= ev.Op
 		e.last = time.Now()
-		in.events[ev.Name] = e
+		in.events[path] = e
 	}
 	in.mu.Unlock()
 	in.signal()
