@@ -73,6 +73,12 @@ func TestFromFolderToTable(t *testing.T) {
 		c := p.Conditions()
 		return len(c) == 1 && c[0].Object.Name == "route-00007" && c[0].File == path && c[0].Line > 1
 	})
+	line, status := p.Conditions()[0].Line, p.Status()
+	write(t, path, "# one more line\n# and another\n"+expression("(["))
+	eventually("the condition to move along", func() bool { return p.Conditions()[0].Line == line+1 })
+	if now := p.Status(); now.Generation != status.Generation || len(p.Conditions()) != 1 {
+		t.Errorf("moving an object: status %+v, conditions %v", now, p.Conditions())
+	}
 	must(t, os.Remove(path))
 	eventually("a deletion", func() bool { return route(7, 1) == http.StatusText(http.StatusNotFound) && len(p.Conditions()) == 0 })
 	if got := p.Status(); got.Generation != table.Load().Generation() || got.Failures != 0 {

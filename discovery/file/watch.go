@@ -2,10 +2,8 @@ package file
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -15,21 +13,8 @@ import (
 	"github.com/sluicegate/sluice/config"
 )
 
-const (
-	// quiet is how long nothing must have happened before a change is taken up, and
-	// patience how long that is waited for.
-	quiet    = 15 * time.Millisecond
-	patience = 50 * time.Millisecond
-	// lossQuiet is how long a file that has become worse (it takes objects away, or
-	// does not parse) must have been quiet, and lossPatience how long that is waited for.
-	lossQuiet    = 40 * time.Millisecond
-	lossPatience = 5 * time.Second
-	// others is how long other changes wait for those that make something worse: an
-	// object that moves between files should move in one step.
-	others = 60 * time.Millisecond
-	// poll is the interval of looking where folders cannot be watched.
-	poll = time.Second
-)
+// poll is the interval of looking where folders cannot be watched.
+const poll = time.Second
 
 // Options say what to read.
 type Options struct {
@@ -108,54 +93,6 @@ type watcher struct {
 	// faults are the tree's that were published; faultsAt is when they last changed.
 	faults, newFaults []config.Condition
 	faultsAt          time.Time
-}
-
-// pending are events that wait for quiet.
-type pending struct {
-	files       map[string]time.Time // real paths, with the time of the last event
-	all         bool                 // look at everything
-	first, last time.Time
-}
-
-func (p *pending) empty() bool { return len(p.files) == 0 && !p.all }
-
-// due is when the events are to be taken up.
-func (p *pending) due() time.Time {
-	return earlier(p.last.Add(quiet), p.first.Add(patience))
-}
-
-// note notes the time of an event, before the event itself is kept.
-func (p *pending) note(at time.Time) {
-	if p.empty() || at.Before(p.first) {
-		p.first = at
-	}
-	if p.empty() || at.After(p.last) {
-		p.last = at
-	}
-}
-
-// stage is a version of a file that has been read and waits to come into force.
-type stage struct {
-	next *content // nil: the file has gone
-	// worse: it takes objects away or has a fault that the last version did not have,
-	// as half of a file would.
-	worse       bool
-	first, last time.Time
-}
-
-// due is when the stage may come into force.
-func (s *stage) due() time.Time {
-	if !s.worse {
-		return s.first
-	}
-	return earlier(s.last.Add(lossQuiet), s.first.Add(lossPatience))
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func newWatcher(opt Options, publish func(config.Delta)) *watcher {
@@ -274,72 +211,6 @@ func (w *watcher) look() {
 	}
 	if !slices.Equal(w.newFaults, w.tree.faults) {
 		w.newFaults, w.faultsAt = w.tree.faults, time.Now()
-	}
-}
-
-// watch asks the kernel for a folder's events, unless it was asked already and the
-// path still leads to the same folder.
-func (w *watcher) watch(folder string, need bool) {
-	if w.notify == nil {
-		if need {
-			w.unwatched++
-		}
-		return
-	}
-	// The identity is taken first: if the folder is exchanged in between, it will
-	// not match when it is next looked at.
-	info, err := os.Stat(folder)
-	if err != nil {
-		return
-	}
-	if old, ok := w.watched[folder]; ok && os.SameFile(old, info) {
-		return
-	}
-	w.unwatch(folder)
-	w.unwatchAliases(info)
-	switch err := w.notify.Add(folder); {
-	case err == nil:
-		w.watched[folder] = info
-	case need && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		w.unwatched++
-		w.refusal = err
-	}
-}
-
-// unwatchAliases ends the watching of a folder under the name that it had before it
-// was moved: the kernel would go on to report its events under that.
-func (w *watcher) unwatchAliases(info fs.FileInfo) {
-	if w.tree == nil {
-		return // Nothing can have been moved before the first look.
-	}
-	for folder, old := range w.watched {
-		if os.SameFile(old, info) {
-			w.unwatch(folder)
-		}
-	}
-}
-
-// unwatch ends the watching of a folder, which may have ended by itself.
-func (w *watcher) unwatch(folder string) {
-	if w.notify != nil {
-		_ = w.notify.Remove(folder)
-	}
-	delete(w.watched, folder)
-}
-
-// forgetLostWatches drops the folders that the kernel no longer watches.
-func (w *watcher) forgetLostWatches() {
-	if w.notify == nil {
-		return
-	}
-	real := make(map[string]bool)
-	for _, folder := range w.notify.WatchList() {
-		real[folder] = true
-	}
-	for folder := range w.watched {
-		if !real[folder] {
-			delete(w.watched, folder)
-		}
 	}
 }
 
