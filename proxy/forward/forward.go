@@ -34,7 +34,10 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		e.reply(ex, down, reply{status: 503, details: "cluster_not_found", body: "503: the route's destination does not exist\n"})
 		return
 	}
-	e.prepare(ex)
+	if !e.prepare(ex) {
+		e.reply(ex, down, reply{status: 400, details: "rewritten_path_not_normal", body: rejectionBody(400)})
+		return
+	}
 	target := ""
 	if cluster.Spec.Resolution == router.ResolutionOriginal {
 		target = originalTarget(ex)

@@ -363,3 +363,14 @@ func eventually(t testing.TB, within time.Duration, what string, f func() bool) 
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// newPrefixed reads prefix, then r.
+func newPrefixed(prefix string, r io.Reader) *bufio.Reader {
+	return bufio.NewReader(io.MultiReader(strings.NewReader(prefix), r))
+}
+
+// webSocket is the opening of a WebSocket (RFC 6455 section 1.3).
+func webSocket(headers ...string) string {
+	return req("GET /ws HTTP/1.1", append([]string{"Host: a.example", "Connection: Upgrade", "Upgrade: websocket",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"}, headers...)...)
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -135,15 +136,19 @@ func (e *Engine) trustForwardedFor(ex *proxy.Exchange, hops int) {
 }
 
 // prepare settles what the upstream is asked: path, authority, and headers, those of the
-// proxy itself last, so that no caller's word can stand in their place.
-func (e *Engine) prepare(ex *proxy.Exchange) {
+// proxy itself last, so that no caller's word can stand in their place. It tells false where
+// a rewrite made a path with dot segments ("/a../b" behind the prefix "/a"), which would lead
+// out of where the rewrite leads to.
+func (e *Engine) prepare(ex *proxy.Exchange) bool {
 	r, d := &ex.Request, &ex.Decision
 	ex.UpstreamAuthority = d.Authority(ex.Destination, r)
 	ex.UpstreamPath = r.Path
 	if d.RewritesPath() {
 		at := len(ex.Scratch)
 		ex.Scratch = d.AppendPath(ex.Scratch, r)
-		ex.UpstreamPath = ex.KeptFrom(at)
+		if ex.UpstreamPath = ex.KeptFrom(at); !http1.NormalPath(ex.UpstreamPath) {
+			return false
+		}
 	}
 	e.addForwarding(ex)
 	if len(ex.UpstreamPath) != len(r.Path) || ex.UpstreamPath != r.Path {
@@ -152,6 +157,7 @@ func (e *Engine) prepare(ex *proxy.Exchange) {
 	if ops := ex.Destination.RequestOps; len(ops) > 0 {
 		r.Headers = applyOps(ex, r.Headers, ops)
 	}
+	return true
 }
 
 // addForwarding adds the headers that tell the upstream about the caller.

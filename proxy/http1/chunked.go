@@ -2,6 +2,7 @@ package http1
 
 import (
 	"io"
+	"strings"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -188,13 +189,13 @@ func (d *chunkDecoder) fields(limits *Limits) ([]router.Header, *ProtocolError) 
 }
 
 func trailerAllowed(name string) bool {
-	if kindOf(name) != fieldForward || protected(name) {
+	if kindOf(name) != fieldForward || protected(name) || strings.IndexByte(name, '_') >= 0 {
 		return false
 	}
 	switch name {
 	case "content-range", "cache-control", "age", "expires", "date", "location", "retry-after",
 		"vary", "warning", "max-forwards", "range", "proxy-authorization", "proxy-authenticate",
-		"www-authenticate", "x-real-ip":
+		"www-authenticate", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-url", "x-rewrite-url":
 		return false
 	}
 	return true

@@ -186,7 +186,9 @@ func (c *Conn) consume() bool {
 	for c.state == connHead {
 		end, perr := headEnd(c.in[c.r:c.w], c.scanned)
 		if perr == nil && end == 0 {
-			if c.w-c.r >= min(c.limits.HeadBytes, len(c.in)) {
+			if !beginsStatusLine(c.in[c.r:c.w]) {
+				perr = errStatusLine
+			} else if c.w-c.r >= min(c.limits.HeadBytes, len(c.in)) {
 				perr = errHeadTooLarge
 			} else {
 				c.scanned = c.w - c.r

@@ -90,6 +90,29 @@ func normalizePath(dst []byte, target string, policy EscapedSlashes) (path strin
 	return str(dst[at:]), dst, redirect, nil
 }
 
+// NormalPath tells whether a path, with its query, is as normalizePath would leave it: it
+// begins with a slash and has no dot segment, so that it leads where it seems to.
+func NormalPath(target string) bool {
+	if target == "" || target[0] != '/' {
+		return target == "*"
+	}
+	end, t := traits(target)
+	if t&(pathDots|pathEscapes|pathBackslash) == 0 {
+		return true
+	}
+	for i := 0; i < end; {
+		j := i + 1
+		for j < end && target[j] != '/' && target[j] != '\\' {
+			j++
+		}
+		if dotSegment(target[i+1:j]) != 0 {
+			return false
+		}
+		i = j
+	}
+	return true
+}
+
 // checkEscapes refuses what is not %XX, and %00, and tells whether there is a slash or
 // backslash among the escapes.
 func checkEscapes(path string) (slash bool, err *ProtocolError) {

@@ -35,6 +35,13 @@ func (h *responseHead) parse(b []byte, limits *Limits) *ProtocolError {
 	return h.classify()
 }
 
+// beginsStatusLine tells whether b can be the beginning of a response.
+func beginsStatusLine(b []byte) bool {
+	const want = "HTTP/1."
+	n := min(len(b), len(want))
+	return str(b[:n]) == want[:n]
+}
+
 // parseLine reads "HTTP/1.1 200 OK". The reason may be missing, with its space.
 func (h *responseHead) parseLine(b []byte) (next int, err *ProtocolError) {
 	const prefix = len("HTTP/1.1 200")

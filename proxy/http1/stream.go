@@ -153,7 +153,10 @@ func (st *stream) normalize(o *Options) *ProtocolError {
 	if perr != nil {
 		return perr
 	}
-	r.Path, st.pathBuf = path, buf
+	r.Path, st.head.path, st.pathBuf = path, path, buf
+	if redirect && r.Authority == "" {
+		return errPathSlash // There is no full name to redirect to.
+	}
 	if redirect {
 		return errPathRedirect
 	}
