@@ -115,6 +115,7 @@ func TestRedirect(t *testing.T) {
 		{"back to http", Redirect{Scheme: "http"}, "https", "a.com:443", "/x", "http://a.com/x"},
 		{"port", Redirect{Port: 8443}, "http", "a.com:8080", "/x", "http://a.com:8443/x"},
 		{"port on IPv6", Redirect{Port: 8443}, "http", "[::1]:80", "/x", "http://[::1]:8443/x"},
+		{"port on IPv6 without one", Redirect{Port: 8443}, "http", "[::1]", "/x", "http://[::1]:8443/x"},
 		{"IPv6 without port", Redirect{Scheme: "https"}, "http", "[::1]", "/x", "https://[::1]/x"},
 		{"default port", Redirect{Host: "n.org", Port: 80, Scheme: "http"}, "http", "a.com", "/x", "http://n.org/x"},
 		{"default port of the request's scheme", Redirect{Port: 443}, "https", "a.com:8443", "/x", "https://a.com/x"},
