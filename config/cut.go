@@ -41,6 +41,9 @@ func newCutter(text []byte, items *yaml.Node) *cutter {
 // item returns the text of the i-th item and the line where it starts.
 func (c *cutter) item(i int) ([]byte, int) {
 	item := c.items[i]
+	if text, ok := manifest.JSONText(c.text, item); ok {
+		return text, item.Line
+	}
 	if text, ok := c.cut(i); ok {
 		return text, item.Line
 	}

@@ -276,6 +276,26 @@ items:
 	}
 }
 
+func TestParseListCutsText(t *testing.T) {
+	t.Parallel()
+	const list = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n  {\"apiVersion\": \"v1\", \"kind\": \"Service\",\n   \"metadata\": {\"name\": \"a\"},\n   \"spec\": {}}]}"
+	objects, conditions := parseFile("\n" + list)
+	if len(objects) != 1 || len(conditions) > 0 {
+		t.Fatalf("got %v, %v", objects, conditions)
+	}
+	want := "{\"apiVersion\": \"v1\", \"kind\": \"Service\",\n   \"metadata\": {\"name\": \"a\"},\n   \"spec\": {}}"
+	if got := string(objects[0].Manifest); got != want {
+		t.Errorf("got %q", got)
+	}
+	if line := objects[0].Locate("spec"); line != 5 {
+		t.Errorf("spec is on line %d", line)
+	}
+	objects, _ = parseFile("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata:\n    name: a\n    # about the label\n    labels: {a: b}\n")
+	if line := objects[0].Locate("metadata.labels[a]"); line != 9 {
+		t.Errorf("the label is on line %d of\n%s", line, objects[0].Manifest)
+	}
+}
+
 func TestParseListKeepsGoodItems(t *testing.T) {
 	t.Parallel()
 	objects, conditions := parseFile("apiVersion: v1\nkind: List\nitems:\n- kind: Service\n- apiVersion: v1\n  kind: Service\n  metadata: {name: b}\n")

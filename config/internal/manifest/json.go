@@ -22,7 +22,8 @@ func parseJSON(text []byte) (root *yaml.Node, err error, ok bool) {
 	return root, err, true
 }
 
-// jsonBuilder turns the tokens of valid JSON into nodes.
+// jsonBuilder turns the tokens of valid JSON into nodes. Their columns count from the
+// start of the text, not of the line: see [JSONText].
 type jsonBuilder struct {
 	text    []byte
 	decoder *json.Decoder
@@ -40,7 +41,7 @@ func (b *jsonBuilder) value() (*yaml.Node, error) {
 	end := int(b.decoder.InputOffset())
 	b.line += bytes.Count(b.text[b.offset:end], []byte("\n"))
 	b.offset = end
-	n := &yaml.Node{Line: b.line}
+	n := &yaml.Node{Line: b.line, Column: end}
 	switch token := token.(type) {
 	case json.Delim:
 		n.Kind = yaml.SequenceNode
@@ -72,4 +73,19 @@ func (b *jsonBuilder) members(n *yaml.Node) error {
 	}
 	_, err := b.decoder.Token()
 	return err
+}
+
+// JSONText returns the part of text that the object n was read from, where text is
+// JSON.
+func JSONText(text []byte, n *yaml.Node) ([]byte, bool) {
+	// The YAML reader gives every mapping a tag, ours does not.
+	if n.Kind != yaml.MappingNode || n.Tag != "" || n.Column < 1 || n.Column > len(text) {
+		return nil, false
+	}
+	var raw json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(text[n.Column-1:])).Decode(&raw); err != nil {
+		return nil, false
+	}
+	end := n.Column - 1 + len(raw)
+	return text[n.Column-1 : end : end], true
 }

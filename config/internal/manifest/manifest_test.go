@@ -99,6 +99,51 @@ func TestParseRefusesTwoDocuments(t *testing.T) {
 	}
 }
 
+func TestScalarKinds(t *testing.T) {
+	t.Parallel()
+	root, err := Parse([]byte("[a, '5', 5, yes, ~, !!int '0x10', !!bool n, !!null x, !!str 5, !foo 5, !!float 1, .inf]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct{ kind, text string }{
+		{"a string", "a"}, {"a string", "5"}, {"a number", "5"}, {"a boolean", "true"}, {"null", ""}, {"a number", "16"},
+		{"a boolean", "false"}, {"a string", "x"}, {"a string", "5"}, {"a string", "5"}, {"a number", "1"}, {"a string", ".inf"},
+	}
+	for i, n := range root.Content {
+		kind, text := Scalar(n)
+		if kind.String() != want[i].kind || text != want[i].text {
+			t.Errorf("%d: got %v %q, want %v", i, kind, text, want[i])
+		}
+	}
+}
+
+func TestErrorsKnowTheirLine(t *testing.T) {
+	t.Parallel()
+	for text, line := range map[string]int{
+		"a: 1\n b: 2\n": 2, "a: [1,\n2\n": 3, "a:\n- b\n c: d\n": 3, "a: \"b\nc": 2, "a: 'b\n": 2, "a: b\n\x01\n": 2, "a: b\n\nc: \xff\n": 3, "a: &b\n  c: *d\n": 2, "a: {b: c\nd: e}\n": 2,
+	} {
+		_, err := Parse([]byte(text))
+		e, ok := err.(*Error)
+		if !ok || e.Line != line {
+			t.Errorf("%q: got %v, want line %d", text, err, line)
+		}
+		if ok && !strings.Contains(e.Error(), e.Message) {
+			t.Errorf("got %q", e.Error())
+		}
+	}
+}
+
+func TestAppendJSONEscapes(t *testing.T) {
+	t.Parallel()
+	root, err := Parse([]byte("\"a\\\"\": \"\\u0001\\\\\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(AppendJSON(nil, root)), `{"a\"":"\u0001\\"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // FuzzParse holds that nothing panics, and that what was read can be written as JSON
 // and reads back the same.
 func FuzzParse(f *testing.F) {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -77,17 +78,34 @@ func yamlError(text []byte, err error) *Error {
 		return &Error{Message: message}
 	}
 	line, _ := strconv.Atoi(match[1])
-	if anchor := unknownAnchor.FindStringSubmatch(match[2]); anchor != nil {
-		line = bytes.Count(text[:max(0, bytes.Index(text, []byte("*"+anchor[1])))], []byte("\n")) + 1
-		return &Error{Line: line, Message: "not YAML: " + match[2]}
+	if line == 0 {
+		return &Error{Line: lineAt(text, culprit(text, match[2])), Message: "not YAML: " + match[2]}
 	}
 	// The library's parser (unlike its scanner) counts from 0; these are its words.
-	if line > 0 && strings.HasPrefix(match[2], "did not find expected ") &&
+	if strings.HasPrefix(match[2], "did not find expected ") &&
 		!strings.Contains(match[2], "alphabetic or numeric") && !strings.Contains(match[2], "whitespace") && !strings.Contains(match[2], "comment or line break") {
 		line++
 	}
-	if line > 0 {
-		line = min(line, bytes.Count(text, []byte("\n"))+1)
+	return &Error{Line: min(line, lineAt(text, len(text))), Message: "not YAML: " + match[2]}
+}
+
+// culprit returns the offset of what the YAML library complains about without saying
+// where: an alias without anchor, a control character, bytes that are not UTF-8.
+func culprit(text []byte, message string) int {
+	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
+		return bytes.Index(text, []byte("*"+anchor[1]))
 	}
-	return &Error{Line: line, Message: "not YAML: " + match[2]}
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 || r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f {
+			return i
+		}
+		i += size
+	}
+	return 0
+}
+
+// lineAt returns the line of an offset, from 1.
+func lineAt(text []byte, offset int) int {
+	return bytes.Count(text[:max(offset, 0)], []byte("\n")) + 1
 }

@@ -220,6 +220,8 @@ func TestDecodeOtherKinds(t *testing.T) {
 		{"v2", "Service", config.Error, UnservedVersion, "write v1"},
 		{"discovery.k8s.io/v1beta1", "EndpointSlice", config.Error, UnservedVersion, "write v1"},
 		{"networking.istio.io/v1", "Virtualservice", config.Error, UnknownKind, "did you mean VirtualService?"},
+		{"networking.istio.io", "VirtualService", config.Error, UnknownKind, "write apiVersion: networking.istio.io/v1"},
+		{"networking.istio.oi/v1", "Gateway", config.Error, UnknownKind, "write apiVersion: networking.istio.io/v1"},
 		{"networking.istio.io/v1", "Zebra", config.Error, UnknownKind, "write one of DestinationRule, Gateway"},
 		{"security.istio.io/v1", "AuthorizationPolicy", config.Warning, NotServed, "not enforced"},
 		{"security.istio.io/v1", "PeerAuthentication", config.Warning, NotServed, "not enforced"},

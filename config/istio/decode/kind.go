@@ -123,6 +123,10 @@ func other(o *config.Object) []config.Condition {
 	if u, ok := unserved[groupKind{o.Group, o.Kind}]; ok {
 		return []config.Condition{{Severity: u.severity, Reason: NotServed, Message: u.message}}
 	}
+	if _, ours := istioKinds[o.Kind]; ours && (o.Group == "" || nearest(o.Group, []string{istioNetworking}) != "") && o.Group != istioNetworking {
+		message := fmt.Sprintf("no API that is served here has the kind %s in %q: write apiVersion: networking.istio.io/v1", o.Kind, o.Group)
+		return []config.Condition{{Severity: config.Error, Reason: UnknownKind, Field: "apiVersion", Message: message}}
+	}
 	if o.Group != istioNetworking {
 		return nil
 	}
