@@ -25,9 +25,6 @@ func (p *process) apply(d config.Delta) {
 	p.telemetry.ConfigUpdated(telemetry.ConfigUpdate{
 		Generation: s.Generation,
 		Objects:    s.Objects,
-		Errors:     s.Errors,
-		Warnings:   s.Warnings,
-		Infos:      s.Infos,
 		Failures:   s.Failures,
 		Duration:   s.LastDuration,
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/telemetry"
@@ -99,4 +100,13 @@ func (p *process) clusterMetrics() []telemetry.Cluster {
 		}
 	}
 	return list
+}
+
+// conditionMetrics returns the number of conditions by severity.
+func (p *process) conditionMetrics() map[string]int {
+	n := map[string]int{"error": 0, "warning": 0, "info": 0}
+	for _, c := range p.config().Conditions {
+		n[strings.ToLower(string(c.Severity))]++
+	}
+	return n
 }

@@ -42,6 +42,7 @@ func Run(ctx context.Context, o Options) error {
 		AccessLog:   o.AccessLog,
 		Connections: func() map[string]int { return p.listeners.connections() },
 		Clusters:    p.clusterMetrics,
+		Conditions:  p.conditionMetrics,
 		Logger:      o.Logger,
 	})
 	if err != nil {

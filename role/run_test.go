@@ -408,6 +408,9 @@ func TestConditionsOfSockets(t *testing.T) {
 	if len(s.Conditions) != 1 || s.Conditions[0].Reason != PortTaken || s.Conditions[0].Object.Name != "b" || s.NotReady != nil {
 		t.Errorf("conditions %+v, not ready: %v", s.Conditions, s.NotReady)
 	}
+	if _, metrics := fetch(t, "http://"+s.Admin+"/stats/prometheus"); !strings.Contains(metrics, "sluice_config_conditions{severity=\"error\"} 1\n") {
+		t.Error("the metrics do not count it")
+	}
 	_, body := fetch(t, "http://"+s.Admin+"/config_dump")
 	var d admin.Dump
 	if err := json.Unmarshal([]byte(body), &d); err != nil || len(d.Conditions) != 1 || d.Conditions[0].Kind != "Listener" {

@@ -26,6 +26,7 @@ type collector struct {
 	log         *accessLog // nil without an access log
 	connections func() map[string]int
 	clusters    func() []Cluster
+	conditions  func() map[string]int
 }
 
 var (
@@ -49,6 +50,9 @@ var (
 		"Requests to endpoints that got no valid response.", []string{"cluster"}, nil)
 	endpointsDesc = prometheus.NewDesc("sluice_cluster_endpoints",
 		"Endpoints of a cluster, by whether they are used.", []string{"cluster", "state"}, nil)
+
+	conditionsDesc = prometheus.NewDesc("sluice_config_conditions",
+		"Defects of the configuration and of sockets that stand, by severity.", []string{"severity"}, nil)
 
 	logLinesDesc = prometheus.NewDesc("sluice_access_log_lines_total",
 		"Access log lines written.", nil, nil)
@@ -75,6 +79,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.clusters != nil {
 		for _, cl := range c.clusters() {
 			cl.collect(ch)
+		}
+	}
+	if c.conditions != nil {
+		for severity, n := range c.conditions() {
+			gauge(ch, conditionsDesc, n, severity)
 		}
 	}
 	if c.log != nil {

@@ -12,8 +12,6 @@ type ConfigUpdate struct {
 	Generation uint64
 	// Objects in force.
 	Objects int
-	// Errors, Warnings and Infos count the conditions that stand after the change.
-	Errors, Warnings, Infos int
 	// Failures counts, since the start, the changes that could not be brought into
 	// force as a whole.
 	Failures uint64
@@ -24,7 +22,6 @@ type ConfigUpdate struct {
 // configMetrics are written seldom, so they are Prometheus' own.
 type configMetrics struct {
 	generation, objects, failures prometheus.Gauge
-	conditions                    *prometheus.GaugeVec
 	reload                        prometheus.Histogram
 }
 
@@ -36,13 +33,11 @@ func newConfigMetrics(r prometheus.Registerer) *configMetrics {
 			Name: "sluice_config_objects", Help: "API objects known."}),
 		failures: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sluice_config_reload_failures", Help: "Changes, since the start, that could not be brought into force as a whole."}),
-		conditions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sluice_config_conditions", Help: "Defects of the configuration that stand, by severity."}, []string{"severity"}),
 		reload: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sluice_config_reload_duration_seconds", Help: "Time from a change of the configuration to its being served.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 	}
-	r.MustRegister(m.generation, m.objects, m.failures, m.conditions, m.reload)
+	r.MustRegister(m.generation, m.objects, m.failures, m.reload)
 	return m
 }
 
@@ -50,8 +45,5 @@ func (m *configMetrics) update(u ConfigUpdate) {
 	m.generation.Set(float64(u.Generation))
 	m.objects.Set(float64(u.Objects))
 	m.failures.Set(float64(u.Failures))
-	m.conditions.WithLabelValues("error").Set(float64(u.Errors))
-	m.conditions.WithLabelValues("warning").Set(float64(u.Warnings))
-	m.conditions.WithLabelValues("info").Set(float64(u.Infos))
 	m.reload.Observe(u.Duration.Seconds())
 }

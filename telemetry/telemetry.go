@@ -21,10 +21,11 @@ type Options struct {
 	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
 	Stdout io.Writer
 	// Connections returns the open connections of clients by listener, Clusters the
-	// state of the upstream side. Both are called at each scrape, from any goroutine;
-	// nil leaves their metrics out.
+	// state of the upstream side, Conditions the defects that stand by severity. They
+	// are called at each scrape, from any goroutine; nil leaves their metrics out.
 	Connections func() map[string]int
 	Clusters    func() []Cluster
+	Conditions  func() map[string]int
 	// Logger is told of trouble with the access log; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -57,7 +58,7 @@ func New(o Options) (*Telemetry, error) {
 	}
 	t.config = newConfigMetrics(t.registry)
 	t.registry.MustRegister(
-		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters},
+		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions},
 		buildInfo(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

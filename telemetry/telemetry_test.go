@@ -45,6 +45,7 @@ func TestMetrics(t *testing.T) {
 		AccessLog:   "-",
 		Stdout:      io.Discard,
 		Connections: func() map[string]int { return map[string]int{"0.0.0.0_8080": 7} },
+		Conditions:  func() map[string]int { return map[string]int{"error": 1, "warning": 2, "info": 0} },
 		Clusters: func() []Cluster {
 			return []Cluster{{Name: "outbound|80||a", Active: 1, Idle: 2, Requests: 30, Failures: 4, Endpoints: 5, Healthy: 3}}
 		},
@@ -68,7 +69,7 @@ func TestMetrics(t *testing.T) {
 	tel.ConnectionEvents("0.0.0.0_8080", names)(0)
 	tel.ConnectionEvents("0.0.0.0_8080", names)(0)
 	tel.ConnectionEvents("0.0.0.0_8080", names)(7)
-	tel.ConfigUpdated(ConfigUpdate{Generation: 3, Objects: 12, Errors: 1, Warnings: 2, Duration: 3 * time.Millisecond})
+	tel.ConfigUpdated(ConfigUpdate{Generation: 3, Objects: 12, Duration: 3 * time.Millisecond})
 	tel.Close()
 
 	series := scrape(t, tel)
