@@ -61,7 +61,10 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 	if err != nil {
 		c := config.Condition{Severity: config.Error, Reason: config.BadYAML, Message: err.Error()}
 		if e := (*manifest.Error)(nil); errors.As(err, &e) {
-			c.Message, c.Line = e.Message, o.Line+max(e.Line, 1)-1
+			c.Message = e.Message
+			if o.Line > 0 {
+				c.Line = o.Line + max(e.Line, 1) - 1
+			}
 		}
 		return nil, []config.Condition{c}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -130,6 +131,8 @@ func TestDecodeConditions(t *testing.T) {
 			[]string{"Warning 6 http[0].websocketUpgrade|need no setting", "Warning 7 http[0].append_headers|use headers.request.add"}},
 		{"port by name", vs, "  http: [{route: [{destination: {port: {name: http}}}]}]\n", []string{"Warning 5 http[0].route[0].destination.port.name|use number"}},
 		{"abort percent", vs, "  http: [{fault: {abort: {percent: 5}}}]\n", []string{"Warning 5 http[0].fault.abort.percent|use percentage.value"}},
+		{"moved", dr, "  trafficPolicy: {outlierDetection: {http: {consecutiveErrors: 5}}}\n", []string{"Warning 5 trafficPolicy.outlierDetection.http|in outlierDetection itself"}},
+		{"renamed", vs, "  http: [{route: [{destination: {name: b}}]}]\n", []string{"Warning 5 http[0].route[0].destination.name|use host"}},
 		{"both spellings", vs, "  http:\n  - mirrorPercent: 1\n    mirror_percent: 2\n", []string{"Warning 7 http[0].mirrorPercent|keep one"}},
 		{"oneof", vs, "  http:\n  - match:\n    - uri:\n        prefix: /a\n        exact: /b\n", []string{"Warning 9 http[0].match[0].uri.exact|prefix counts"}},
 	}
@@ -280,6 +283,67 @@ func TestDecodeBrokenManifest(t *testing.T) {
 		if typed != nil || len(conditions) != 1 || conditions[0].Severity != config.Error || conditions[0].Line < 3 {
 			t.Errorf("%q: got %v, %+v", text, typed, conditions)
 		}
+	}
+}
+
+func TestDecodeWithoutLines(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"a: [", "spec: {hosts: a, x: 1}"} {
+		o := &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "VirtualService", Name: "x"}, Version: "v1", Manifest: []byte("\n\n" + text)}
+		typed, conditions := Decode(o)
+		if typed != nil || len(conditions) == 0 {
+			t.Fatalf("%q: got %v, %v", text, typed, conditions)
+		}
+		for _, c := range conditions {
+			if c.Line != 0 {
+				t.Errorf("%q: %+v", text, c)
+			}
+		}
+	}
+}
+
+// TestEveryFieldCanBeRead holds that the kinds have no field of a type that the
+// decoder does not know, so that a newer API cannot bring one unnoticed.
+func TestEveryFieldCanBeRead(t *testing.T) {
+	t.Parallel()
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(protoreflect.MessageDescriptor)
+	walk = func(message protoreflect.MessageDescriptor) {
+		if seen[message.FullName()] || wellKnownTypes[message.FullName()] != nil {
+			return
+		}
+		seen[message.FullName()] = true
+		if strings.HasPrefix(string(message.FullName()), "google.protobuf.") {
+			t.Errorf("%s is not read", message.FullName())
+		}
+		fields := message.Fields()
+		if fields.Len() > 64 {
+			t.Errorf("%s has %d fields, more than a fieldSet holds", message.FullName(), fields.Len())
+		}
+		for i := range fields.Len() {
+			field := fields.Get(i)
+			if field.IsMap() {
+				if field.MapKey().Kind() != protoreflect.StringKind {
+					t.Errorf("%s has keys that are no strings", field.FullName())
+				}
+				field = field.MapValue()
+			}
+			switch kind := field.Kind(); kind {
+			case protoreflect.MessageKind:
+				walk(field.Message())
+			case protoreflect.StringKind, protoreflect.BoolKind, protoreflect.EnumKind, protoreflect.BytesKind, protoreflect.DoubleKind,
+				protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+			default:
+				t.Errorf("%s is %v, which is not read", field.FullName(), kind)
+			}
+		}
+	}
+	for _, newObject := range istioKinds {
+		_, _, _, spec := newObject()
+		walk(spec.ProtoReflect().Descriptor())
+	}
+	if len(seen) < 60 {
+		t.Errorf("walked %d messages only", len(seen))
 	}
 }
 

@@ -25,6 +25,8 @@ var gone = map[protoreflect.Name]map[string]string{
 		"removeresponseheaders": "this field is gone, without effect: use headers.response.remove",
 	},
 	"Abort":                {"percent": "this field is gone, so nothing is aborted: use percentage.value"},
+	"OutlierDetection":     {"http": "this field is gone, without effect: its fields stand in outlierDetection itself"},
+	"Destination":          {"name": "this field is gone: use host"},
 	"PortSelector":         {"name": "ports are chosen by number only: use number"},
 	"TLSMatchAttributes":   {"sourcesubnet": "this field is gone, without effect: use sourceLabels or sourceNamespace"},
 	"IstioIngressListener": {"localhostclienttls": "this field is gone, without effect: remove it"},

@@ -150,10 +150,6 @@ func (c *checker) publicHost(at *config.Path, host string, gateway bool) {
 	}
 }
 
-// overlaps reports whether some host is covered by both a and b; each may be a
-// wildcard.
-func overlaps(a, b string) bool { return covers(a, b) || covers(b, a) }
-
 // covers reports whether wide, a host or a wildcard, takes every host that narrow
 // takes.
 func covers(wide, narrow string) bool {

@@ -119,17 +119,42 @@ func (c *checker) virtualHosts(spec *networking.VirtualService) {
 			c.fail(BadHost, at.Index(i), "\"*\" would take all traffic of the mesh: name the hosts, or bind gateways other than mesh")
 		}
 	}
-	if !valid {
-		return
+	if valid {
+		c.overlappingHosts(at, spec.Hosts)
 	}
-	for i, host := range spec.Hosts {
-		for j, other := range spec.Hosts[:i] {
-			if overlaps(other, host) {
-				c.fail(Duplicate, at.Index(i), "%q overlaps with hosts[%d], %q: keep the wider one, or split the VirtualService", host, j, other)
-				break
-			}
+}
+
+// overlappingHosts checks that no host is covered by another.
+func (c *checker) overlappingHosts(at *config.Path, hosts []string) {
+	first := make(map[string]int, len(hosts))
+	for i, host := range hosts {
+		if _, found := first[host]; !found {
+			first[host] = i
 		}
 	}
+	for i, host := range hosts {
+		if j, found := coveredBy(host, i, first); found {
+			c.fail(Duplicate, at.Index(i), "%q is covered by hosts[%d], %q: remove it, or split the VirtualService", host, j, hosts[j])
+		}
+	}
+}
+
+// coveredBy returns the index of a host that covers hosts[i]: an equal one before it,
+// or a wildcard. first holds the index of each host.
+func coveredBy(host string, i int, first map[string]int) (int, bool) {
+	if j := first[host]; j < i {
+		return j, true
+	}
+	start := 0
+	if strings.HasPrefix(host, "*") {
+		start = 2
+	}
+	for ; start <= len(host); start++ {
+		if j, found := first["*"+host[start:]]; found {
+			return j, true
+		}
+	}
+	return 0, false
 }
 
 // hasSNI reports whether a tls rule matches by server name.
