@@ -218,6 +218,9 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 	}
 	e.Clusters = clusters
 	e.Path = string(d.AppendPath(nil, r))
+	if d.RewritesPath() && !http1.NormalPath(e.Path) {
+		e.Hint = "the rewritten path leads out of where it seems to: the proxy answers 400 instead of forwarding it. Let prefix and rewrite both end in a slash, or neither"
+	}
 	e.Authority = d.Authority(&d.Route.Destinations[0], r)
 }
 
