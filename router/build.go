@@ -207,7 +207,7 @@ func (t *CompiledTable) collectFaulty(old *CompiledTable, added []*CompiledVirtu
 // compileVirtualHost compiles a virtual host on its own, with the routes that it has
 // kept since an old version of it, or nil.
 func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost) *CompiledVirtualHost {
-	v := &CompiledVirtualHost{VirtualHost: vh, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
+	v := &CompiledVirtualHost{VirtualHost: vh, requireTLS: vh.RequireTLS, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
 	for _, name := range vh.Domains {
 		if _, err := parseDomain(name); err != nil {
 			v.problems = append(v.problems, Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})

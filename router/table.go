@@ -36,6 +36,8 @@ type CompiledTable struct {
 // all the tables that were built while its VirtualHost stayed the same.
 type CompiledVirtualHost struct {
 	*VirtualHost
+	// requireTLS is the VirtualHost's, at hand.
+	requireTLS bool
 	// Routes are those that are in force, in order.
 	Routes []*CompiledRoute
 	// index finds among many routes; nil where there are few.
@@ -145,7 +147,7 @@ func (t *Table) Route(r *Request) Decision {
 	if d.VirtualHost = d.Table.hosts.lookup(r.Authority); d.VirtualHost == nil {
 		return d
 	}
-	if d.VirtualHost.RequireTLS && r.Scheme != "https" {
+	if d.VirtualHost.requireTLS && r.Scheme != "https" {
 		d.Outcome = TLSRedirect
 		return d
 	}
