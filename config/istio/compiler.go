@@ -104,9 +104,10 @@ type Compiler struct {
 // pending is what the objects of one Delta touch.
 type pending struct {
 	gateways        bool
-	sidecars        bool
 	translation     bool
 	virtualServices map[objectName]struct{}
+	// ruleHosts are the hosts of DestinationRules.
+	ruleHosts []string
 	// judge are the VirtualServices whose conditions may have changed.
 	judge map[*virtualService]struct{}
 }
@@ -169,6 +170,7 @@ func (c *Compiler) Apply(d config.Delta) Result {
 			c.pending.judge[user] = struct{}{}
 		}
 	}
+	c.judgeUnbound()
 	c.judge()
 	c.pending.reset()
 	if c.spec == nil || changed || clustersChanged {
@@ -183,7 +185,6 @@ func (c *Compiler) take(ch change) {
 	if ch.before == ch.after {
 		return
 	}
-	name := objectName{ch.key.Namespace, ch.key.Name}
 	kind := ch.typed
 	if kind == nil {
 		kind = ch.typedBefore
@@ -192,7 +193,7 @@ func (c *Compiler) take(ch change) {
 	case *networkingv1.Gateway:
 		c.takeGateway(ch)
 	case *networkingv1.VirtualService:
-		c.pending.virtualServices[name] = struct{}{}
+		c.pending.virtualServices[objectName{ch.key.Namespace, ch.key.Name}] = struct{}{}
 	case *networkingv1.DestinationRule:
 		c.takeDestinationRule(ch)
 	case *networkingv1.ServiceEntry:
@@ -210,8 +211,8 @@ func (c *Compiler) take(ch change) {
 		}
 		c.registry.replace(ch.key, services)
 		c.pending.translation = true
-	case *networkingv1.WorkloadEntry, *corev1.Pod, *corev1.Endpoints, *discoveryv1.EndpointSlice:
-		c.takeWorkload(ch, name)
+	case *networkingv1.WorkloadEntry, *corev1.Pod, *legacyEndpoints, *discoveryv1.EndpointSlice:
+		c.takeWorkload(ch)
 	}
 }
 
@@ -253,89 +254,7 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	}
 	for _, host := range hosts {
 		c.clusters.hostChanged(host)
-		c.judgeCallers(host)
-	}
-}
-
-// takeWorkload notes a change to what endpoints are made from.
-func (c *Compiler) takeWorkload(ch change, name objectName) {
-	switch t := ch.typed.(type) {
-	case *networkingv1.WorkloadEntry:
-		setIn(c.workloads.entries, name.namespace, name.name, &t.Spec)
-		c.selectedChanged(name.namespace, t.Spec.Labels)
-	case *corev1.Pod:
-		setIn(c.workloads.pods, name.namespace, name.name, t)
-		c.podChanged(name, t)
-	case *corev1.Endpoints:
-		c.workloads.endpoints[name] = t
-		c.endpointsChanged(name)
-	}
-	switch t := ch.typedBefore.(type) {
-	case *networkingv1.WorkloadEntry:
-		if ch.typed == nil {
-			setIn(c.workloads.entries, name.namespace, name.name, nil)
-		}
-		c.selectedChanged(name.namespace, t.Spec.Labels)
-	case *corev1.Pod:
-		if ch.typed == nil {
-			setIn(c.workloads.pods, name.namespace, name.name, nil)
-		}
-		c.podChanged(name, t)
-	case *corev1.Endpoints:
-		if ch.typed == nil {
-			delete(c.workloads.endpoints, name)
-		}
-		c.endpointsChanged(name)
-	}
-	if ch.key.Kind == "EndpointSlice" {
-		slice, _ := ch.typed.(*discoveryv1.EndpointSlice)
-		for _, service := range c.workloads.setSlice(ch.key, slice) {
-			c.endpointsChanged(service)
-		}
-	}
-}
-
-// endpointsChanged marks the clusters of a Kubernetes Service.
-func (c *Compiler) endpointsChanged(name objectName) {
-	for _, s := range c.registry.byObject[config.Key{Kind: "Service", Namespace: name.namespace, Name: name.name}] {
-		c.clusters.hostChanged(s.host)
-	}
-}
-
-// podChanged marks the clusters of the services that have a pod: through a selector,
-// or through slices or Endpoints.
-func (c *Compiler) podChanged(name objectName, pod *corev1.Pod) {
-	c.selectedChanged(name.namespace, pod.Labels)
-	for service := range c.workloads.slicesOfPod[name] {
-		c.endpointsChanged(service)
-	}
-	if c.workloads.endpoints[name] == nil && len(c.workloads.endpoints) > 0 {
-		for service := range c.workloads.endpoints {
-			if service.namespace == name.namespace {
-				c.endpointsChanged(service)
-			}
-		}
-	}
-	if name.namespace == c.options.Namespace {
-		c.pending.translation = true
-	}
-}
-
-// selectedChanged marks the clusters of the services of a namespace whose selector
-// finds the labels.
-func (c *Compiler) selectedChanged(namespace string, labels map[string]string) {
-	for key := range c.registry.byNamespace[namespace] {
-		for _, s := range c.registry.byObject[key] {
-			var selector map[string]string
-			if s.kube {
-				selector = s.kubeSpec.Selector
-			} else {
-				selector = s.entry.GetWorkloadSelector().GetLabels()
-			}
-			if len(selector) > 0 && selects(selector, labels) {
-				c.clusters.hostChanged(s.host)
-			}
-		}
+		c.pending.ruleHosts = append(c.pending.ruleHosts, host)
 	}
 }
 
@@ -381,130 +300,6 @@ func (c *Compiler) callersChanged(host string) {
 			}
 		}
 	}
-}
-
-// judgeCallers looks again at what is wrong with the VirtualServices that name a
-// host, or one that a wildcard covers.
-func (c *Compiler) judgeCallers(host string) {
-	if !c.options.AllGateways {
-		return
-	}
-	for h, names := range c.callers {
-		if !covers(host, h) {
-			continue
-		}
-		for name := range names {
-			c.pending.judge[c.virtualServices[name]] = struct{}{}
-		}
-	}
-}
-
-// settleVirtualServices takes the VirtualServices that changed, with those that
-// delegate to them.
-func (c *Compiler) settleVirtualServices() {
-	changed := maps.Clone(c.pending.virtualServices)
-	for name := range c.pending.virtualServices {
-		for root := range c.delegators[name] {
-			changed[root] = struct{}{}
-		}
-	}
-	if len(changed) == 0 {
-		return
-	}
-	for name := range changed {
-		if v := c.virtualServices[name]; v != nil {
-			c.detach(name, v)
-		}
-	}
-	for name := range changed {
-		if v := c.resolve(name); v != nil {
-			c.virtualServices[name] = v
-		}
-	}
-	for name := range changed {
-		if v := c.virtualServices[name]; v != nil {
-			c.attach(name, v)
-		}
-	}
-}
-
-// resolve returns the VirtualService of a name as it is in force.
-func (c *Compiler) resolve(name objectName) *virtualService {
-	o := c.objects.byKey[config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: name.namespace, Name: name.name}]
-	if o == nil || o.typed == nil {
-		return nil
-	}
-	return c.newVirtualService(o.inForce, &o.typed.(*networkingv1.VirtualService).Spec)
-}
-
-// detach takes a VirtualService out of force.
-func (c *Compiler) detach(name objectName, v *virtualService) {
-	delete(c.virtualServices, name)
-	c.conditions.replace(v, nil)
-	for _, d := range v.delegates {
-		delete(c.delegators[d], name)
-	}
-	for _, host := range v.destinations {
-		delete(c.callers[host], name)
-		if len(c.callers[host]) == 0 {
-			delete(c.callers, host)
-		}
-	}
-	for host := range v.hostsWritten() {
-		c.forgetShort(v.object.Key, host, v.object.Namespace)
-	}
-	if c.gateway != nil {
-		c.gateway.detach(v)
-	} else {
-		c.outbound.detach(v)
-	}
-}
-
-// attach brings a VirtualService into force.
-func (c *Compiler) attach(name objectName, v *virtualService) {
-	v.expand(func(d objectName) *virtualService { return c.virtualServices[d] })
-	for _, d := range v.delegates {
-		addTo(c.delegators, d, name)
-	}
-	v.destinations = c.destinationsOf(v)
-	for _, host := range v.destinations {
-		addTo(c.callers, host, name)
-	}
-	for host := range v.hostsWritten() {
-		c.noteShort(v.object.Key, host, v.object.Namespace)
-	}
-	if c.gateway != nil {
-		if !c.pending.gateways {
-			c.gateway.attach(v)
-		}
-	} else {
-		c.outbound.attach(v)
-	}
-	c.pending.judge[v] = struct{}{}
-}
-
-func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
-	if m[k] == nil {
-		m[k] = map[V]struct{}{}
-	}
-	m[k][v] = struct{}{}
-}
-
-// destinationsOf returns the hosts that a VirtualService sends requests to. Of one
-// that is named in short it returns the full name too, whether it is meant or not.
-func (c *Compiler) destinationsOf(v *virtualService) []string {
-	var hosts []string
-	for _, r := range v.rules {
-		for _, d := range r.http.Route {
-			written, namespace := d.GetDestination().GetHost(), r.object.Namespace
-			hosts = append(hosts, c.registry.fullName(written, namespace))
-			if full, ok := c.longest(written, namespace); ok {
-				hosts = append(hosts, full)
-			}
-		}
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
 }
 
 // settleListeners returns the listeners and whether they changed.

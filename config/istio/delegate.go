@@ -119,9 +119,8 @@ func joinRules(root, http *networking.HTTPRoute, matches []*networking.HTTPMatch
 	if out.Mirror == nil {
 		out.Mirror = root.Mirror
 	}
-	if out.MirrorPercent == nil { //nolint:staticcheck // still in use
-		out.MirrorPercent = root.MirrorPercent //nolint:staticcheck // still in use
-	}
+	//lint:ignore SA1019 it is served as long as people write it
+	out.MirrorPercent = cmp.Or(out.MirrorPercent, root.MirrorPercent)
 	if out.MirrorPercentage == nil {
 		out.MirrorPercentage = root.MirrorPercentage
 	}

@@ -14,98 +14,8 @@ import (
 
 	networking "istio.io/api/networking/v1alpha3"
 
-	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
-
-// objectName is a namespace and a name within it.
-type objectName struct{ namespace, name string }
-
-// workloads holds the objects that endpoints are made from.
-type workloads struct {
-	// slices and endpoints are by the service's name, pods and entries by their
-	// namespace, then their name.
-	slices    map[objectName]map[string]*discoveryv1.EndpointSlice
-	endpoints map[objectName]*corev1.Endpoints
-	pods      map[string]map[string]*corev1.Pod
-	entries   map[string]map[string]*networking.WorkloadEntry
-	// slicesOfPod are the services with a slice that has the pod.
-	slicesOfPod    map[objectName]map[objectName]int
-	serviceOfSlice map[config.Key]objectName
-}
-
-func newWorkloads() *workloads {
-	return &workloads{
-		slices:         map[objectName]map[string]*discoveryv1.EndpointSlice{},
-		endpoints:      map[objectName]*corev1.Endpoints{},
-		pods:           map[string]map[string]*corev1.Pod{},
-		entries:        map[string]map[string]*networking.WorkloadEntry{},
-		slicesOfPod:    map[objectName]map[objectName]int{},
-		serviceOfSlice: map[config.Key]objectName{},
-	}
-}
-
-// setSlice takes a new version of an EndpointSlice, nil where it is gone, and
-// returns the services that it concerns.
-func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) []objectName {
-	var concerned []objectName
-	if old, ok := w.serviceOfSlice[key]; ok {
-		concerned = append(concerned, old)
-		w.countPods(old, w.slices[old][key.Name], -1)
-		delete(w.slices[old], key.Name)
-		delete(w.serviceOfSlice, key)
-		if len(w.slices[old]) == 0 {
-			delete(w.slices, old)
-		}
-	}
-	if slice == nil {
-		return concerned
-	}
-	name := slice.Labels[discoveryv1.LabelServiceName]
-	if name == "" {
-		return concerned
-	}
-	service := objectName{key.Namespace, name}
-	if w.slices[service] == nil {
-		w.slices[service] = map[string]*discoveryv1.EndpointSlice{}
-	}
-	w.slices[service][key.Name] = slice
-	w.serviceOfSlice[key] = service
-	w.countPods(service, slice, 1)
-	return append(concerned, service)
-}
-
-// countPods remembers which pods the slices of a service refer to.
-func (w *workloads) countPods(service objectName, slice *discoveryv1.EndpointSlice, by int) {
-	for i := range slice.Endpoints {
-		ref := slice.Endpoints[i].TargetRef
-		if ref == nil || ref.Kind != "Pod" {
-			continue
-		}
-		pod := objectName{cmp.Or(ref.Namespace, service.namespace), ref.Name}
-		if w.slicesOfPod[pod] == nil {
-			w.slicesOfPod[pod] = map[objectName]int{}
-		}
-		if w.slicesOfPod[pod][service] += by; w.slicesOfPod[pod][service] == 0 {
-			delete(w.slicesOfPod[pod], service)
-		}
-		if len(w.slicesOfPod[pod]) == 0 {
-			delete(w.slicesOfPod, pod)
-		}
-	}
-}
-
-// setIn puts a value into a map of maps, or takes it out where it is nil.
-func setIn[V any](m map[string]map[string]*V, namespace, name string, v *V) {
-	if v == nil {
-		delete(m[namespace], name)
-		return
-	}
-	if m[namespace] == nil {
-		m[namespace] = map[string]*V{}
-	}
-	m[namespace][name] = v
-}
 
 // of returns the endpoints of a service's port, sorted by address.
 func (w *workloads) of(services []*service, port uint16) []*router.Endpoint {
@@ -296,7 +206,7 @@ func slicePort(slice *discoveryv1.EndpointSlice, name string) uint32 {
 }
 
 // ofEndpoints returns the ready addresses of an Endpoints object.
-func (w *workloads) ofEndpoints(endpoints *corev1.Endpoints, portName string) []*router.Endpoint {
+func (w *workloads) ofEndpoints(endpoints *legacyEndpoints, portName string) []*router.Endpoint {
 	var out []*router.Endpoint
 	for _, subset := range endpoints.Subsets {
 		for _, p := range subset.Ports {
@@ -320,7 +230,7 @@ func (w *workloads) podAddress(namespace string, ref *corev1.ObjectReference, ad
 			pod = w.pods[cmp.Or(ref.Namespace, namespace)][ref.Name]
 		}
 	} else {
-		pod = w.podByAddress(namespace, address)
+		pod = w.podAt(namespace, address)
 	}
 	if pod == nil {
 		return &router.Endpoint{Address: join(address, port)}
@@ -328,16 +238,6 @@ func (w *workloads) podAddress(namespace string, ref *corev1.ObjectReference, ad
 	e := podEndpoint(pod, port)
 	e.Address = join(address, port)
 	return e
-}
-
-func (w *workloads) podByAddress(namespace, address string) *corev1.Pod {
-	var found *corev1.Pod
-	for name, pod := range w.pods[namespace] {
-		if pod.Status.PodIP == address && (found == nil || name < found.Name) {
-			found = pod
-		}
-	}
-	return found
 }
 
 // ofPods returns the endpoints that a Service's selector finds.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/validate"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -46,10 +48,21 @@ func difference(got, want istio.Result) string {
 	if !reflect.DeepEqual(got.Spec, want.Spec) {
 		return "spec:\n got " + describe(got.Spec) + "\nwant " + describe(want.Spec)
 	}
-	if !slices.Equal(got.Conditions, want.Conditions) {
-		return fmt.Sprintf("conditions:\n got %v\nwant %v", got.Conditions, want.Conditions)
+	if slices.Equal(got.Conditions, want.Conditions) {
+		return ""
 	}
-	return ""
+	return "conditions:\n" + onlyIn("got ", got.Conditions, want.Conditions) + onlyIn("want", want.Conditions, got.Conditions)
+}
+
+// onlyIn lists the conditions of a that b lacks.
+func onlyIn(label string, a, b []config.Condition) string {
+	var out strings.Builder
+	for _, c := range a {
+		if !slices.Contains(b, c) {
+			fmt.Fprintf(&out, "%s %v\n", label, c)
+		}
+	}
+	return out.String()
 }
 
 // describe writes a Spec for people.
@@ -109,7 +122,8 @@ func (w *world) change() config.Delta {
 	touched := map[config.Key]bool{}
 	for range n {
 		o := parse(w.t, w.object())[0]
-		if touched[o.Key] {
+		if touched[o.Key] || !valid(o) {
+			// What becomes of a bad version depends on the one before it.
 			continue
 		}
 		touched[o.Key] = true
@@ -122,6 +136,12 @@ func (w *world) change() config.Delta {
 		d.Set = append(d.Set, o)
 	}
 	return d
+}
+
+// valid says whether an object has no Error of its own.
+func valid(o *config.Object) bool {
+	typed, _ := decode.Decode(o)
+	return typed != nil && !slices.ContainsFunc(validate.Object(typed), func(c config.Condition) bool { return c.Severity == config.Error })
 }
 
 func (w *world) pick(of ...string) string { return of[w.rand.IntN(len(of))] }
@@ -144,7 +164,7 @@ func meta(apiVersion, kind, namespace, name string, extra ...string) string {
 // object writes a random object.
 func (w *world) object() string {
 	namespace, app := w.namespace(), w.app()
-	switch w.rand.IntN(16) {
+	switch w.rand.IntN(17) {
 	case 0, 1:
 		return w.gateway()
 	case 2, 3, 4, 5:
@@ -167,9 +187,11 @@ func (w *world) object() string {
 			fmt.Sprintf("spec:\n  containers:\n  - name: c\n    ports:\n    - {name: web, containerPort: %s}\nstatus: {podIP: 10.1.0.%d}\n", w.pick("8080", "8081"), len(namespace)*8+int(name[0])-'a')
 	case 13:
 		return meta("discovery.k8s.io/v1", "EndpointSlice", namespace, app+w.pick("-x", "-y"), "  labels: {kubernetes.io/service-name: "+w.app()+"}\n") +
-			fmt.Sprintf("addressType: IPv4\nports:\n- {name: http, port: 8080}\nendpoints:\n- addresses: [10.1.1.%d]\n  conditions: {ready: %s}\n  targetRef: {kind: Pod, name: %s-1}\n",
-				1+w.rand.IntN(3), w.pick("true", "true", "false"), w.app())
+			fmt.Sprintf("addressType: IPv4\nports:\n- {name: http, port: 8080}\nendpoints:\n- addresses: [10.1.0.%d]\n  conditions: {ready: %s}\n%s",
+				w.rand.IntN(3)+8*w.rand.IntN(12), w.pick("true", "true", "false"), w.pick("", "  targetRef: {kind: Pod, name: "+w.app()+"-1}\n"))
 	case 14:
+		return meta("v1", "Endpoints", namespace, app) + fmt.Sprintf("subsets:\n- addresses: [{ip: 10.1.0.%d}]\n  ports: [{name: http, port: 8080}]\n", w.rand.IntN(3)+8*w.rand.IntN(12))
+	case 15:
 		return meta("networking.istio.io/v1", "WorkloadEntry", namespace, app) +
 			fmt.Sprintf("spec:\n  address: 10.2.0.%d\n  labels: {app: %s, version: v2}\n", 1+w.rand.IntN(3), w.app())
 	default:
@@ -234,4 +256,9 @@ func (w *world) destinationRule(namespace, app string) string {
 		w.pick("", "", "  exportTo: [\".\"]\n", "  exportTo: [default]\n"),
 		w.pick("", "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n", "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {connectTimeout: 1s}}}]}\n"),
 		w.pick("", "  - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}\n"))
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
 }

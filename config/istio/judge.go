@@ -8,6 +8,23 @@ import (
 	"github.com/sluicegate/sluice/config"
 )
 
+// judgeUnbound marks the VirtualServices that name a host whose DestinationRules
+// changed: of those that this proxy serves the clusters tell, of the others nobody.
+func (c *Compiler) judgeUnbound() {
+	if !c.options.AllGateways || len(c.pending.ruleHosts) == 0 {
+		return
+	}
+	for host, names := range c.callers {
+		meant := c.registry.resolveAlias(host)
+		if !slices.ContainsFunc(c.pending.ruleHosts, func(rule string) bool { return covers(rule, meant) }) {
+			continue
+		}
+		for name := range names {
+			c.pending.judge[c.virtualServices[name]] = struct{}{}
+		}
+	}
+}
+
 // judge looks at what is wrong with the VirtualServices in force that were touched.
 func (c *Compiler) judge() {
 	for v := range c.pending.judge {

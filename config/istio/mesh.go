@@ -567,7 +567,7 @@ func hostTaken(loser, winner *virtualService, host string) config.Condition {
 		field = fmt.Sprintf("hosts[%d]", i)
 	}
 	return newCondition(config.Error, HostTaken, loser.object, field,
-		fmt.Sprintf("%s: sidecars use one VirtualService for a host, and %s is older; this one's rules for the host are left out. Put the rules into one VirtualService", host, winner.object.Key))
+		fmt.Sprintf("%s: sidecars use one VirtualService for a host, and %s comes first; this one's rules for the host are left out. Put the rules into one VirtualService", host, winner.object.Key))
 }
 
 // domains returns the names by which callers in this namespace may call a service:

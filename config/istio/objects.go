@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/validate"
 )
 
 // objects are the objects of the API with the versions of them that are in force.
@@ -100,7 +101,15 @@ func checkAll(all []*config.Object) []verdict {
 
 func check(o *config.Object) verdict {
 	typed, conditions := decode.Decode(o)
-	return verdict{typed, conditions}
+	if typed == nil {
+		return verdict{nil, conditions}
+	}
+	found := validate.Object(typed)
+	o.Place(found)
+	if slices.ContainsFunc(found, func(c config.Condition) bool { return c.Severity == config.Error }) {
+		typed = nil
+	}
+	return verdict{typed, append(conditions, found...)}
 }
 
 // age orders objects: the oldest first, among equals the one whose name, then

@@ -1,7 +1,6 @@
 package istio
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +51,14 @@ func (s *service) port(number uint16) (servicePort, bool) {
 		}
 	}
 	return servicePort{}, false
+}
+
+// selector is what finds the service's workloads; empty where none does.
+func (s *service) selector() map[string]string {
+	if s.kube {
+		return s.kubeSpec.Selector
+	}
+	return s.entry.GetWorkloadSelector().GetLabels()
 }
 
 // registry holds the services by host, and which of several that share a host this
@@ -284,9 +291,20 @@ func (r *registry) resolveAlias(host string) string {
 	return host
 }
 
-// aliasesOf returns the hosts of the ExternalName services that stand for a host.
+// aliasesOf returns the hosts of the ExternalName services that stand for a host,
+// some through others.
 func (r *registry) aliasesOf(host string) []string {
-	return slices.Sorted(maps.Keys(r.aliases[host]))
+	var all []string
+	for at := []string{host}; len(at) > 0; at = at[1:] {
+		for alias := range r.aliases[at[0]] {
+			if alias != host && !slices.Contains(all, alias) {
+				all = append(all, alias)
+				at = append(at, alias)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // parts are the services whose endpoints make up those of s.

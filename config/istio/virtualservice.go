@@ -3,12 +3,15 @@ package istio
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
-	"github.com/sluicegate/sluice/router"
 )
 
 // virtualService is one VirtualService in force, with its names resolved.
@@ -26,7 +29,7 @@ type virtualService struct {
 	delegates []objectName
 	// destinations are the hosts that its rules send requests to.
 	destinations []string
-	// conditions are about its delegates.
+	// conditions are those that hold whatever else there is.
 	conditions []config.Condition
 	// units are its compiled forms.
 	units map[unitKey]*unit
@@ -82,7 +85,29 @@ func (c *Compiler) newVirtualService(o *config.Object, spec *networking.VirtualS
 	if len(v.gateways) == 0 {
 		v.gateways = []string{mesh}
 	}
+	v.conditions = v.claimConditions()
 	return v
+}
+
+// claimConditions says which matches look at claims of a token.
+func (v *virtualService) claimConditions() []config.Condition {
+	var out []config.Condition
+	for i, r := range v.spec.Http {
+		for j, m := range r.Match {
+			for _, in := range []struct {
+				field   string
+				headers map[string]*networking.StringMatch
+			}{{"headers", m.Headers}, {"withoutHeaders", m.WithoutHeaders}} {
+				for name := range in.headers {
+					if strings.HasPrefix(strings.ToLower(name), "@request.auth.claims") {
+						out = append(out, newCondition(config.Warning, ClaimNotServed, v.object, fmt.Sprintf("http[%d].match[%d].%s[%s]", i, j, in.field, name),
+							"claims of tokens are not read by this version: the request counts as having none"))
+					}
+				}
+			}
+		}
+	}
+	return out
 }
 
 // isDelegate says whether other VirtualServices delegate to this one: it has no hosts.
@@ -111,199 +136,110 @@ func (v *virtualService) bound(gateway string) bool {
 	return v.rank.visibility != invisible && slices.Contains(v.gateways, gateway)
 }
 
-// unitKey names the form that a VirtualService takes for a gateway, or "mesh", and
-// a port that callers address.
-type unitKey struct {
-	gateway string
-	port    uint16
-}
-
-// unit is a VirtualService's rules as routes.
-type unit struct {
-	routes []*router.Route
-	// origins are where each route's match is written.
-	origins []matchOrigin
-	// keys are texts of the matches, made when they are first asked for.
-	keys []string
-	// uses are the clusters named.
-	uses []clusterUse
-	// inferred are the ports that were worked out from what services there are.
-	inferred []inferredPort
-	// users counts the virtual hosts that have its routes.
-	users int
-}
-
-// clusterUse is a destination and where it is written.
-type clusterUse struct {
-	key    clusterKey
-	object *config.Object
-	field  string
-	// host is as written.
-	host string
-}
-
-// inferredPort is the cluster that a destination without a port went to.
-type inferredPort struct {
-	host      string
-	namespace string
-	subset    string
-	explicit  uint16
-	listener  uint16
-	key       clusterKey
-}
-
-// unit returns a VirtualService's routes for a gateway, or "mesh", and a port.
-func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
-	u := v.units[key]
-	if u == nil {
-		u = c.compile(v, key)
-		v.units[key] = u
+// settleVirtualServices takes the VirtualServices that changed, with those that
+// delegate to them.
+func (c *Compiler) settleVirtualServices() {
+	changed := maps.Clone(c.pending.virtualServices)
+	for name := range c.pending.virtualServices {
+		for root := range c.delegators[name] {
+			changed[root] = struct{}{}
+		}
 	}
-	return u
-}
-
-// hold says that a virtual host has a unit's routes, and so uses its clusters.
-func (c *Compiler) hold(v *virtualService, u *unit) {
-	if u.users++; u.users == 1 {
-		c.useClusters(v, u, 1)
+	if len(changed) == 0 {
+		return
+	}
+	for name := range changed {
+		if v := c.virtualServices[name]; v != nil {
+			c.detach(name, v)
+		}
+	}
+	for name := range changed {
+		if v := c.resolve(name); v != nil {
+			c.virtualServices[name] = v
+		}
+	}
+	for name := range changed {
+		if v := c.virtualServices[name]; v != nil {
+			c.attach(name, v)
+		}
 	}
 }
 
-// let says that a virtual host no longer has a unit's routes.
-func (c *Compiler) let(v *virtualService, u *unit) {
-	if u.users--; u.users == 0 {
-		c.useClusters(v, u, -1)
+// resolve returns the VirtualService of a name as it is in force.
+func (c *Compiler) resolve(name objectName) *virtualService {
+	o := c.objects.byKey[config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: name.namespace, Name: name.name}]
+	if o == nil || o.typed == nil {
+		return nil
+	}
+	return c.newVirtualService(o.inForce, &o.typed.(*networkingv1.VirtualService).Spec)
+}
+
+// detach takes a VirtualService out of force.
+func (c *Compiler) detach(name objectName, v *virtualService) {
+	delete(c.virtualServices, name)
+	c.conditions.replace(v, nil)
+	for _, d := range v.delegates {
+		delete(c.delegators[d], name)
+	}
+	for _, host := range v.destinations {
+		delete(c.callers[host], name)
+		if len(c.callers[host]) == 0 {
+			delete(c.callers, host)
+		}
+	}
+	for host := range v.hostsWritten() {
+		c.forgetShort(v.object.Key, host, v.object.Namespace)
+	}
+	if c.gateway != nil {
+		c.gateway.detach(v)
+	} else {
+		c.outbound.detach(v)
 	}
 }
 
-func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
-	for _, use := range u.uses {
-		c.clusters.use(use.key, v, by)
+// attach brings a VirtualService into force.
+func (c *Compiler) attach(name objectName, v *virtualService) {
+	v.expand(func(d objectName) *virtualService { return c.virtualServices[d] })
+	for _, d := range v.delegates {
+		addTo(c.delegators, d, name)
+	}
+	v.destinations = c.destinationsOf(v)
+	for _, host := range v.destinations {
+		addTo(c.callers, host, name)
+	}
+	for host := range v.hostsWritten() {
+		c.noteShort(v.object.Key, host, v.object.Namespace)
+	}
+	if c.gateway != nil {
+		if !c.pending.gateways {
+			c.gateway.attach(v)
+		}
+	} else {
+		c.outbound.attach(v)
 	}
 	c.pending.judge[v] = struct{}{}
 }
 
-// compile makes routes of the rules for a gateway and port. It stops behind a rule
-// that takes all requests.
-func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
-	u := &unit{}
+func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
+	if m[k] == nil {
+		m[k] = map[V]struct{}{}
+	}
+	m[k][v] = struct{}{}
+}
+
+// destinationsOf returns the hosts that a VirtualService sends requests to. Of one
+// that is named in short it returns the full name too, whether it is meant or not.
+func (c *Compiler) destinationsOf(v *virtualService) []string {
+	var hosts []string
 	for _, r := range v.rules {
-		if len(r.http.Match) == 0 {
-			c.addRoute(u, v, key, r, nil, matchOrigin{r.object, r.field})
-			break
-		}
-		for i, m := range r.http.Match {
-			if !c.applies(m, r.object.Namespace, key) {
-				continue
-			}
-			if c.addRoute(u, v, key, r, m, r.matches[i]) {
-				return u
+		for _, d := range r.http.Route {
+			written, namespace := d.GetDestination().GetHost(), r.object.Namespace
+			hosts = append(hosts, c.registry.fullName(written, namespace))
+			if full, ok := c.longest(written, namespace); ok {
+				hosts = append(hosts, full)
 			}
 		}
 	}
-	return u
-}
-
-// applies says whether a match block is for this proxy: its port, its gateways, or,
-// where it names none, the labels and the namespace of the workload.
-func (c *Compiler) applies(m *networking.HTTPMatchRequest, namespace string, key unitKey) bool {
-	if m.Port != 0 && m.Port != uint32(key.port) {
-		return false
-	}
-	if len(m.Gateways) > 0 {
-		return slices.ContainsFunc(m.Gateways, func(g string) bool { return gatewayName(g, namespace) == key.gateway })
-	}
-	return selects(m.SourceLabels, c.options.Labels) && (m.SourceNamespace == "" || m.SourceNamespace == c.options.Namespace)
-}
-
-// addRoute compiles one match block of a rule. It returns whether the route takes
-// all requests.
-func (c *Compiler) addRoute(u *unit, v *virtualService, key unitKey, r rule, m *networking.HTTPMatchRequest, origin matchOrigin) bool {
-	route := &router.Route{
-		Name:   r.http.Name,
-		Origin: originOf(origin.object, origin.field),
-		Match:  compileMatch(m),
-	}
-	if m != nil && m.Name != "" {
-		route.Name += "." + m.Name
-	}
-	switch {
-	case r.http.Redirect != nil:
-		route.Redirect = compileRedirect(r.http.Redirect, key.port)
-		route.Headers = headerPolicy(r.http.Headers)
-	case r.http.DirectResponse != nil:
-		route.Direct = compileDirectResponse(r.http.DirectResponse)
-		route.Headers = headerPolicy(r.http.Headers)
-	default:
-		c.addDestinations(u, v, key, r, route)
-	}
-	if route.Redirect == nil && route.Direct == nil && len(route.Destinations) == 0 {
-		return false
-	}
-	u.routes = append(u.routes, route)
-	u.origins = append(u.origins, origin)
-	return takesAll(&route.Match)
-}
-
-// addDestinations sets where a route sends its requests, and what it changes.
-func (c *Compiler) addDestinations(u *unit, v *virtualService, key unitKey, r rule, route *router.Route) {
-	route.Timeout = r.http.Timeout.AsDuration()
-	route.Headers = headerPolicy(r.http.Headers)
-	route.Rewrite = compileRewrite(r.http, &route.Match)
-	for i, d := range r.http.Route {
-		if len(r.http.Route) > 1 && d.Weight == 0 {
-			continue
-		}
-		use := c.destination(u, v, key, r, d.Destination)
-		use.field = fmt.Sprintf("%s.route[%d].destination", r.field, i)
-		u.uses = append(u.uses, use)
-		destination := router.Destination{Cluster: use.key.String(), Weight: 1}
-		if route.Rewrite == nil || route.Rewrite.Authority == "" {
-			destination.Authority = authorityOf(d.Headers)
-		}
-		if len(r.http.Route) == 1 {
-			// Istio applies a single destination's changes as if they were the
-			// route's, after it.
-			route.Headers = joinPolicies(route.Headers, headerPolicy(d.Headers))
-		} else {
-			destination.Weight = uint32(d.Weight)
-			destination.Headers = headerPolicy(d.Headers)
-		}
-		route.Destinations = append(route.Destinations, destination)
-	}
-}
-
-// destination returns the cluster that a destination means.
-func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, r rule, d *networking.Destination) clusterUse {
-	p := inferredPort{
-		host:      c.registry.fullName(d.GetHost(), r.object.Namespace),
-		namespace: v.object.Namespace,
-		subset:    d.GetSubset(),
-		explicit:  uint16(d.GetPort().GetNumber()),
-		listener:  key.port,
-	}
-	p.key = c.infer(p)
-	u.inferred = append(u.inferred, p)
-	return clusterUse{key: p.key, object: r.object, host: d.GetHost()}
-}
-
-// infer works out a destination's cluster: an ExternalName service stands for
-// another; without a port, the only one of the service serves, else the one that
-// the request was sent to.
-func (c *Compiler) infer(p inferredPort) clusterKey {
-	host := c.registry.resolveAlias(p.host)
-	port := p.explicit
-	if port == 0 {
-		port = p.listener
-		if s := c.registry.lookupFrom(host, p.namespace); s != nil && len(s.ports) == 1 {
-			port = s.ports[0].number
-		}
-	}
-	return clusterKey{host: host, subset: p.subset, port: port}
-}
-
-// stale says whether the services have changed such that a destination of the unit
-// means another cluster.
-func (c *Compiler) stale(u *unit) bool {
-	return slices.ContainsFunc(u.inferred, func(p inferredPort) bool { return c.infer(p) != p.key })
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }

@@ -1,0 +1,109 @@
+package istio_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/router"
+)
+
+// parts are the pointers of a Spec, by name.
+func parts(s *router.Spec) map[string]any {
+	all := map[string]any{}
+	for _, l := range s.Listeners {
+		all["listener "+l.Name] = l
+		for _, t := range l.Tables {
+			all["table "+t.Name] = t
+			for _, h := range t.VirtualHosts {
+				all[fmt.Sprintf("host %s in %s", h.Name, t.Name)] = h
+			}
+		}
+	}
+	for _, c := range s.Clusters {
+		all["cluster "+c.Name] = c
+	}
+	return all
+}
+
+// TestSharing changes one object and lists the parts of the Spec that are no longer
+// the ones of before: what router.Build compiles anew.
+func TestSharing(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		role   string
+		change string
+		want   string
+	}{
+		"a VirtualService on a gateway": {
+			role: "gateway", change: benchVirtualService(3, "/changed"),
+			want: "host app-3.default.svc.cluster.local:80 in http.80, host app-3.example.com:80 in http.80, listener 0.0.0.0_80, table http.80",
+		},
+		"a VirtualService of a sidecar": {
+			role: "sidecar", change: benchVirtualService(3, "/changed"),
+			want: "host app-3.default.svc.cluster.local:80 in 80, host app-3.example.com:80 in 80, listener outbound, table 80",
+		},
+		"endpoints": {
+			role: "gateway", change: benchSlice(3, 2), want: "cluster outbound|80||app-3.default.svc.cluster.local",
+		},
+		"a DestinationRule": {
+			role: "gateway", want: "cluster outbound|80||app-3.default.svc.cluster.local",
+			change: meta("networking.istio.io/v1", "DestinationRule", "default", "three") + "spec:\n  host: app-3\n  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n",
+		},
+		"a Gateway that comes to the same": {
+			role: "gateway", want: "",
+			change: meta("networking.istio.io/v1", "Gateway", "istio-system", "gw") +
+				"spec:\n  selector: {istio: ingressgateway}\n  servers:\n  - port: {number: 80, name: renamed, protocol: HTTP2}\n    hosts: [\"*/*\"]\n",
+		},
+		"a Service that comes to the same": {
+			role: "sidecar", want: "", change: strings.Replace(benchService(3), "spec:", "spec:\n  sessionAffinity: None", 1),
+		},
+		"an object of no concern": {
+			role: "gateway", want: "", change: meta("v1", "Namespace", "", "other"),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			compiler := istio.NewCompiler(benchRoles[test.role])
+			before := compiler.Apply(config.Delta{Set: folder(t, 20)})
+			after := compiler.Apply(config.Delta{Set: parse(t, test.change)})
+			had := parts(before.Spec)
+			var changed []string
+			for name, part := range parts(after.Spec) {
+				if had[name] != part {
+					changed = append(changed, name)
+				}
+			}
+			if got := sortedList(changed); got != test.want {
+				t.Errorf("other parts:\n got %s\nwant %s", got, test.want)
+			}
+			if test.want == "" && before.Spec != after.Spec {
+				t.Error("another Spec with the same parts")
+			}
+		})
+	}
+}
+
+// TestMovedObject moves an object down its file: its conditions say the new line.
+func TestMovedObject(t *testing.T) {
+	t.Parallel()
+	object := parse(t, meta("networking.istio.io/v1", "VirtualService", "default", "vs")+"spec:\n  hosts: [a]\n  gateways: [nowhere]\n  http: [{directResponse: {status: 200}}]\n")[0]
+	compiler := istio.NewCompiler(istio.Options{})
+	before := compiler.Apply(config.Delta{Set: []*config.Object{object}}).Conditions
+	after := compiler.Apply(config.Delta{Moved: []config.Place{{Key: object.Key, Line: object.Line + 10}}}).Conditions
+	if len(before) != 1 || len(after) != 1 || after[0].Line != before[0].Line+10 {
+		t.Errorf("before %v, after %v", before, after)
+	}
+	sources := []config.Condition{{Severity: config.Error, Reason: config.BadYAML, Message: "broken"}}
+	back := compiler.Apply(config.Delta{Moved: []config.Place{{Key: object.Key, Line: object.Line}}, Conditions: sources}).Conditions
+	if len(back) != 2 || back[0] != sources[0] || back[1] != before[0] {
+		t.Errorf("moved back, with a condition on the sources: %v", back)
+	}
+}
+
+func sortedList(list []string) string {
+	return strings.Join(sorted(list), ", ")
+}

@@ -1,0 +1,229 @@
+package istio
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// legacyEndpoints is what Kubernetes had before EndpointSlices, and folders still hold.
+//
+//lint:ignore SA1019 it is served as long as people write it
+type legacyEndpoints = corev1.Endpoints
+
+// objectName is a namespace and a name within it.
+type objectName struct{ namespace, name string }
+
+// workloads holds the objects that endpoints are made from.
+type workloads struct {
+	// slices and endpoints are by the service's name; slices then by their own.
+	slices    map[objectName]map[string]*discoveryv1.EndpointSlice
+	endpoints map[objectName]*legacyEndpoints
+	// pods and entries are by their namespace, then their name.
+	pods    map[string]map[string]*corev1.Pod
+	entries map[string]map[string]*networking.WorkloadEntry
+
+	serviceOfSlice map[config.Key]objectName
+	// podsAt are the names of the pods at an address in a namespace.
+	podsAt map[objectName]map[string]struct{}
+	// servicesOf are the services with an endpoint that refers to a pod, and
+	// servicesAt those with one that only has an address, each with how many.
+	servicesOf, servicesAt map[objectName]map[objectName]int
+}
+
+func newWorkloads() *workloads {
+	return &workloads{
+		slices:         map[objectName]map[string]*discoveryv1.EndpointSlice{},
+		endpoints:      map[objectName]*legacyEndpoints{},
+		pods:           map[string]map[string]*corev1.Pod{},
+		entries:        map[string]map[string]*networking.WorkloadEntry{},
+		serviceOfSlice: map[config.Key]objectName{},
+		podsAt:         map[objectName]map[string]struct{}{},
+		servicesOf:     map[objectName]map[objectName]int{},
+		servicesAt:     map[objectName]map[objectName]int{},
+	}
+}
+
+// setSlice takes a new version of an EndpointSlice, nil where it is gone, and
+// returns the services that it concerns.
+func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) []objectName {
+	var concerned []objectName
+	if old, ok := w.serviceOfSlice[key]; ok {
+		concerned = append(concerned, old)
+		w.countSlice(old, w.slices[old][key.Name], -1)
+		delete(w.slices[old], key.Name)
+		delete(w.serviceOfSlice, key)
+		if len(w.slices[old]) == 0 {
+			delete(w.slices, old)
+		}
+	}
+	if slice == nil || slice.Labels[discoveryv1.LabelServiceName] == "" {
+		return concerned
+	}
+	service := objectName{key.Namespace, slice.Labels[discoveryv1.LabelServiceName]}
+	if w.slices[service] == nil {
+		w.slices[service] = map[string]*discoveryv1.EndpointSlice{}
+	}
+	w.slices[service][key.Name] = slice
+	w.serviceOfSlice[key] = service
+	w.countSlice(service, slice, 1)
+	return append(concerned, service)
+}
+
+func (w *workloads) countSlice(service objectName, slice *discoveryv1.EndpointSlice, by int) {
+	for i := range slice.Endpoints {
+		for _, address := range slice.Endpoints[i].Addresses {
+			w.count(service, slice.Endpoints[i].TargetRef, address, by)
+		}
+	}
+}
+
+// setEndpoints takes a new version of a service's Endpoints, nil where they are gone.
+func (w *workloads) setEndpoints(service objectName, endpoints *legacyEndpoints) {
+	if old := w.endpoints[service]; old != nil {
+		w.countEndpoints(service, old, -1)
+		delete(w.endpoints, service)
+	}
+	if endpoints != nil {
+		w.endpoints[service] = endpoints
+		w.countEndpoints(service, endpoints, 1)
+	}
+}
+
+func (w *workloads) countEndpoints(service objectName, endpoints *legacyEndpoints, by int) {
+	for _, subset := range endpoints.Subsets {
+		for _, a := range subset.Addresses {
+			w.count(service, a.TargetRef, a.IP, by)
+		}
+	}
+}
+
+// count remembers, or with -1 forgets, where an endpoint of a service has its labels
+// from: the pod that it refers to, or the one with its address.
+func (w *workloads) count(service objectName, ref *corev1.ObjectReference, address string, by int) {
+	services, from := w.servicesAt, objectName{service.namespace, address}
+	if ref != nil {
+		services, from = w.servicesOf, objectName{cmp.Or(ref.Namespace, service.namespace), ref.Name}
+	}
+	if services[from] == nil {
+		services[from] = map[objectName]int{}
+	}
+	if services[from][service] += by; services[from][service] == 0 {
+		delete(services[from], service)
+	}
+	if len(services[from]) == 0 {
+		delete(services, from)
+	}
+}
+
+// setPod takes a new version of a pod, nil where it is gone.
+func (w *workloads) setPod(name objectName, pod *corev1.Pod) {
+	if old := w.pods[name.namespace][name.name]; old != nil {
+		at := objectName{name.namespace, old.Status.PodIP}
+		delete(w.podsAt[at], name.name)
+		if len(w.podsAt[at]) == 0 {
+			delete(w.podsAt, at)
+		}
+	}
+	setIn(w.pods, name.namespace, name.name, pod)
+	if pod != nil && pod.Status.PodIP != "" {
+		addTo(w.podsAt, objectName{name.namespace, pod.Status.PodIP}, name.name)
+	}
+}
+
+// podAt returns the pod at an address in a namespace; of several the first by name.
+func (w *workloads) podAt(namespace, address string) *corev1.Pod {
+	if names := w.podsAt[objectName{namespace, address}]; len(names) > 0 {
+		return w.pods[namespace][slices.Min(slices.Collect(maps.Keys(names)))]
+	}
+	return nil
+}
+
+// setIn puts a value into a map of maps, or takes it out where it is nil.
+func setIn[V any](m map[string]map[string]*V, namespace, name string, v *V) {
+	if v == nil {
+		delete(m[namespace], name)
+		return
+	}
+	if m[namespace] == nil {
+		m[namespace] = map[string]*V{}
+	}
+	m[namespace][name] = v
+}
+
+// takeWorkload takes a change to what endpoints are made from, and marks the clusters
+// that it concerns.
+func (c *Compiler) takeWorkload(ch change) {
+	name := objectName{ch.key.Namespace, ch.key.Name}
+	switch ch.key.Kind {
+	case "WorkloadEntry":
+		var entry *networking.WorkloadEntry
+		if t, ok := ch.typed.(*networkingv1.WorkloadEntry); ok {
+			entry = &t.Spec
+		}
+		setIn(c.workloads.entries, name.namespace, name.name, entry)
+	case "Pod":
+		pod, _ := ch.typed.(*corev1.Pod)
+		c.workloads.setPod(name, pod)
+	case "Endpoints":
+		endpoints, _ := ch.typed.(*legacyEndpoints)
+		c.workloads.setEndpoints(name, endpoints)
+		c.endpointsChanged(name)
+	case "EndpointSlice":
+		slice, _ := ch.typed.(*discoveryv1.EndpointSlice)
+		for _, service := range c.workloads.setSlice(ch.key, slice) {
+			c.endpointsChanged(service)
+		}
+	}
+	for _, version := range []any{ch.typedBefore, ch.typed} {
+		switch t := version.(type) {
+		case *networkingv1.WorkloadEntry:
+			c.selectedChanged(name.namespace, t.Spec.Labels)
+		case *corev1.Pod:
+			c.podChanged(name, t)
+		}
+	}
+}
+
+// endpointsChanged marks the clusters of a Kubernetes Service.
+func (c *Compiler) endpointsChanged(name objectName) {
+	for _, s := range c.registry.byObject[config.Key{Kind: "Service", Namespace: name.namespace, Name: name.name}] {
+		c.clusters.hostChanged(s.host)
+	}
+}
+
+// podChanged marks the clusters of the services that have a pod: through a selector,
+// or as one of their endpoints.
+func (c *Compiler) podChanged(name objectName, pod *corev1.Pod) {
+	c.selectedChanged(name.namespace, pod.Labels)
+	for service := range c.workloads.servicesOf[name] {
+		c.endpointsChanged(service)
+	}
+	for service := range c.workloads.servicesAt[objectName{name.namespace, pod.Status.PodIP}] {
+		c.endpointsChanged(service)
+	}
+	if name.namespace == c.options.Namespace {
+		c.pending.translation = true
+	}
+}
+
+// selectedChanged marks the clusters of the services of a namespace whose selector
+// finds the labels.
+func (c *Compiler) selectedChanged(namespace string, labels map[string]string) {
+	for key := range c.registry.byNamespace[namespace] {
+		for _, s := range c.registry.byObject[key] {
+			if selector := s.selector(); len(selector) > 0 && selects(selector, labels) {
+				c.clusters.hostChanged(s.host)
+			}
+		}
+	}
+}
