@@ -187,8 +187,11 @@ func (s *localitySet) add(locality string) string {
 	}
 	// "region" and "region/*" are the same, and so on.
 	prefix := strings.TrimSuffix(strings.TrimSuffix(locality, "*"), "/")
+	wildcard := strings.HasSuffix(locality, "*")
 	for _, other := range *s {
-		if other == "" || other == prefix || strings.HasPrefix(prefix, other+"/") {
+		covered := other == "" || other == prefix || strings.HasPrefix(prefix, other+"/")
+		// A wildcard after narrower ones is for the rest.
+		if covered || !wildcard && strings.HasPrefix(other, prefix+"/") {
 			return "overlaps with one before it: remove it, or narrow the other"
 		}
 	}

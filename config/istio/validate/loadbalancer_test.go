@@ -32,6 +32,27 @@ func TestLoadBalancer(t *testing.T) {
 	expect(t, "DestinationRule", "{host: b, trafficPolicy: {loadBalancer: {$}}}", wants)
 }
 
+func TestLocalitySet(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		first, second string
+		overlap       bool
+	}{
+		{"*", "a", true}, {"a", "*", false}, {"a", "b", false}, {"a", "a", true}, {"a", "a/*", true}, {"a/*", "a", true},
+		{"a/*", "a/b", true}, {"a/b", "a/*", false}, {"a/b", "a", true}, {"a/b/c", "a/b", true}, {"a/b", "a/b/c", true},
+		{"a/b/*", "a/b/c", true}, {"a/b/c", "a/b/*", false}, {"a/b", "ab", false}, {"a", "ab", false},
+	}
+	for _, tt := range tests {
+		var s localitySet
+		if problem := s.add(tt.first); problem != "" {
+			t.Errorf("%s: %s", tt.first, problem)
+		}
+		if problem := s.add(tt.second); (problem != "") != tt.overlap {
+			t.Errorf("%s after %s: %q", tt.second, tt.first, problem)
+		}
+	}
+}
+
 func TestIsPrime(t *testing.T) {
 	t.Parallel()
 	primes := map[uint64]bool{0: false, 1: true, 2: true, 3: true, 4: false, 9: false, 65536: false, 65537: true, 4999999: true}

@@ -32,6 +32,9 @@ func (c *checker) serverTLS(at *config.Path, tls *networking.ServerTLSSettings) 
 			c.warn(NoEffect, at.Field(name), "%v ends no TLS, so certificates are not used: remove %s, or write mode: SIMPLE", tls.Mode, name)
 		}
 		c.oneCertificateSource(at, tls)
+		if tls.CaCrl != "" && tls.CredentialName != "" {
+			c.fail(Conflict, at.Field("caCrl"), "a credential brings its own revocation list: remove caCrl, and put the list into the Secret")
+		}
 	default:
 		c.oneCertificateSource(at, tls)
 		c.serverCertificates(at, tls)

@@ -14,6 +14,7 @@ func TestServerTLS(t *testing.T) {
 		{`{mode: SIMPLE, tlsCertificates: [{serverCertificate: /c, privateKey: /k}], credentialNames: [a]}`, "E Conflict servers[0].tls"},
 		{`{mode: ISTIO_MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, credentialNames: [a], tlsCertificates: [{}], caCrl: /l}`,
 			"E BadTLS servers[0].tls.serverCertificate; E BadTLS servers[0].tls.privateKey; E BadTLS servers[0].tls.caCertificates; E BadTLS servers[0].tls.tlsCertificates; E BadTLS servers[0].tls.credentialNames"},
+		{`{mode: PASSTHROUGH, credentialName: c, caCrl: /l}`, "W NoEffect servers[0].tls.credentialName; W NoEffect servers[0].tls.caCrl; E Conflict servers[0].tls.caCrl"},
 		{`{mode: AUTO_PASSTHROUGH, caCrl: /l}`, "W NoEffect servers[0].tls.caCrl"},
 		{`{mode: SIMPLE, credentialName: c, cipherSuites: [ALL, -AES128-SHA, "", AES128-SHA], minProtocolVersion: TLSV1_1}`, ""},
 		{`{mode: SIMPLE, credentialName: c, verifyCertificateHash: [` + ok + `], verifyCertificateSpki: [LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=, x]}`, "W OutOfRange servers[0].tls.verifyCertificateSpki[1]"},
