@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -138,8 +139,23 @@ func TestSidecar(t *testing.T) {
 			t.Errorf("%s for %q: got %d %q, %v; want %d %q", c.host, c.user, resp.StatusCode, body, err, c.status, c.want)
 		}
 	}
+	viaProxy(t, out)
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+// viaProxy calls as a program does that knows http_proxy: in absolute form.
+func viaProxy(t *testing.T, out string) {
+	t.Helper()
+	proxy := func(*http.Request) (*url.URL, error) { return url.Parse("http://" + out) }
+	resp, err := (&http.Client{Transport: &http.Transport{Proxy: proxy, DisableKeepAlives: true}}).Get("http://reviews:9080/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "reviews /x " {
+		t.Errorf("through http_proxy: %d %q, %v", resp.StatusCode, body, err)
 	}
 }
