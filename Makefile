@@ -15,7 +15,7 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint race bench fuzz tools clean
+.PHONY: help demo build test unit race lint bench fuzz tools clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,12 +28,17 @@ build: ## static, stripped, reproducible binaries in bin/
 	$(BUILD) -o bin/sluice-gateway ./cmd/gateway
 	$(BUILD) -o bin/sluice-sidecar ./cmd/sidecar
 
-test: lint ## lint, then every test; the concurrent rooms with the race detector too
-	$(GO) test -timeout 15m $(PKGS)
-	$(MAKE) --no-print-directory race
+# Each part runs whatever became of the one before: one run tells everything.
+test: ## lint, every test, and the shorter ones again with the race detector
+	@status=0; \
+	for part in lint unit race; do \
+		$(MAKE) --no-print-directory $$part || status=1; \
+	done; \
+	exit $$status
 
-# The budgets (allocations, time, system calls) mean nothing under the race detector,
-# so the tests run without it first.
+unit: ## every test, without the race detector: time and allocations are budgeted
+	$(GO) test -timeout 15m $(PKGS)
+
 race: ## the tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 15m $(PKGS)
 
