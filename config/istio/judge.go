@@ -86,7 +86,7 @@ func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
 		g := c.gateways[name]
 		if g == nil {
 			out = append(out, newCondition(config.Error, GatewayNotFound, v.object, field,
-				fmt.Sprintf("%q: no Gateway %s; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
+				fmt.Sprintf("%q: no Gateway %s is in force; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
 			continue
 		}
 		if !v.isDelegate() && !slices.ContainsFunc(g.servers, func(s *serverHosts) bool { return len(s.intersect(v.hosts, v.object.Namespace)) > 0 }) {

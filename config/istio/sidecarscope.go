@@ -1,12 +1,17 @@
 package istio
 
 import (
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
 )
 
 // sidecarConfig is one Sidecar in force.
@@ -160,4 +165,121 @@ func (s *egressScope) covering(host string) []*virtualService {
 		return false
 	})
 	return out
+}
+
+func (c *Compiler) takeSidecar(ch change) {
+	if c.outbound == nil {
+		return
+	}
+	if old := c.outbound.sidecars[ch.key]; old != nil {
+		c.conditions.replace(old, nil)
+		delete(c.outbound.sidecars, ch.key)
+	}
+	if s, ok := ch.typed.(*networkingv1.Sidecar); ok {
+		c.outbound.sidecars[ch.key] = &sidecarConfig{ch.after, &s.Spec}
+	}
+	c.outbound.rescope = true
+}
+
+// settleScope finds the Sidecar for this workload. Where it is another one, all
+// services and VirtualServices are looked at anew.
+func (o *outbound) settleScope() {
+	if !o.rescope {
+		return
+	}
+	o.rescope = false
+	now := o.compiler.sidecarFor(o.sidecars)
+	if now == o.sidecar && o.scopes != nil {
+		return
+	}
+	if o.sidecar != nil {
+		o.compiler.conditions.replace(o.sidecar, nil)
+		o.compiler.forgetShort(o.sidecar.object.Key, o.sidecar.egressProxy(), o.sidecar.object.Namespace)
+	}
+	if o.sidecar = now; now != nil {
+		o.compiler.noteShort(now.object.Key, now.egressProxy(), now.object.Namespace)
+	}
+	o.scopes = egressScopes(now, o.compiler.options.Namespace)
+	for v := range o.imported {
+		o.file(v)
+	}
+	if now != nil {
+		o.compiler.conditions.replace(now, now.conditions())
+	}
+	scopes := o.scopes
+	o.compiler.registry.imported = func(s *service) bool {
+		return slices.ContainsFunc(scopes, func(e *egressScope) bool { return e.importsService(s) })
+	}
+	for host := range o.compiler.registry.byHost {
+		o.compiler.registry.changed[host] = struct{}{}
+	}
+	o.setFallback()
+	for _, t := range o.tables {
+		t.fresh, t.scope = true, o.scopeOf(t.port)
+	}
+}
+
+// conditions says which of a Sidecar's listeners are not served.
+func (s *sidecarConfig) conditions() []config.Condition {
+	var out []config.Condition
+	for i, e := range s.spec.Egress {
+		if e.GetPort() != nil && strings.EqualFold(e.GetPort().GetProtocol(), "HTTP_PROXY") {
+			out = append(out, newCondition(config.Warning, ListenerNotServed, s.object, fmt.Sprintf("egress[%d].port.protocol", i),
+				"HTTP_PROXY: proxy listeners are not served by this version; the listener is left out"))
+		}
+	}
+	return out
+}
+
+// egressProxy is the host that takes the traffic nobody knows, as written; empty
+// where there is none.
+func (s *sidecarConfig) egressProxy() string {
+	return s.spec.GetOutboundTrafficPolicy().GetEgressProxy().GetHost()
+}
+
+// scopeOf returns the scope for a port, nil where no egress listener takes it.
+func (o *outbound) scopeOf(port uint16) *egressScope {
+	for _, s := range o.scopes {
+		if s.port == 0 || s.port == port {
+			return s
+		}
+	}
+	return nil
+}
+
+// setFallback makes the virtual host for hosts that nobody knows: they are passed
+// through, or refused with 502 where only the registry's are allowed.
+func (o *outbound) setFallback() {
+	use, vh := clusterKey{}, &router.VirtualHost{Name: "block_all", Domains: []string{"*"}}
+	var policy *networking.OutboundTrafficPolicy
+	if o.sidecar != nil {
+		policy = o.sidecar.spec.OutboundTrafficPolicy
+	}
+	if policy == nil || policy.Mode != networking.OutboundTrafficPolicy_REGISTRY_ONLY {
+		vh.Name, use = "allow_any", passthrough
+		if p := policy.GetEgressProxy(); p != nil {
+			use = clusterKey{
+				host:   o.compiler.registry.fullName(p.Host, o.sidecar.object.Namespace),
+				subset: p.Subset, port: uint16(p.GetPort().GetNumber()),
+			}
+		}
+		vh.Routes = []*router.Route{{Name: vh.Name, Destinations: []router.Destination{{Cluster: use.String(), Weight: 1}}}}
+	} else {
+		vh.Routes = []*router.Route{{Name: vh.Name, Direct: &router.DirectResponse{Status: 502}}}
+	}
+	if o.fallbackUse != (clusterKey{}) {
+		o.compiler.clusters.use(o.fallbackUse, nil, -1)
+	}
+	if use != (clusterKey{}) {
+		o.compiler.clusters.use(use, nil, 1)
+	}
+	o.fallbackUse = use
+	if o.fallback != nil && reflect.DeepEqual(o.fallback, vh) {
+		return
+	}
+	o.fallback = vh
+	o.fallbackTable = &router.RouteTable{Name: vh.Name, VirtualHosts: []*router.VirtualHost{vh}}
+	for _, t := range o.tables {
+		t.changed = true
+	}
 }

@@ -85,8 +85,19 @@ func (c *Compiler) newVirtualService(o *config.Object, spec *networking.VirtualS
 	if len(v.gateways) == 0 {
 		v.gateways = []string{mesh}
 	}
-	v.conditions = v.claimConditions()
+	v.conditions = append(v.protocolConditions(), v.claimConditions()...)
 	return v
+}
+
+// protocolConditions says which lists of rules are not served.
+func (v *virtualService) protocolConditions() []config.Condition {
+	var out []config.Condition
+	for field, rules := range map[string]int{"tls": len(v.spec.Tls), "tcp": len(v.spec.Tcp)} {
+		if rules > 0 {
+			out = append(out, newCondition(config.Warning, ProtocolNotServed, v.object, field, "rules for TLS and TCP are not served by this version; they are left out"))
+		}
+	}
+	return out
 }
 
 // claimConditions says which matches look at claims of a token.

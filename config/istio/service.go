@@ -1,0 +1,159 @@
+package istio
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// service is one host that traffic can be sent to: a Kubernetes Service, or one of
+// the hosts of a ServiceEntry. It is not changed once it is in the registry.
+type service struct {
+	host      string
+	namespace string
+	object    *config.Object
+	kube      bool
+	exportTo  []string
+	ports     []servicePort
+	// resolution says how endpoints are found.
+	resolution router.Resolution
+	// headless services resolve to their endpoints, each of which has a name under
+	// the service's.
+	headless bool
+	// alias is the host that an ExternalName service stands for.
+	alias string
+	// addresses are the virtual addresses that callers may use as the host.
+	addresses []string
+
+	// One of them holds what the endpoints are made from.
+	kubeSpec *corev1.ServiceSpec
+	entry    *networking.ServiceEntry
+}
+
+// servicePort is a port as callers know it.
+type servicePort struct {
+	number   uint16
+	name     string
+	protocol portProtocol
+}
+
+// port returns the port with that number.
+func (s *service) port(number uint16) (servicePort, bool) {
+	for _, p := range s.ports {
+		if p.number == number {
+			return p, true
+		}
+	}
+	return servicePort{}, false
+}
+
+// selector is what finds the service's workloads; empty where none does.
+func (s *service) selector() map[string]string {
+	if s.kube {
+		return s.kubeSpec.Selector
+	}
+	return s.entry.GetWorkloadSelector().GetLabels()
+}
+
+// kubeServices returns the service that a Kubernetes Service is.
+func kubeServices(o *config.Object, spec *corev1.ServiceSpec, domain string) []*service {
+	s := &service{
+		host:      strings.ToLower(o.Name) + "." + o.Namespace + ".svc." + domain,
+		namespace: o.Namespace,
+		object:    o,
+		kube:      true,
+		exportTo:  splitList(o.Annotations["networking.istio.io/exportTo"]),
+		kubeSpec:  spec,
+	}
+	for _, p := range spec.Ports {
+		appProtocol := ""
+		if p.AppProtocol != nil {
+			appProtocol = *p.AppProtocol
+		}
+		protocol := kubeProtocol(p.Name, appProtocol, string(p.Protocol), p.Port)
+		if protocol != udpProtocol {
+			s.ports = append(s.ports, servicePort{number: uint16(p.Port), name: p.Name, protocol: protocol})
+		}
+	}
+	switch {
+	case spec.Type == corev1.ServiceTypeExternalName && spec.ExternalName != "":
+		s.alias = strings.ToLower(strings.TrimSuffix(spec.ExternalName, "."))
+		s.resolution = router.ResolutionDNS
+	case spec.ClusterIP == corev1.ClusterIPNone:
+		s.headless = true
+	default:
+		s.addresses = virtualAddresses(spec)
+	}
+	return []*service{s}
+}
+
+// virtualAddresses returns the cluster addresses of a Service, each once.
+func virtualAddresses(spec *corev1.ServiceSpec) []string {
+	var addresses []string
+	for _, a := range append(slices.Clone(spec.ClusterIPs), spec.ClusterIP) {
+		if a != "" && a != corev1.ClusterIPNone && !slices.Contains(addresses, a) {
+			addresses = append(addresses, a)
+		}
+	}
+	return addresses
+}
+
+// splitList reads a list of names parted by commas.
+func splitList(s string) []string {
+	var list []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// entryServices returns the services that a ServiceEntry makes, one for each host.
+func entryServices(o *config.Object, entry *networking.ServiceEntry) []*service {
+	var ports []servicePort
+	for _, p := range entry.Ports {
+		if protocol := parseProtocol(p.Protocol); protocol != udpProtocol {
+			ports = append(ports, servicePort{number: uint16(p.Number), name: p.Name, protocol: protocol})
+		}
+	}
+	resolution := router.ResolutionStatic
+	switch entry.Resolution {
+	case networking.ServiceEntry_NONE:
+		resolution = router.ResolutionOriginal
+	case networking.ServiceEntry_DNS, networking.ServiceEntry_DNS_ROUND_ROBIN:
+		resolution = router.ResolutionDNS
+	}
+	services := make([]*service, 0, len(entry.Hosts))
+	for _, host := range entry.Hosts {
+		services = append(services, &service{
+			host:       strings.ToLower(host),
+			namespace:  o.Namespace,
+			object:     o,
+			exportTo:   entry.ExportTo,
+			ports:      ports,
+			resolution: resolution,
+			addresses:  entryAddresses(entry.Addresses),
+			entry:      entry,
+		})
+	}
+	return services
+}
+
+// entryAddresses returns the single addresses among those of a ServiceEntry.
+func entryAddresses(addresses []string) []string {
+	var single []string
+	for _, a := range addresses {
+		a = strings.TrimSuffix(strings.TrimSuffix(a, "/32"), "/128")
+		if !strings.Contains(a, "/") {
+			single = append(single, a)
+		}
+	}
+	return single
+}
