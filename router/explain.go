@@ -226,8 +226,7 @@ func (c *condition) valueIn(r *Request) (value string, present bool) {
 		}
 		return strings.Join(values, ","), len(values) > 0
 	case onQuery:
-		value, _, present = findParameter(queryOf(r.Path), c.name)
-		return value, present
+		return findParameter(queryOf(r.Path), c.name)
 	}
 	return lineValue(r, c.subject), true
 }

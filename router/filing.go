@@ -164,9 +164,9 @@ func (f *filer) facets(byFacet map[fileKey][]filing, used []fileKey) *facets {
 
 // index makes the facets findable by name.
 func (f *namedFacets) index() {
-	f.byName = make(map[string]*facet, len(f.list))
+	f.byName = make(map[string]int32, len(f.list))
 	for i := range f.list {
-		f.byName[f.list[i].name] = &f.list[i]
+		f.byName[f.list[i].name] = int32(i)
 	}
 }
 

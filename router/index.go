@@ -45,7 +45,7 @@ type facets struct {
 // namedFacets are facets with names, such as headers have.
 type namedFacets struct {
 	list   []facet
-	byName map[string]*facet
+	byName map[string]int32
 }
 
 // facet files routes by what they want one part of the request to be.
@@ -194,8 +194,8 @@ func (f *facets) collect(s *search) {
 	} else {
 		for i := range r.Headers {
 			// Only at the first of a name, or its routes would be listed again.
-			if found := f.headers.byName[r.Headers[i].Name]; found != nil && firstHeader(r, found.name) == i {
-				found.collectHeader(s)
+			if found, ok := f.headers.byName[r.Headers[i].Name]; ok && firstHeader(r, r.Headers[i].Name) == i {
+				f.headers.list[found].collectHeader(s)
 			}
 		}
 	}
@@ -223,22 +223,43 @@ func (f *namedFacets) collectQuery(s *search) {
 	query := queryOf(s.request.Path)
 	if len(f.list) <= 4 {
 		for i := range f.list {
-			if value, _, ok := findParameter(query, f.list[i].name); ok {
+			if value, ok := findParameter(query, f.list[i].name); ok {
 				f.list[i].values.collect(s, value)
 			}
 		}
 		return
 	}
+	// The first of a name counts. A query has room for thousands of repetitions, so
+	// that looking back at each would be dear.
+	seen := marks.Get().(*markedFacets)
+	seen.reset(len(f.list))
 	for at := 0; at < len(query); {
-		name, value, next := parameterAt(query, at)
-		if found := f.byName[name]; found != nil {
-			// Only at the first of a name, as above.
-			if _, first, _ := findParameter(query, name); first == at {
-				found.values.collect(s, value)
-			}
+		var name, value string
+		name, value, at = parameterAt(query, at)
+		if i, ok := f.byName[name]; ok && seen.add(i) {
+			f.list[i].values.collect(s, value)
 		}
-		at = next
 	}
+	marks.Put(seen)
+}
+
+// markedFacets is a set of facets, by their place in a list.
+type markedFacets struct{ bits []uint64 }
+
+var marks = sync.Pool{New: func() any { return new(markedFacets) }}
+
+// reset empties the set and makes room for so many facets.
+func (m *markedFacets) reset(facets int) {
+	m.bits = slices.Grow(m.bits[:0], facets/64+1)[:facets/64+1]
+	clear(m.bits)
+}
+
+// add says whether a facet was not in the set yet, and adds it.
+func (m *markedFacets) add(i int32) bool {
+	word, bit := &m.bits[i/64], uint64(1)<<(i%64)
+	added := *word&bit == 0
+	*word |= bit
+	return added
 }
 
 // firstHeader returns where a header comes first.

@@ -167,7 +167,7 @@ func (c *condition) holds(r *Request) bool {
 	case onTarget:
 		value = r.Path
 	case onQuery:
-		value, _, present = findParameter(queryOf(r.Path), c.name)
+		value, present = findParameter(queryOf(r.Path), c.name)
 	case onHeader:
 		var count int
 		value, count = headerValue(r, c.name)
@@ -264,16 +264,15 @@ func parameterAt(query string, at int) (name, value string, next int) {
 	return name, value, at + len(parameter) + 1
 }
 
-// findParameter returns the first value of a query parameter, and its offset.
-func findParameter(query, name string) (value string, at int, found bool) {
-	for at < len(query) {
-		key, value, next := parameterAt(query, at)
-		if key == name {
-			return value, at, true
+// findParameter returns the first value of a query parameter.
+func findParameter(query, name string) (value string, found bool) {
+	for at := 0; at < len(query); {
+		var key string
+		if key, value, at = parameterAt(query, at); key == name {
+			return value, true
 		}
-		at = next
 	}
-	return "", 0, false
+	return "", false
 }
 
 // headerValue returns the first value of a header, and how many there are.

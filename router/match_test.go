@@ -150,7 +150,7 @@ func FuzzQuery(f *testing.F) {
 		f.Add(s, "")
 	}
 	f.Fuzz(func(t *testing.T, query, name string) {
-		got, at, found := findParameter(query, name)
+		got, found := findParameter(query, name)
 		r := &Request{Path: "/?" + query}
 		want := naiveMatch(&Match{Query: []QueryMatch{{Name: name, Match: StringMatch{Kind: MatchPresent}}}}, r)
 		if found != want {
@@ -158,9 +158,6 @@ func FuzzQuery(f *testing.F) {
 		}
 		if found && !naiveMatch(&Match{Query: []QueryMatch{{Name: name, Match: exact(got)}}}, r) {
 			t.Errorf("%q in %q: got %q", name, query, got)
-		}
-		if found && !strings.HasPrefix(query[at:], name) {
-			t.Errorf("%q in %q: is not at %d", name, query, at)
 		}
 	})
 }
