@@ -192,7 +192,7 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 			ResponseHeaders: headerViews(dest.ResponseOps),
 		}
 		if len(d.Route.Route.Destinations) == 1 {
-			view.Weight, view.Share = 1, "100%"
+			view.Weight, view.Share = max(view.Weight, 1), "100%"
 		}
 		if authority := d.Authority(dest, r); authority != r.Authority {
 			view.Authority = authority
