@@ -43,6 +43,11 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		target = originalTarget(ex)
 	}
 	replays, dials := 0, 0
+	timeout := ex.Decision.Route.Timeout
+	began := int64(0)
+	if timeout > 0 {
+		began = proxy.Now()
+	}
 	var last *upstream.Endpoint
 	for {
 		endpoint := cluster.Pick(e.options.Random(), target, last)
@@ -57,7 +62,15 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 			setHeader(&ex.Request.Headers, "x-envoy-attempt-count", ex.KeptFrom(at))
 		}
 		ex.UpstreamHost = endpoint.Address
-		conn, reused, err := endpoint.Acquire(replays >= maxReplays, cluster.ConnectTimeout)
+		connect := cluster.ConnectTimeout
+		if timeout > 0 {
+			connect = min(connect, max(timeout-time.Duration(proxy.Now()-began), time.Millisecond))
+		}
+		conn, reused, err := endpoint.Acquire(replays >= maxReplays, connect)
+		if err != nil && timeout > 0 && proxy.Now()-began >= int64(timeout) {
+			e.finish(ex, down, &proxy.Result{Failure: proxy.FailTimeout, Err: err})
+			return
+		}
 		if err != nil {
 			last = endpoint
 			if dials++; dials < maxConnectAttempts {

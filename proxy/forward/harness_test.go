@@ -7,11 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/forward"
@@ -373,4 +376,51 @@ func newPrefixed(prefix string, r io.Reader) *bufio.Reader {
 func webSocket(headers ...string) string {
 	return req("GET /ws HTTP/1.1", append([]string{"Host: a.example", "Connection: Upgrade", "Upgrade: websocket",
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"}, headers...)...)
+}
+
+// tryRead reads a response, for goroutines that cannot fail the test themselves.
+func tryRead(c *client) (*http.Response, error) {
+	resp, err := http.ReadResponse(c.br, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp, err
+}
+
+// o64 is a number that differs from connection to connection.
+func o64(c *originConn) uint64 {
+	_, port, _ := net.SplitHostPort(c.RemoteAddr().String())
+	var n uint64
+	for _, d := range port {
+		n = n*31 + uint64(d)
+	}
+	return n
+}
+
+// fullListener is an address that answers no connection attempt: its backlog is full.
+func fullListener(t testing.TB) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
+	for range 4 {
+		if conn, err := net.DialTimeout("tcp", addr, 200*time.Millisecond); err == nil {
+			t.Cleanup(func() { conn.Close() })
+		}
+	}
+	return addr
 }

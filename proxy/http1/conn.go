@@ -401,11 +401,7 @@ func (c *Conn) splice() {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
-		failure := proxy.FailDownstream
-		if lost, _ := c.down.Lost(); !lost && c.left > 0 && !isWriteError(err) {
-			failure = classify(err)
-		}
-		c.fail(failure, err)
+		c.fail(c.spliceFailure(err), err)
 	default:
 		c.finish()
 	}
@@ -458,8 +454,14 @@ func sendFailure(err error) proxy.Failure {
 	return proxy.FailSend
 }
 
-// isWriteError tells an error of the writing side of a splice.
-func isWriteError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "write"
+// spliceFailure tells whose fault ended a splice, which has both sides' errors.
+func (c *Conn) spliceFailure(err error) proxy.Failure {
+	lost, _ := c.down.Lost()
+	switch {
+	case lost, c.left == 0, errors.Is(err, syscall.EPIPE):
+		return proxy.FailDownstream
+	case errors.Is(err, syscall.ECONNRESET) && c.sock.peek() != idleClosed:
+		return proxy.FailDownstream
+	}
+	return classify(err)
 }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"encoding/base64"
+	"net/netip"
 	"strings"
 
 	"github.com/sluicegate/sluice/router"
@@ -333,12 +334,10 @@ var hostByte = func() (t [256]bool) {
 func validAuthority(a string) bool {
 	i := 0
 	if a[0] == '[' {
-		for i = 1; i < len(a) && a[i] != ']'; i++ {
-			if c := a[i]; !(c == ':' || c == '.' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f') {
-				return false
-			}
+		if i = strings.IndexByte(a, ']'); i < 0 {
+			return false
 		}
-		if i == len(a) || i < 3 {
+		if ip, err := netip.ParseAddr(a[1:i]); err != nil || !ip.Is6() || ip.Zone() != "" {
 			return false
 		}
 		i++

@@ -125,21 +125,32 @@ func (m *Manager) Update(specs []*router.Cluster, previous []*Cluster) []*Cluste
 			next[id] = m.make(spec)
 		}
 	}
+	var byName map[string]*Cluster
 	for id, old := range previous {
 		if old == nil || id < len(next) && next[id] == old {
 			continue
 		}
-		m.retire(old, m.successor(old, id, next))
+		if id < len(next) && next[id] != nil && next[id].Spec.Name == old.Spec.Name {
+			m.retire(old, next[id])
+			continue
+		}
+		// A table that was not built from the one before may number its clusters anew.
+		if byName == nil {
+			byName = named(next)
+		}
+		m.retire(old, byName[old.Spec.Name])
 	}
 	return next
 }
 
-// successor returns the cluster that has old's place and name, or nil.
-func (m *Manager) successor(old *Cluster, id int, next []*Cluster) *Cluster {
-	if id < len(next) && next[id] != nil && next[id].Spec.Name == old.Spec.Name {
-		return next[id]
+func named(clusters []*Cluster) map[string]*Cluster {
+	m := make(map[string]*Cluster, len(clusters))
+	for _, c := range clusters {
+		if c != nil {
+			m[c.Spec.Name] = c
+		}
 	}
-	return nil
+	return m
 }
 
 // retire closes the endpoints of old that its successor does not have.
