@@ -79,7 +79,7 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 		writeProblem(w, http.StatusServiceUnavailable, "there is no configuration yet")
 		return
 	}
-	request, err := q.request()
+	request, err := q.request(o.Info.Role == "sidecar")
 	if err == nil {
 		err = q.choose(table.Spec().Listeners, o.Listeners())
 	}
@@ -88,11 +88,18 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 		return
 	}
 	request.Listener, request.Port = q.Listener, q.Port
+	if o.NormalPath != nil {
+		if request.Path, err = o.NormalPath(request.Path); err != nil {
+			writeProblem(w, http.StatusBadRequest, err.Error())
+			return
+		}
+	}
 	writeJSON(w, Answer{Generation: table.Generation(), Query: q, Explanation: table.Explain(request)})
 }
 
-// request returns the request that is asked about, and fills the question's gaps.
-func (q *Query) request() (*router.Request, error) {
+// request returns the request that is asked about, and fills the question's gaps. A
+// sidecar's port is the authority's rather than the one connected to.
+func (q *Query) request(byAuthority bool) (*router.Request, error) {
 	if q.URL == "" {
 		return nil, errors.New("say which url: /explain?url=http://bookinfo.example.com/productpage")
 	}
@@ -114,7 +121,7 @@ func (q *Query) request() (*router.Request, error) {
 		return nil, err
 	}
 	if q.Port == 0 {
-		q.Port = defaultPort(u, r.Authority)
+		q.Port = defaultPort(u, r.Authority, byAuthority)
 	}
 	return r, nil
 }
@@ -135,11 +142,12 @@ func addHeaders(r *router.Request, lines []string) error {
 	return nil
 }
 
-// defaultPort is the port of the URL, else of the authority, else of the scheme.
-func defaultPort(u *url.URL, authority string) uint16 {
-	port := u.Port()
-	if port == "" {
-		_, port, _ = net.SplitHostPort(authority)
+// defaultPort is the port of the URL or, if it has none or byAuthority says so, that of
+// the authority, else of the scheme.
+func defaultPort(u *url.URL, authority string, byAuthority bool) uint16 {
+	_, port, _ := net.SplitHostPort(authority)
+	if asked := u.Port(); asked != "" && (!byAuthority || port == "") {
+		port = asked
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 		return uint16(n)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,12 @@ func options(t *testing.T) Options {
 		},
 		Clusters: func() []Cluster {
 			return []Cluster{{Name: "outbound|9080|v2|productpage", Endpoints: []Endpoint{{Address: "127.0.0.1:9080", Healthy: true, Active: 1, Idle: 2, Requests: 30, Failures: 4}}}, {Name: "empty"}}
+		},
+		NormalPath: func(target string) (string, error) {
+			if strings.Contains(target, "%2f") {
+				return "", errors.New("the proxy answers 400 to this path")
+			}
+			return strings.Replace(target, "/v1/../", "/", 1), nil
 		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "sluice_up 1\n") }),
 	}
@@ -153,6 +160,7 @@ func TestExplain(t *testing.T) {
 	}{
 		"by url":         {"GET", "/explain?url=http://bookinfo.example.com/v2/x", "", router.Forward, "0.0.0.0_8080"},
 		"no scheme":      {"GET", "/explain?url=bookinfo.example.com/", "", router.Redirected, "0.0.0.0_8080"},
+		"dot segments":   {"GET", "/explain?url=http://bookinfo.example.com/v1/../v2/x", "", router.Forward, "0.0.0.0_8080"},
 		"by port":        {"GET", "/explain?url=http://bookinfo.example.com/v2&port=8080", "", router.Forward, "0.0.0.0_8080"},
 		"by Host":        {"GET", "/explain?url=http://127.0.0.1/v2&header=Host:+bookinfo.example.com", "", router.Forward, "0.0.0.0_8080"},
 		"no such route":  {"GET", "/explain?url=http://bookinfo.example.com/nothing", "", router.NotFound, "0.0.0.0_8080"},
@@ -171,6 +179,32 @@ func TestExplain(t *testing.T) {
 				t.Errorf("got %s on %s: %s", a.Outcome, a.Query.Listener, w.Body)
 			}
 		})
+	}
+}
+
+// TestExplainSidecar: a sidecar's tables are chosen by the port in the Host.
+func TestExplainSidecar(t *testing.T) {
+	t.Parallel()
+	table := func(port uint16) *router.RouteTable {
+		return &router.RouteTable{Name: strconv.Itoa(int(port)), Port: port, VirtualHosts: []*router.VirtualHost{{Domains: []string{"reviews"}}}}
+	}
+	built, _ := router.Build(&router.Spec{Listeners: []*router.Listener{{Name: "outbound", Tables: []*router.RouteTable{table(9080), table(80)}}}}, nil)
+	o := options(t)
+	o.Info.Role = "sidecar"
+	o.Table = func() *router.Table { return built }
+	o.Listeners = func() []Listener { return []Listener{{Name: "outbound", Address: "127.0.0.1:15001", Bound: true}} }
+	h := NewHandler(o)
+	for target, want := range map[string]string{
+		"/explain?url=http://reviews:9080/":                                     "9080",
+		"/explain?url=http://127.0.0.1:15001/&header=host:reviews:9080":         "9080",
+		"/explain?url=http://127.0.0.1:15001/&header=host:reviews:9080&port=80": "80",
+		"/explain?url=http://reviews/":                                          "80",
+	} {
+		var a Answer
+		w := ask(h, "GET", target, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || a.Table != want || a.VirtualHost != "" && a.Outcome != "NotFound" {
+			t.Errorf("%s: table %q, want %q (%v): %s", target, a.Table, want, err, w.Body)
+		}
 	}
 }
 
@@ -196,6 +230,7 @@ func TestProblems(t *testing.T) {
 		"bad port":        {h, "GET", "/explain?url=a&port=65536", "", 400, "port number"},
 		"bad header":      {h, "GET", "/explain?url=a&header=x", "", 400, "name: value"},
 		"header injected": {h, "GET", "/explain?url=a&header=x:+a%0d%0ab:c", "", 400, "name: value"},
+		"refused path":    {h, "GET", "/explain?url=http://bookinfo.example.com/a%252fb", "", 400, "answers 400"},
 		"bad JSON":        {h, "POST", "/explain", "{", 400, "not a question"},
 		"unknown field":   {h, "POST", "/explain", `{"uri":"x"}`, 400, "uri"},
 		"too much JSON":   {h, "POST", "/explain", `{"url":"` + strings.Repeat("x", maxQuery) + `"}`, 400, "too large"},

@@ -23,6 +23,9 @@ type Options struct {
 	// Listeners and Clusters return the state of both sides.
 	Listeners func() []Listener
 	Clusters  func() []Cluster
+	// NormalPath returns a request's target as it is routed, or why it is refused
+	// before that; nil means that it stays as it is.
+	NormalPath func(target string) (string, error)
 	// Metrics serves /stats/prometheus.
 	Metrics http.Handler
 	// AllowedHosts are names by which the server may be called, beside localhost and

@@ -28,7 +28,7 @@ func TestDocumentedPages(t *testing.T) {
 	if got := find(string(page), "(?m)^\\| `(/[^`]*)` \\|"); !slices.Equal(without(got, "/", "/healthz/live", "/healthz/ready"), pages) {
 		t.Errorf("documented pages are %q, want %q", got, pages)
 	}
-	_, metrics := fetch(t, "http://"+s.Admin+"/stats/prometheus")
+	metrics := p.metrics("sluice_requests_total")
 	series := find(metrics, `(?m)^# TYPE (sluice_\w+)`)
 	if got := find(string(page), "`(sluice_\\w+)`"); !slices.Equal(got, series) {
 		t.Errorf("documented metrics are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(series, "\n"))

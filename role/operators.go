@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/telemetry"
 )
 
@@ -55,14 +56,24 @@ func (s *operators) close() {
 // adminHandler shows the process to its operator.
 func (p *process) adminHandler() http.Handler {
 	return admin.NewHandler(admin.Options{
-		Info:      p.o.Info,
-		Ready:     p.ready,
-		Config:    p.config,
-		Table:     p.table,
-		Listeners: p.listeners.status,
-		Clusters:  p.clusters,
-		Metrics:   p.telemetry.Handler(),
+		Info:       p.o.Info,
+		Ready:      p.ready,
+		Config:     p.config,
+		Table:      p.table,
+		Listeners:  p.listeners.status,
+		Clusters:   p.clusters,
+		NormalPath: p.normalPath,
+		Metrics:    p.telemetry.Handler(),
 	})
+}
+
+// normalPath returns a path as the listeners' servers hand it to routing.
+func (p *process) normalPath(target string) (string, error) {
+	path, refused := http1.NormalizePath(target, p.policy().EscapedSlashes)
+	if refused != nil {
+		return "", fmt.Errorf("the proxy answers %d (%s) to this path, and routes it nowhere", refused.Status, refused.Detail)
+	}
+	return path, nil
 }
 
 // clusters returns the upstream side as the admin server shows it.

@@ -73,6 +73,15 @@ var connectionEvents = []string{
 	http1.ConnRejected:      "request_rejected",
 }
 
+// policy is what requests may look like. The edge refuses what servers disagree about;
+// in a mesh it is left to the workload, whose own calls and callers these are.
+func (p *process) policy() http1.Policy {
+	if p.o.Mesh {
+		return http1.Policy{EscapedSlashes: http1.KeepEscapedSlashes, AllowUnderscores: true}
+	}
+	return http1.Policy{}
+}
+
 // newServer returns the server of one socket.
 func (p *process) newServer(b Bind) *http1.Server {
 	count := p.telemetry.ConnectionEvents(b.Listener, connectionEvents)
@@ -80,6 +89,7 @@ func (p *process) newServer(b Bind) *http1.Server {
 		Engine:            p.engine,
 		Listener:          b.Listener,
 		PortFromAuthority: b.PortFromAuthority,
+		Policy:            p.policy(),
 		Observe:           func(e http1.ConnEvent) { count(int(e)) },
 	})
 }

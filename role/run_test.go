@@ -112,6 +112,21 @@ func (p *proxyProcess) next() Status {
 	return Status{}
 }
 
+// metrics returns what Prometheus would read, once it holds a text: a request counts
+// a moment after its response has been received.
+func (p *proxyProcess) metrics(text string) string {
+	p.t.Helper()
+	var body string
+	for range 1000 {
+		if _, body = fetch(p.t, "http://"+p.last.Admin+"/stats/prometheus"); strings.Contains(body, text) {
+			return body
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	p.t.Fatalf("no %s in the metrics:\n%s", text, body)
+	return ""
+}
+
 // to is a listener that forwards everything to one cluster.
 func to(name, address, cluster string) *router.Listener {
 	return &router.Listener{Name: name, Address: address, Port: 80, Tables: []*router.RouteTable{{
@@ -245,7 +260,10 @@ func TestWhatOperatorsSee(t *testing.T) {
 			t.Errorf("%s: %d, no %q in\n%s", path, code, want, body)
 		}
 	}
-	_, metrics := fetch(t, "http://"+s.Admin+"/stats/prometheus")
+	if code, body := fetch(t, "http://"+s.Admin+"/explain?url=http://x/a%252fb"); code != 400 || !strings.Contains(body, "routes it nowhere") {
+		t.Errorf("a path that is refused is explained as %d %s", code, body)
+	}
+	metrics := p.metrics("sluice_requests_total")
 	for _, want := range []string{
 		`sluice_requests_total{code_class="2xx",listener="a",response_flags="-"} 1`,
 		`sluice_request_duration_seconds_count{listener="a"} 1`,

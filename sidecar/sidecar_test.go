@@ -140,6 +140,7 @@ func TestSidecar(t *testing.T) {
 		}
 	}
 	viaProxy(t, out)
+	asSent(t, out)
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
@@ -157,5 +158,24 @@ func viaProxy(t *testing.T, out string) {
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "reviews /x " {
 		t.Errorf("through http_proxy: %d %q, %v", resp.StatusCode, body, err)
+	}
+}
+
+// asSent: what the edge would refuse, a workload may say to another.
+func asSent(t *testing.T, out string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", "http://"+out+"/a%2Fb", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "reviews:9080"
+	r.Header["user_id"] = []string{"1"}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "reviews /a/b " {
+		t.Errorf("an escaped slash and a header with an underscore: %d %q, %v", resp.StatusCode, body, err)
 	}
 }
