@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -142,20 +143,50 @@ type Result struct {
 	Upgraded bool
 }
 
-// Aborter lets another goroutine end an exchange with an upstream.
+// Aborter lets another goroutine end what an exchange waits for.
 type Aborter struct {
 	conn    net.Conn
+	wake    chan struct{}
+	once    sync.Once
 	aborted atomic.Bool
 }
 
 // NewAborter returns an Aborter for an upstream connection.
 func NewAborter(conn net.Conn) *Aborter { return &Aborter{conn: conn} }
 
-// Abort makes the upstream's reads and writes fail, now and later.
+// NewWaiter returns an Aborter for a wait for Woken.
+func NewWaiter() *Aborter { return &Aborter{wake: make(chan struct{})} }
+
+// Abort makes the upstream's reads and writes fail, now and later, or ends the wait.
 func (a *Aborter) Abort() {
 	a.aborted.Store(true)
-	a.conn.SetDeadline(time.Unix(1, 0))
+	if a.conn != nil {
+		a.conn.SetDeadline(time.Unix(1, 0))
+	}
+	if a.wake != nil {
+		a.once.Do(func() { close(a.wake) })
+	}
 }
 
 // Aborted tells whether Abort was called.
 func (a *Aborter) Aborted() bool { return a.aborted.Load() }
+
+// Woken is closed when a waiter is aborted.
+func (a *Aborter) Woken() <-chan struct{} { return a.wake }
+
+// Wait waits for d, and returns false at once when the client of down goes away.
+func Wait(down Downstream, d time.Duration) bool {
+	a := NewWaiter()
+	defer down.Attach(nil)
+	if !down.Attach(a) {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-a.Woken():
+		return false
+	}
+}

@@ -264,20 +264,25 @@ func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
 func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
 	used := map[int]bool{}
 	var ids []int32
+	use := func(ref *ClusterRef) {
+		if ref.Name == "" {
+			return
+		}
+		if id := int(c.clusters.intern(ref.Name)); ref.ID != id {
+			ref.ID = id
+		}
+		if !used[ref.ID] {
+			used[ref.ID] = true
+			ids = append(ids, int32(ref.ID))
+			c.clusters.use(int32(ref.ID))
+		}
+	}
 	for _, route := range routes {
 		for i := range route.Destinations {
-			ref := &route.Destinations[i].Cluster
-			if ref.Name == "" {
-				continue
-			}
-			if id := int(c.clusters.intern(ref.Name)); ref.ID != id {
-				ref.ID = id
-			}
-			if !used[ref.ID] {
-				used[ref.ID] = true
-				ids = append(ids, int32(ref.ID))
-				c.clusters.use(int32(ref.ID))
-			}
+			use(&route.Destinations[i].Cluster)
+		}
+		for i := range route.Mirrors {
+			use(&route.Mirrors[i].Cluster)
 		}
 	}
 	return ids
@@ -304,11 +309,34 @@ func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRout
 	if err != nil {
 		return nil, err
 	}
+	if err := c.compilePolicies(route); err != nil {
+		return nil, err
+	}
 	if sameDestinations(r, sibling.Route) {
 		route.Destinations, route.weights, route.ResponseOps = sibling.Destinations, sibling.weights, sibling.ResponseOps
 		return route, nil
 	}
 	return route, compileDestinations(route)
+}
+
+// compilePolicies compiles the route's CORS policy and mirrors.
+func (c *compiler) compilePolicies(route *CompiledRoute) error {
+	if route.Route.CORS != nil {
+		for _, origin := range route.Route.CORS.AllowOrigins {
+			if origin == (StringMatch{Kind: MatchExact, Value: "*"}) {
+				origin = StringMatch{}
+			}
+			m, err := c.compileString(origin)
+			if err != nil {
+				return fmt.Errorf("allowed origin: %w", err)
+			}
+			route.cors = append(route.cors, m)
+		}
+	}
+	for _, m := range route.Route.Mirrors {
+		route.Mirrors = append(route.Mirrors, CompiledMirror{Cluster: ClusterRef{Name: m.Cluster, ID: -1}, Fraction: m.Fraction})
+	}
+	return nil
 }
 
 // sameDestinations says whether two routes share their destinations, and what they

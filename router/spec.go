@@ -92,6 +92,11 @@ type Route struct {
 	Timeout time.Duration
 	// Headers are applied after those of the chosen destination.
 	Headers HeaderPolicy
+	// Retry, Fault, CORS and Mirrors are the route's policies; nil for none.
+	Retry   *Retry
+	Fault   *Fault
+	CORS    *CORS
+	Mirrors []Mirror
 }
 
 // Match is a set of conditions that must all hold.
@@ -246,10 +251,21 @@ type Cluster struct {
 	Resolution Resolution
 	// Balancer says how one of them is picked.
 	Balancer Balancer
+	// Hash, for RingHash and Maglev, says by what of a request.
+	Hash *HashPolicy
+	// RingSize is the least number of points on a ring (1,024 by default), TableSize the
+	// size of a Maglev table, a prime (65,537 by default).
+	RingSize, TableSize int
 	// ConnectTimeout bounds a dial; 0 means 10 s.
 	ConnectTimeout time.Duration
-	Endpoints      []*Endpoint
-	Origin         Origin
+	// Pool bounds connections and requests; Outlier takes failing endpoints out; Warmup
+	// and Locality bend the balancer's choice. The zero value and nil mean none of it.
+	Pool      Pool
+	Outlier   *Outlier
+	Warmup    *Warmup
+	Locality  *Locality
+	Endpoints []*Endpoint
+	Origin    Origin
 }
 
 // Resolution says where a cluster's endpoints come from.
@@ -276,6 +292,9 @@ const (
 	RoundRobin
 	// Random takes any.
 	Random
+	// RingHash and Maglev take the same for the same hash of a request.
+	RingHash
+	Maglev
 )
 
 // Endpoint is one address of a cluster.

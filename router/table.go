@@ -62,7 +62,10 @@ type CompiledRoute struct {
 	// ResponseOps are the route's own changes to a response's headers, for a response
 	// that comes from no destination.
 	ResponseOps []HeaderOp
+	// Mirrors are those of the route, resolved.
+	Mirrors []CompiledMirror
 
+	cors []stringMatcher
 	// weights is the sum of those of the destinations.
 	weights uint64
 	rewrite *pathRewrite
@@ -78,6 +81,22 @@ type CompiledDestination struct {
 	// Authority replaces the request's, unless the route's Rewrite has one: see
 	// [Decision.Authority].
 	Authority string
+}
+
+// CompiledMirror is a Mirror whose cluster is resolved.
+type CompiledMirror struct {
+	Cluster  ClusterRef
+	Fraction Fraction
+}
+
+// AllowsOrigin tells whether the route's CORS policy names an origin.
+func (r *CompiledRoute) AllowsOrigin(origin string) bool {
+	for i := range r.cors {
+		if r.cors[i].holds(origin) {
+			return true
+		}
+	}
+	return false
 }
 
 // Spec returns what the table was built from.
