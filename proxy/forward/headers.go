@@ -16,7 +16,7 @@ import (
 //
 // At an edge that trusts nobody, the client's address is that of its connection, and
 // every forwarding header is dropped. With trusted hops, the forwarding headers are
-// believed as far as those hops wrote them: the last TrustedHops entries of
+// believed, but for x-envoy-*, as far as those hops wrote them: the last TrustedHops entries of
 // x-forwarded-for are kept, and the client is the first of these.
 func (e *Engine) identify(ex *proxy.Exchange) {
 	r := &ex.Request
@@ -47,7 +47,7 @@ func (e *Engine) identify(ex *proxy.Exchange) {
 			if hops > 0 && (h.Value == "http" || h.Value == "https") {
 				r.Scheme = h.Value
 			}
-		default:
+		case claimHeader:
 			if hops > 0 {
 				kept = append(kept, h)
 			}
@@ -72,6 +72,9 @@ const (
 	forwardedProtoHeader
 	// claimHeader is any other header by which proxies tell about a caller.
 	claimHeader
+	// envoyHeader is one of Envoy's own ("x-envoy-..."): no proxy in front makes those for
+	// us, and most let a client's pass.
+	envoyHeader
 )
 
 // identityOf classifies a header. Names that differ from a forwarding header only in
@@ -99,7 +102,9 @@ func identityOf(name string) identityKind {
 		return forwardedForHeader
 	case name == "x-forwarded-proto":
 		return forwardedProtoHeader
-	case strings.HasPrefix(name, "x-forwarded"), strings.HasPrefix(name, "x-envoy-"),
+	case strings.HasPrefix(name, "x-envoy-"):
+		return envoyHeader
+	case strings.HasPrefix(name, "x-forwarded"),
 		strings.HasPrefix(name, "x-original-"), strings.HasPrefix(name, "x-rewrite-"),
 		name == "x-real-ip", name == "x-client-ip", name == "x-cluster-client-ip":
 		return claimHeader
@@ -108,7 +113,8 @@ func identityOf(name string) identityKind {
 }
 
 // trustForwardedFor reduces the x-forwarded-for headers to one with the last hops entries,
-// and takes the first of these for the client.
+// and takes the first of these for the client. Where there are fewer, not all hops were
+// passed, and the client is the connection's peer.
 func (e *Engine) trustForwardedFor(ex *proxy.Exchange, hops int) {
 	at := len(ex.Scratch)
 	kept := ex.Request.Headers[:0]
@@ -123,13 +129,13 @@ func (e *Engine) trustForwardedFor(ex *proxy.Exchange, hops int) {
 		ex.Scratch = append(ex.Scratch, h.Value...)
 	}
 	all := ex.KeptFrom(at)
-	cut := len(all)
-	for n := 0; n < hops && cut >= 0; n++ {
+	cut, entries := len(all), 0
+	for ; entries < hops && cut >= 0; entries++ {
 		cut = strings.LastIndexByte(all[:cut], ',')
 	}
 	trusted := strings.TrimLeft(all[cut+1:], " \t")
 	first, _, _ := strings.Cut(trusted, ",")
-	if addr, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil {
+	if addr, err := netip.ParseAddr(strings.TrimSpace(first)); err == nil && entries == hops {
 		ex.Client = addr.Unmap()
 	}
 	ex.Request.Headers = append(kept, router.Header{Name: "x-forwarded-for", Value: trusted})
