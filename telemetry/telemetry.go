@@ -71,7 +71,7 @@ func (t *Telemetry) openLog(o Options) error {
 	switch o.AccessLog {
 	case "":
 		return nil
-	case "-":
+	case "-", "/dev/stdout": // which cannot be opened where it is a socket
 		out = o.Stdout
 	default:
 		f, err := openLogFile(o.AccessLog)

@@ -13,7 +13,6 @@ import (
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/gateway"
-	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -48,7 +47,7 @@ func newCommand() *cobra.Command {
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
 			o.AccessLog, o.Drain = shared.AccessLog, shared.Drain
-			role.LimitMemory()
+			start.Process()
 			return gateway.Run(cmd.Context(), o)
 		},
 	}

@@ -123,12 +123,11 @@ type gatewayProcess struct {
 	*exec.Cmd
 	url    string
 	status string
-	stdout bytes.Buffer
 	logs   chan string
 }
 
 // launch starts the binary on a folder with manifests, and waits until it serves.
-func launch(t *testing.T, dir string, args ...string) *gatewayProcess {
+func launch(t *testing.T, dir string, stdout io.Writer, args ...string) *gatewayProcess {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -142,7 +141,7 @@ func launch(t *testing.T, dir string, args ...string) *gatewayProcess {
 		"--config", dir, "--address", "127.0.0.1", "--port-map", "80=" + port, "--admin", "127.0.0.1:0", "--status", p.status, "--access-log", "-",
 	}, args...)...)
 	p.Env = append(os.Environ(), "SLUICE_GATEWAY_MAIN=1")
-	p.Stdout = &p.stdout
+	p.Stdout = stdout
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +225,8 @@ func TestProcess(t *testing.T) {
 	port := backend.URL[strings.LastIndexByte(backend.URL, ':')+1:]
 	dir := t.TempDir()
 	write(t, dir, fmt.Sprintf(manifests, "one", port))
-	p := launch(t, dir)
+	var stdout bytes.Buffer
+	p := launch(t, dir, &stdout)
 	if code, body := get(t, "http://"+p.status+"/healthz/ready"); code != 200 {
 		t.Errorf("ready: %d %s", code, body)
 	}
@@ -266,8 +266,8 @@ func TestProcess(t *testing.T) {
 		t.Errorf("exit: %v", err)
 	}
 	slow := regexp.MustCompile(`(?m)^\[.*\] "GET /slow HTTP/1\.1" 200 - via_upstream .* outbound\|80\|\|backend\.example\.com `)
-	if lines := strings.Count(p.stdout.String(), "\n"); lines != 4 || !slow.Match(p.stdout.Bytes()) {
-		t.Errorf("the access log:\n%s", &p.stdout)
+	if lines := strings.Count(stdout.String(), "\n"); lines != 4 || !slow.Match(stdout.Bytes()) {
+		t.Errorf("the access log:\n%s", &stdout)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestSecondSignal(t *testing.T) {
 	defer close(letGo)
 	dir := t.TempDir()
 	write(t, dir, fmt.Sprintf(manifests, "x", backend.URL[strings.LastIndexByte(backend.URL, ':')+1:]))
-	p := launch(t, dir)
+	p := launch(t, dir, io.Discard)
 	go http.Get(p.url + "/slow")
 	<-arrived
 	p.Process.Signal(syscall.SIGINT)
@@ -309,7 +309,7 @@ func TestDrainIsBounded(t *testing.T) {
 	defer close(letGo)
 	dir := t.TempDir()
 	write(t, dir, fmt.Sprintf(manifests, "x", backend.URL[strings.LastIndexByte(backend.URL, ':')+1:]))
-	p := launch(t, dir, "--drain", "100ms")
+	p := launch(t, dir, io.Discard, "--drain", "100ms")
 	cut := make(chan error, 1)
 	go func() {
 		r, err := http.Get(p.url + "/slow")
@@ -332,4 +332,29 @@ func TestDrainIsBounded(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 	<-cut
+}
+
+// TestReaderOfLogGoes: the gateway serves on when nobody reads its access log any more.
+func TestReaderOfLogGoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, fmt.Sprintf(manifests, "x", "1"))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	p := launch(t, dir, w)
+	w.Close()
+	get(t, p.url+"/direct")
+	p.await(t, "access log cannot be written")
+	if code, _ := get(t, p.url+"/direct"); code != 200 {
+		t.Errorf("got %d", code)
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	for range p.logs {
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("exit: %v", err)
+	}
 }

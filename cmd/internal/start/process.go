@@ -1,30 +1,32 @@
-package role
+package start
 
 import (
 	"math"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // memoryShare is the part of a container's memory that the Go heap may take.
 const memoryShare = 0.9
 
-// LimitMemory tells the Go runtime how much memory the process's control group may
-// use, so that it collects harder before the kernel kills the process. It returns the
-// limit that it set, in bytes; 0 where GOMEMLIMIT is given already or there is none. It
-// is for a program whose only work is to be a proxy. (The number of processors needs
-// no such help: the runtime looks at the control group itself.)
-func LimitMemory() int64 {
+// Process sets the process up for a life as a proxy.
+//
+// It tells the Go runtime how much memory the control group allows, unless GOMEMLIMIT
+// does, so that it collects harder before the kernel kills the process. (The number of
+// processors needs no such help: the runtime looks at the control group itself.) And it
+// survives that whoever reads its output goes: by default that ends a Go program.
+func Process() {
+	signal.Ignore(syscall.SIGPIPE)
 	if os.Getenv("GOMEMLIMIT") != "" {
-		return 0
+		return
 	}
-	limit := memoryLimit("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-	if limit > 0 {
+	if limit := memoryLimit("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"); limit > 0 {
 		debug.SetMemoryLimit(limit)
 	}
-	return limit
 }
 
 // memoryLimit reads the first of the files that holds a limit; 0 where none does.
