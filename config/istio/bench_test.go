@@ -64,6 +64,14 @@ func BenchmarkEndpoints(b *testing.B) {
 	benchmarkChange(b, func(tb testing.TB, i int) []*config.Object { return parse(tb, benchSlice(7, 1+i%3)) })
 }
 
+// BenchmarkGateway changes the Gateway: all that is bound to it is looked at anew.
+func BenchmarkGateway(b *testing.B) {
+	benchmarkChange(b, func(tb testing.TB, i int) []*config.Object {
+		return parse(tb, meta("networking.istio.io/v1", "Gateway", "istio-system", "gw")+fmt.Sprintf(
+			"spec:\n  selector: {istio: ingressgateway}\n  servers:\n  - port: {number: 80, name: http-%d, protocol: HTTP}\n    hosts: [\"*\"]\n", i))
+	})
+}
+
 func benchmarkChange(b *testing.B, change func(testing.TB, int) []*config.Object) {
 	for name, options := range benchRoles {
 		for _, n := range []int{100, 1000, 10000} {

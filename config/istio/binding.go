@@ -276,7 +276,7 @@ func (t *gatewayTable) settle() {
 		return
 	}
 	t.changed = false
-	table := &router.RouteTable{Name: t.key.name(), Port: t.servers[0].port}
+	table := &router.RouteTable{Name: t.key.name(), Port: t.servers[0].port, VirtualHosts: make([]*router.VirtualHost, 0, len(t.order))}
 	for _, h := range t.order {
 		table.VirtualHosts = append(table.VirtualHosts, h.built)
 	}

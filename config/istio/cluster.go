@@ -40,8 +40,8 @@ type clusters struct {
 	byHost map[string]map[clusterKey]*cluster
 	// order has the clusters that exist, by name.
 	order []*cluster
-	// changed are the clusters to build anew.
-	changed map[*cluster]struct{}
+	// changed are the clusters to build anew, idle those that nobody names any more.
+	changed, idle map[*cluster]struct{}
 }
 
 // cluster is one cluster that routes name.
@@ -71,6 +71,7 @@ func newClusters(r *registry, d *destinationRules, w *workloads) *clusters {
 		byKey:   map[clusterKey]*cluster{},
 		byHost:  map[string]map[clusterKey]*cluster{},
 		changed: map[*cluster]struct{}{},
+		idle:    map[*cluster]struct{}{},
 	}
 }
 
@@ -84,12 +85,15 @@ func (c *clusters) use(key clusterKey, user clusterUser, by int) {
 			c.byHost[key.host] = map[clusterKey]*cluster{}
 		}
 		c.byHost[key.host][key] = k
+		c.changed[k] = struct{}{}
 	}
 	if k.users[user] += by; k.users[user] == 0 {
 		delete(k.users, user)
 	}
-	if k.built == nil || len(k.users) == 0 {
-		c.changed[k] = struct{}{}
+	if len(k.users) == 0 {
+		c.idle[k] = struct{}{}
+	} else {
+		delete(c.idle, k)
 	}
 }
 
@@ -116,13 +120,14 @@ func (c *clusters) hostChanged(host string) {
 // another reason than before.
 func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 	listChanged, affected := false, map[clusterUser]struct{}{}
+	for k := range c.idle {
+		listChanged = listChanged || k.built != nil
+		c.drop(k)
+		delete(c.changed, k)
+	}
+	clear(c.idle)
 	for k := range c.changed {
 		before, beforeMissing := k.built, k.missing
-		if len(k.users) == 0 {
-			c.drop(k)
-			listChanged = listChanged || before != nil
-			continue
-		}
 		built, why := c.build(k.key)
 		if before != nil && built != nil && reflect.DeepEqual(before, built) {
 			built = before
@@ -229,6 +234,9 @@ func (c *clusters) endpoints(s *service, port uint16, labels map[string]string) 
 }
 
 func (c *clusters) noService(key clusterKey) missing {
+	if h := c.registry.byHost[key.host]; h != nil && c.registry.choose(h.all, nil) != nil {
+		return missing{ServiceNotFound, "host", "the Sidecar of this workload does not import it, nor does a rule for this namespace only; requests get 503. Add it to egress.hosts"}
+	}
 	if c.registry.exists(key.host) {
 		return missing{ServiceNotFound, "host", fmt.Sprintf("no service of that host is exported to namespace %s; see its exportTo", c.registry.namespace)}
 	}

@@ -161,8 +161,11 @@ func (c *Compiler) Apply(d config.Delta) Result {
 			c.conditions.move(place.Key, place.Line-o.written.Line)
 		}
 	}
-	c.settleServices()
-	c.settleVirtualServices()
+	for again := true; again; again = len(c.registry.changed) > 0 {
+		// VirtualServices import the services that they route to.
+		c.settleServices()
+		c.settleVirtualServices()
+	}
 	listeners, changed := c.settleListeners()
 	clustersChanged, affected := c.clusters.settle()
 	for user := range affected {

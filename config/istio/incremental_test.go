@@ -239,7 +239,7 @@ func (w *world) rules(delegates bool) string {
 	for i := range 1 + w.rand.IntN(3) {
 		fmt.Fprintf(&b, "  - name: r%d\n%s", i, w.pick(
 			"", "    match:\n    - uri: {prefix: /api}\n", "    match:\n    - uri: {exact: /x}\n    - sourceLabels: {app: client}\n      port: 80\n",
-			"    match:\n    - gateways: [mesh]\n", "    match:\n    - headers: {x: {exact: \"1\"}}\n"))
+			"    match:\n    - gateways: [mesh]\n", "    match:\n    - sourceNamespace: shop\n    - uri: {prefix: /own}\n", "    match:\n    - headers: {x: {exact: \"1\"}}\n"))
 		if delegates && w.rand.IntN(5) == 0 {
 			fmt.Fprintf(&b, "    delegate: {name: delegate-%s, namespace: %s}\n", w.app(), w.pick("default", "shop"))
 			continue

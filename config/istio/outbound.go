@@ -15,8 +15,9 @@ type outbound struct {
 	sidecars map[config.Key]*sidecarConfig
 	sidecar  *sidecarConfig
 	scopes   []*egressScope
-	// imported are the VirtualServices in force for sidecars.
-	imported map[*virtualService]struct{}
+	// inForce are the VirtualServices for sidecars, with the hosts that each imports
+	// by routing to them.
+	inForce map[*virtualService][]string
 
 	tables map[uint16]*meshTable
 	// portsOf are the ports of the tables that have a service's host.
@@ -36,7 +37,7 @@ func newOutbound(c *Compiler) *outbound {
 	return &outbound{
 		compiler: c,
 		sidecars: map[config.Key]*sidecarConfig{},
-		imported: map[*virtualService]struct{}{},
+		inForce:  map[*virtualService][]string{},
 		tables:   map[uint16]*meshTable{},
 		portsOf:  map[string][]uint16{},
 		changed:  map[string]struct{}{},
@@ -49,25 +50,39 @@ func (o *outbound) attach(v *virtualService) {
 	if v.isDelegate() || !v.bound(mesh) {
 		return
 	}
-	o.imported[v] = struct{}{}
 	o.file(v)
 	o.touch(v)
 }
 
-// file puts a VirtualService into the scopes that import it.
+// file puts a VirtualService into the scopes that import it, and so imports what it
+// routes to.
 func (o *outbound) file(v *virtualService) {
+	imported := false
 	for _, s := range o.scopes {
 		if s.importsVirtualService(v) {
 			s.add(v)
+			imported = true
 		}
+	}
+	o.inForce[v] = nil
+	if imported {
+		o.inForce[v] = o.compiler.destinationsImported(v)
+	}
+	o.route(v, 1)
+}
+
+func (o *outbound) route(v *virtualService, by int) {
+	for _, host := range o.inForce[v] {
+		o.compiler.registry.route(host, by)
 	}
 }
 
 func (o *outbound) detach(v *virtualService) {
-	if _, ok := o.imported[v]; !ok {
+	if _, ok := o.inForce[v]; !ok {
 		return
 	}
-	delete(o.imported, v)
+	o.route(v, -1)
+	delete(o.inForce, v)
 	o.touch(v)
 	for _, s := range o.scopes {
 		s.remove(v)

@@ -12,8 +12,10 @@ type registry struct {
 	namespace string
 	domain    string
 	role      Role
-	// imported says whether a Sidecar imports a service; nil where there is none.
+	// imported says whether a Sidecar imports a service; nil on a gateway.
+	// routed counts the VirtualServices that import a host by routing to it.
 	imported    func(*service) bool
+	routed      map[string]int
 	byHost      map[string]*hostServices
 	byObject    map[config.Key][]*service
 	byNamespace map[string]map[config.Key]struct{}
@@ -44,6 +46,7 @@ func newRegistry(o Options) *registry {
 		byHost:      map[string]*hostServices{},
 		byObject:    map[config.Key][]*service{},
 		byNamespace: map[string]map[config.Key]struct{}{},
+		routed:      map[string]int{},
 		aliases:     map[string]map[string]struct{}{},
 		named:       map[string]struct{}{},
 		changed:     map[string]struct{}{},
@@ -116,6 +119,19 @@ func (r *registry) visibility(s *service) visibility {
 	return visibleTo(s.exportTo, s.namespace, r.namespace)
 }
 
+// route counts that a VirtualService routes to a host, or with -1 that one no longer
+// does.
+func (r *registry) route(host string, by int) {
+	before := r.routed[host]
+	if r.routed[host] += by; before+by == 0 {
+		delete(r.routed, host)
+	}
+	h := r.byHost[host]
+	if (before == 0) != (before+by == 0) && h != nil && (h.chosen == nil || !r.imported(h.chosen)) {
+		r.changed[host] = struct{}{}
+	}
+}
+
 // settle chooses anew for the hosts that changed, and returns them.
 func (r *registry) settle() map[string]struct{} {
 	changed := r.changed
@@ -130,8 +146,7 @@ func (r *registry) settle() map[string]struct{} {
 			continue
 		}
 		h.chosen = merge(r.choose(h.all, r.imported))
-		if h.chosen == nil {
-			// Routes may go to what is seen but not imported.
+		if h.chosen == nil && r.routed[host] > 0 {
 			h.chosen = merge(r.choose(h.all, nil))
 		}
 	}

@@ -200,7 +200,8 @@ func (o *outbound) settleScope() {
 		o.compiler.noteShort(now.object.Key, now.egressProxy(), now.object.Namespace)
 	}
 	o.scopes = egressScopes(now, o.compiler.options.Namespace)
-	for v := range o.imported {
+	for v := range o.inForce {
+		o.route(v, -1)
 		o.file(v)
 	}
 	if now != nil {

@@ -150,8 +150,9 @@ func (v *virtualService) bound(gateway string) bool {
 // settleVirtualServices takes the VirtualServices that changed, with those that
 // delegate to them.
 func (c *Compiler) settleVirtualServices() {
-	changed := maps.Clone(c.pending.virtualServices)
-	for name := range c.pending.virtualServices {
+	changed := c.pending.virtualServices
+	c.pending.virtualServices = map[objectName]struct{}{}
+	for name := range maps.Clone(changed) {
 		for root := range c.delegators[name] {
 			changed[root] = struct{}{}
 		}
@@ -229,6 +230,27 @@ func (c *Compiler) attach(name objectName, v *virtualService) {
 		c.outbound.attach(v)
 	}
 	c.pending.judge[v] = struct{}{}
+}
+
+// destinationsImported returns the hosts that a sidecar knows because the
+// VirtualService sends requests there. As in Istio, a rule with a match block for
+// another namespace, and none before or after it for this one, imports nothing.
+func (c *Compiler) destinationsImported(v *virtualService) []string {
+	var hosts []string
+	for _, r := range v.rules {
+		own, others := false, false
+		for _, m := range r.http.Match {
+			own = own || m.SourceNamespace == c.options.Namespace
+			others = others || m.SourceNamespace != "" && m.SourceNamespace != c.options.Namespace
+		}
+		if others && !own {
+			continue
+		}
+		for _, d := range r.http.Route {
+			hosts = append(hosts, c.registry.fullName(d.GetDestination().GetHost(), r.object.Namespace))
+		}
+	}
+	return hosts
 }
 
 func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
