@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"sync"
@@ -49,6 +50,9 @@ type logShard struct {
 	spare  []byte
 	_      [cacheLine]byte
 }
+
+// newline ends a line.
+var newline = []byte{'\n'}
 
 // newAccessLog starts the log; close ends it. It owns out only for writing.
 func newAccessLog(out io.Writer, shards int, logger *slog.Logger) *accessLog {
@@ -136,7 +140,7 @@ func (l *accessLog) flush() {
 
 // write hands a shard's lines to the destination; those of a failed write are lost.
 func (l *accessLog) write(b []byte) {
-	n := countLines(b)
+	n := uint64(bytes.Count(b, newline))
 	_, err := l.out.Write(b)
 	if err == nil {
 		l.lines.Add(n)
@@ -152,16 +156,6 @@ func (l *accessLog) write(b []byte) {
 		l.bad = true
 		l.logger.Error("access log cannot be written; its lines are dropped until it can", "error", err)
 	}
-}
-
-func countLines(b []byte) uint64 {
-	var n uint64
-	for _, c := range b {
-		if c == '\n' {
-			n++
-		}
-	}
-	return n
 }
 
 // close writes what is left and ends the goroutine; a stuck writer is left behind
