@@ -183,3 +183,12 @@ func FuzzAppendEscaped(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkAppendAccessLine(b *testing.B) {
+	ex := forwarded()
+	line := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		line = appendAccessLine(line[:0], ex, testStart)
+	}
+}
