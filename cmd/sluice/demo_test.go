@@ -257,6 +257,42 @@ func TestDemoServesBookinfo(t *testing.T) {
 	}
 }
 
+// TestDemoDocument holds the explanations in docs/demo.md to what they are now.
+func TestDemoDocument(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/demo.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := startTestDemo(t, anyPorts(t.TempDir())...)
+	d.apply("virtual-service-reviews-test-v2.yaml")
+	ports := regexp.MustCompile(`(localhost|127\.0\.0\.1|port)([: ])\d+`)
+	ran := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n.*?```").FindAllString(string(text), -1) {
+		for _, command := range parseConsole(strings.Replace(block, "sh", "console", 1)) {
+			args := shellWords(strings.ReplaceAll(strings.ReplaceAll(command.line, "$D", d.dir), "http://localhost:31380", d.base))
+			if len(args) < 2 || args[0] != "sluice" || args[1] != "explain" {
+				continue
+			}
+			if !strings.Contains(command.line, "--config") {
+				args = append(args, "--admin", d.admin)
+			}
+			ran++
+			want := ports.ReplaceAllString(command.output, "$1$2 PORT")
+			eventually(t, command.line, func() error {
+				_, out, stderr := invoke(args[1:]...)
+				if got := ports.ReplaceAllString(strings.ReplaceAll(out, d.dir, "demo"), "$1$2 PORT"); got != want {
+					return fmt.Errorf("prints\n%s%s\nbut the document shows\n%s", got, stderr, want)
+				}
+				return nil
+			})
+		}
+	}
+	if ran != 2 {
+		t.Errorf("%d explanations found, want 2", ran)
+	}
+}
+
 func TestDemoWeights(t *testing.T) {
 	t.Parallel()
 	d := startTestDemo(t, anyPorts(t.TempDir())...)
