@@ -138,12 +138,21 @@ func (c consoleCommand) check(t *testing.T, document string) string {
 		return c.output
 	}
 	if pattern := outputPattern(c.output); !*update && !pattern.MatchString(out.String()) {
-		t.Errorf("%s: %s\ngives\n%s\nbut the document shows\n%s(go test ./cmd/sluice -update rewrites it)",
-			document, c.line, out.String(), c.output)
+		t.Errorf("%s: %s\n%s(go test ./cmd/sluice -update rewrites it)", document, c.line, firstDifference(out.String(), c.output))
 	} else if pattern.MatchString(out.String()) {
 		return c.output
 	}
 	return out.String()
+}
+
+// firstDifference shows the line where two outputs part.
+func firstDifference(got, shown string) string {
+	gotLines, shownLines := strings.Split(got, "\n"), strings.Split(shown, "\n")
+	i := 0
+	for i < len(gotLines)-1 && i < len(shownLines)-1 && gotLines[i] == shownLines[i] {
+		i++
+	}
+	return fmt.Sprintf("line %d\n   is %s\nshown %s\n", i+1, gotLines[i], shownLines[i])
 }
 
 // outputPattern lets "..." on a line of its own stand for any lines.
