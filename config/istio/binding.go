@@ -64,10 +64,7 @@ func (a claim) compare(b claim) int {
 // rebuild starts anew from a merging of Gateways. What comes out as before keeps
 // its pointers.
 func (t *gatewayTables) rebuild(merge *gatewayMerge, all map[objectName]*virtualService) {
-	before := map[tableKey]*gatewayTable{}
-	for _, table := range t.tables {
-		before[table.key] = table
-	}
+	before := t.tables
 	t.letAll()
 	t.tables, t.changed = nil, map[*gatewayHost]struct{}{}
 	for _, merged := range merge.order {
@@ -83,34 +80,28 @@ func (t *gatewayTables) rebuild(merge *gatewayMerge, all map[objectName]*virtual
 	for _, v := range all {
 		t.attach(v)
 	}
-	for _, table := range t.tables {
-		old := before[table.key]
-		if old == nil {
-			continue
-		}
-		table.table, table.listener = old.table, old.listener
-		for name, h := range old.hosts {
-			if now := table.hosts[name]; now != nil {
-				// A candidate to keep; settle compares.
-				now.built = h.built
-			}
-			t.compiler.conditions.replace(h, nil)
-		}
-		delete(before, table.key)
-	}
 	for _, old := range before {
-		for _, h := range old.hosts {
-			t.compiler.conditions.replace(h, nil)
-		}
+		t.adopt(old)
 	}
-	for _, table := range t.tables {
-		for _, h := range table.hosts {
-			if h.built != nil {
-				table.order = append(table.order, h)
-			}
-			t.changed[h] = struct{}{}
+}
+
+// adopt gives the table that a socket has now what the one before it built, for
+// settle to keep where it still holds.
+func (t *gatewayTables) adopt(old *gatewayTable) {
+	for _, h := range old.hosts {
+		t.compiler.conditions.replace(h, nil)
+	}
+	at := slices.IndexFunc(t.tables, func(table *gatewayTable) bool { return table.key == old.key })
+	if at < 0 {
+		return
+	}
+	table := t.tables[at]
+	table.table, table.listener = old.table, old.listener
+	for _, h := range old.order {
+		if now := table.hosts[h.host]; now != nil {
+			now.built = h.built
+			table.order = append(table.order, now)
 		}
-		slices.SortFunc(table.order, func(a, b *gatewayHost) int { return cmp.Compare(a.host, b.host) })
 	}
 }
 
