@@ -106,7 +106,7 @@ func (s source) allConditions() []config.Condition {
 	for i := range all {
 		all[i].Severity = absent.judge(all[i])
 	}
-	return append(all, s.missingSubsets(absent)...)
+	return append(all, s.references().missing(all)...)
 }
 
 // notRoutable says where the router's problems stand.
