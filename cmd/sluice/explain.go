@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -124,13 +125,9 @@ type missView struct {
 // explain routes a call through the table that state makes.
 func explain(state proxyState, c call) explanation {
 	e := explanation{Request: c, live: state.upstreams != nil}
-	path, refused := http1.NormalizePath(c.Path, http1.RejectEscapedSlashes)
-	if refused != nil {
-		e.Status = refused.Status
-		e.Hint = "the path is refused before routing: " + refused.Detail
+	if e.Status, e.Hint = state.refusal(&c); e.Status != 0 {
 		return e
 	}
-	c.Path = path
 	listener, port := state.listenerFor(c.Port)
 	if listener == nil {
 		e.Error = "refused"
@@ -170,6 +167,27 @@ func explain(state proxyState, c call) explanation {
 		e.Hint = notFoundHint(decision, why, request)
 	}
 	return e
+}
+
+// refusal returns the status and reason with which a server would refuse the call
+// before routing, and 0 where it does not; the path is then as routing sees it. An edge
+// is stricter than a sidecar.
+func (s proxyState) refusal(c *call) (status int, why string) {
+	slashes := http1.RejectEscapedSlashes
+	if s.sidecar {
+		slashes = http1.KeepEscapedSlashes
+	}
+	path, refused := http1.NormalizePath(c.Path, slashes)
+	if refused != nil {
+		return refused.Status, "the path is refused before routing: " + refused.Detail
+	}
+	c.Path = path
+	for _, h := range c.Headers {
+		if !s.sidecar && strings.Contains(h.Name, "_") {
+			return http.StatusBadRequest, "the header " + h.Name + " is refused before routing: servers may take its underscores for dashes"
+		}
+	}
+	return 0, ""
 }
 
 func (s proxyState) miss(m router.RuleMiss) missView {
