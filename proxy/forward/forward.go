@@ -48,9 +48,11 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 	if timeout > 0 {
 		began = proxy.Now()
 	}
-	var last *upstream.Endpoint
+	choice := upstream.Choice{Target: target}
+	var tried [maxConnectAttempts]*upstream.Endpoint
 	for {
-		endpoint := cluster.Pick(e.options.Random(), target, last)
+		choice.Random = e.options.Random()
+		endpoint := cluster.Pick(&choice)
 		if endpoint == nil {
 			ex.Flags |= proxy.FlagNoHealthyUpstream
 			e.reply(ex, down, reply{status: 503, details: "no_healthy_upstream", body: "no healthy upstream\n"})
@@ -62,18 +64,19 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 			setHeader(&ex.Request.Headers, "x-envoy-attempt-count", ex.KeptFrom(at))
 		}
 		ex.UpstreamHost = endpoint.Address
-		connect := cluster.ConnectTimeout
+		within := time.Duration(0)
 		if timeout > 0 {
-			connect = min(connect, max(timeout-time.Duration(proxy.Now()-began), time.Millisecond))
+			within = max(timeout-time.Duration(proxy.Now()-began), time.Millisecond)
 		}
-		conn, reused, err := endpoint.Acquire(replays >= maxReplays, connect)
+		conn, reused, err := cluster.Acquire(endpoint, replays >= maxReplays, within, down)
 		if err != nil && timeout > 0 && proxy.Now()-began >= int64(timeout) {
 			e.finish(ex, down, &proxy.Result{Failure: proxy.FailTimeout, Err: err})
 			return
 		}
 		if err != nil {
-			last = endpoint
+			tried[dials] = endpoint
 			if dials++; dials < maxConnectAttempts {
+				choice.Tried = tried[:dials]
 				continue
 			}
 			e.failConnect(ex, down, err)
@@ -81,11 +84,11 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		}
 		if conn.Peer.IsValid() && conn.Peer == ex.Local {
 			// The destination is this very listener: it would ask itself for ever.
-			endpoint.Release(conn, false, false)
+			cluster.Release(endpoint, conn, upstream.Report{})
 			e.failConnect(ex, down, errLoop)
 			return
 		}
-		res := e.attempt(ex, down, conn, endpoint)
+		res := e.attempt(ex, down, conn, cluster, endpoint)
 		if reused && replays < maxReplays && replayable(ex, &res) {
 			replays++
 			continue
@@ -113,10 +116,10 @@ func (s *snapshot) cluster(ex *proxy.Exchange) *upstream.Cluster {
 }
 
 // attempt has one connection send the request and relay the response.
-func (e *Engine) attempt(ex *proxy.Exchange, down proxy.Downstream, conn *http1.Conn, endpoint *upstream.Endpoint) proxy.Result {
+func (e *Engine) attempt(ex *proxy.Exchange, down proxy.Downstream, conn *http1.Conn, cluster *upstream.Cluster, endpoint *upstream.Endpoint) proxy.Result {
 	if !down.Attach(conn.Aborter) {
 		down.Attach(nil)
-		endpoint.Release(conn, false, false)
+		cluster.Release(endpoint, conn, upstream.Report{Failure: proxy.FailDownstream})
 		return proxy.Result{Failure: proxy.FailDownstream}
 	}
 	ex.UpstreamLocal = conn.Local
@@ -132,8 +135,7 @@ func (e *Engine) attempt(ex *proxy.Exchange, down proxy.Downstream, conn *http1.
 	if res.Upgraded {
 		conn.Tunnel(down, timeoutOrNone(e.options.Timeouts.Tunnel))
 		down.Attach(nil)
-		endpoint.Hand(conn)
-		endpoint.Done()
+		cluster.Release(endpoint, conn, upstream.Report{Status: 101})
 		return res
 	}
 	down.Attach(nil)
@@ -141,7 +143,11 @@ func (e *Engine) attempt(ex *proxy.Exchange, down proxy.Downstream, conn *http1.
 		conn.NetConn().SetDeadline(time.Time{})
 	}
 	reusable := res.Reusable && !conn.Aborted()
-	endpoint.Release(conn, reusable, res.Failure != proxy.FailNone && res.Failure != proxy.FailDownstream)
+	report := upstream.Report{Reusable: reusable, Failure: res.Failure}
+	if res.Responded {
+		report.Status = ex.Status
+	}
+	cluster.Release(endpoint, conn, report)
 	return res
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluicegate/sluice/router"
@@ -9,7 +10,8 @@ import (
 // maxSchedule bounds a weighted schedule; weights are scaled down to fit it.
 const maxSchedule = 4096
 
-// balancer picks endpoints. members are immutable; turn is shared by all who pick.
+// balancer is a set of endpoints to pick from. It is immutable but for turn, which is
+// shared by all who pick, and by the sets that follow it.
 type balancer struct {
 	kind    router.Balancer
 	members []*Endpoint
@@ -19,9 +21,20 @@ type balancer struct {
 	turn     *atomic.Uint64
 }
 
-// pick returns an endpoint, or nil where there is none. avoid is passed over where another
-// one can be had.
-func (b *balancer) pick(random uint64, avoid *Endpoint) *Endpoint {
+// rebuild makes the set to pick from. The caller holds the lock of the cluster's state.
+func (c *Cluster) rebuild() {
+	b := &balancer{kind: c.Spec.Balancer, members: c.members, turn: &c.state.turn}
+	weights := make([]uint32, len(c.members))
+	for i, e := range c.Spec.Endpoints {
+		weights[i] = max(e.Weight, 1)
+	}
+	b.schedule = newSchedule(weights)
+	c.picks.Store(b)
+}
+
+// pick returns an endpoint, or nil where there is none. Endpoints that were tried are
+// passed over where another one can be had.
+func (b *balancer) pick(ch *Choice) *Endpoint {
 	n := len(b.members)
 	if n == 0 {
 		return nil
@@ -29,6 +42,7 @@ func (b *balancer) pick(random uint64, avoid *Endpoint) *Endpoint {
 	if n == 1 {
 		return b.members[0]
 	}
+	random := ch.Random
 	var e *Endpoint
 	switch b.kind {
 	case router.RoundRobin:
@@ -37,15 +51,17 @@ func (b *balancer) pick(random uint64, avoid *Endpoint) *Endpoint {
 		e = b.at(random)
 	default:
 		e = b.at(random >> 32)
-		if other := b.at(random & 0xffffffff); other.active.Load() < e.active.Load() || e == avoid {
+		if other := b.at(random & 0xffffffff); other.active.Load() < e.active.Load() || ch.tried(e) {
 			e = other
 		}
 	}
-	for i := uint64(1); e == avoid && i < uint64(n); i++ {
+	for i := uint64(1); i < uint64(n) && ch.tried(e); i++ {
 		e = b.members[(random+i)%uint64(n)]
 	}
 	return e
 }
+
+func (ch *Choice) tried(e *Endpoint) bool { return slices.Contains(ch.Tried, e) }
 
 func (b *balancer) at(i uint64) *Endpoint {
 	if b.schedule == nil {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,27 +25,20 @@ type Cluster struct {
 	// Spec is what it was made from.
 	Spec           *router.Cluster
 	ConnectTimeout time.Duration
-	balancer       balancer
-	weights        []uint32
-	state          *clusterState
-	limits         http1.Limits
+	// members are the endpoints of Spec, in their order.
+	members []*Endpoint
+	// picks is what Pick picks from; refresh replaces it.
+	picks  atomic.Pointer[balancer]
+	state  *clusterState
+	limits http1.Limits
 }
 
 // clusterState is what a cluster keeps through changes of its specification.
 type clusterState struct {
 	turn      atomic.Uint64
+	counters  counters
 	mu        sync.Mutex
 	endpoints map[string]*Endpoint
-}
-
-// Pick returns the endpoint for a request, or nil where there is none to use. target is where
-// the request was sent to, for a cluster that follows it. avoid is passed over where
-// another one can be had.
-func (c *Cluster) Pick(random uint64, target string, avoid *Endpoint) *Endpoint {
-	if c.Spec.Resolution == router.ResolutionOriginal {
-		return c.state.original(target, c.limits)
-	}
-	return c.balancer.pick(random, avoid)
 }
 
 // original returns the endpoint for an address that a caller named.
@@ -67,9 +61,9 @@ func (s *clusterState) original(address string, limits http1.Limits) *Endpoint {
 		}
 	}
 	// The key outlives the request whose buffer the address stands in.
-	address = string(append([]byte(nil), address...))
-	e := newEndpoint(address, limits)
-	s.endpoints[address] = e
+	kept := strings.Clone(address)
+	e := newEndpoint(kept, limits)
+	s.endpoints[kept] = e
 	return e
 }
 
@@ -81,7 +75,7 @@ type ClusterStatus struct {
 
 // Status returns a look at the cluster's endpoints.
 func (c *Cluster) Status() ClusterStatus {
-	s := ClusterStatus{Name: c.Spec.Name, Endpoints: make([]EndpointStatus, 0, len(c.balancer.members))}
+	s := ClusterStatus{Name: c.Spec.Name, Endpoints: make([]EndpointStatus, 0, len(c.members))}
 	if c.Spec.Resolution == router.ResolutionOriginal {
 		c.state.mu.Lock()
 		defer c.state.mu.Unlock()
@@ -90,8 +84,8 @@ func (c *Cluster) Status() ClusterStatus {
 		}
 		return s
 	}
-	for i, e := range c.balancer.members {
-		s.Endpoints = append(s.Endpoints, e.status(c.weights[i]))
+	for i, e := range c.members {
+		s.Endpoints = append(s.Endpoints, e.status(max(c.Spec.Endpoints[i].Weight, 1)))
 	}
 	return s
 }
@@ -157,7 +151,7 @@ func named(clusters []*Cluster) map[string]*Cluster {
 func (m *Manager) retire(old, successor *Cluster) {
 	kept := make(map[*Endpoint]bool)
 	if successor != nil {
-		for _, e := range successor.balancer.members {
+		for _, e := range successor.members {
 			kept[e] = true
 		}
 	} else {
@@ -184,7 +178,6 @@ func (m *Manager) make(spec *router.Cluster) *Cluster {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = defaultConnectTimeout
 	}
-	c.balancer = balancer{kind: spec.Balancer, turn: &state.turn}
 	state.mu.Lock()
 	defer state.mu.Unlock()
 	for _, e := range spec.Endpoints {
@@ -193,10 +186,9 @@ func (m *Manager) make(spec *router.Cluster) *Cluster {
 			live = newEndpoint(e.Address, m.limits)
 			state.endpoints[e.Address] = live
 		}
-		c.balancer.members = append(c.balancer.members, live)
-		c.weights = append(c.weights, max(e.Weight, 1))
+		c.members = append(c.members, live)
 	}
-	c.balancer.schedule = newSchedule(c.weights)
+	c.rebuild()
 	return c
 }
 

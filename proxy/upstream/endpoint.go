@@ -47,9 +47,9 @@ func newEndpoint(address string, limits http1.Limits) *Endpoint {
 	return e
 }
 
-// Acquire returns a connection for one exchange: an idle one, unless fresh is asked for,
-// or a new one, within timeout. reused tells which. The caller gives it back with Release.
-func (e *Endpoint) Acquire(fresh bool, timeout time.Duration) (c *http1.Conn, reused bool, err error) {
+// acquire returns a connection for one exchange: an idle one, unless fresh is asked for,
+// or a new one, within timeout. reused tells which. The caller gives it back with release.
+func (e *Endpoint) acquire(fresh bool, timeout time.Duration) (c *http1.Conn, reused bool, err error) {
 	e.active.Add(1)
 	e.requests.Add(1)
 	for !fresh {
@@ -88,9 +88,9 @@ func (e *Endpoint) dial(timeout time.Duration) (*http1.Conn, error) {
 	return http1.NewConn(conn, e.limits), nil
 }
 
-// Release takes back a connection after an exchange: to keep it where that may be, or to
+// release takes back a connection after an exchange: to keep it where that may be, or to
 // close it. failed counts the exchange as the endpoint's failure.
-func (e *Endpoint) Release(c *http1.Conn, reusable, failed bool) {
+func (e *Endpoint) release(c *http1.Conn, reusable, failed bool) {
 	e.active.Add(-1)
 	if failed {
 		e.failed.Add(1)
@@ -107,12 +107,6 @@ func (e *Endpoint) Release(c *http1.Conn, reusable, failed bool) {
 	}
 	e.discard(c)
 }
-
-// Hand gives up a connection that has become a tunnel; the caller closes it.
-func (e *Endpoint) Hand(*http1.Conn) { e.open.Add(-1) }
-
-// Done ends the count of a tunnel as an active exchange.
-func (e *Endpoint) Done() { e.active.Add(-1) }
 
 func (e *Endpoint) discard(c *http1.Conn) {
 	c.Close()
