@@ -53,6 +53,12 @@ type Downstream interface {
 	// CloseBody makes ReadBody fail, now and later: nobody wants the rest of the body.
 	// The connection ends after this exchange.
 	CloseBody()
+	// KeepBody lets what ReadBody returns be read again after Rewind, as long as it is not
+	// more than a bounded buffer holds.
+	KeepBody()
+	// Rewind begins the body anew for another try, and undoes CloseBody. It tells false
+	// where that cannot be: too much was read, or it was not kept.
+	Rewind() bool
 	// Trailers returns the request's trailers once ReadBody has returned io.EOF.
 	Trailers() []router.Header
 	// Interim sends a 1xx response.

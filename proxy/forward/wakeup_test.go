@@ -11,8 +11,9 @@ import (
 )
 
 // contend keeps every processor busy until the test ends, so that goroutines run late and
-// several edges of a socket fall together.
-func contend(t testing.TB) {
+// several edges of a socket fall together. slice is how long each busy goroutine runs before
+// it lets others.
+func contend(t testing.TB, slice time.Duration) {
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for range 2 * runtime.GOMAXPROCS(0) {
@@ -20,6 +21,9 @@ func contend(t testing.TB) {
 		go func() {
 			defer wg.Done()
 			for !stop.Load() {
+				for began := time.Now(); time.Since(began) < slice && !stop.Load(); {
+				}
+				runtime.Gosched()
 			}
 		}()
 	}
@@ -35,7 +39,7 @@ func TestEndBehindDataIsSeen(t *testing.T) {
 		}
 	})
 	g := start(t, toOrigin(o.addr), func(s *setup) { s.quiet = true })
-	contend(t)
+	contend(t, time.Second)
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Add(1)

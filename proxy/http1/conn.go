@@ -225,10 +225,7 @@ func (c *Conn) gotHead() bool {
 		Body:           c.head.body(c.ex.Request.Method),
 		DeclaredLength: c.head.length,
 	}
-	if !c.filter.FilterResponse(c.ex, r) {
-		c.fail(proxy.FailRefused, nil)
-		return true
-	}
+	relay := c.filter.FilterResponse(c.ex, r)
 	c.head.headers = r.Headers[:0]
 	c.state = connBody
 	c.chunks.reset()
@@ -244,6 +241,9 @@ func (c *Conn) gotHead() bool {
 		c.mode = bodyUntilClose
 	}
 	data, end, perr := c.take()
+	if !relay {
+		return c.refuse(end)
+	}
 	if perr != nil {
 		// Nothing was answered yet: the client can still be told.
 		c.fail(proxy.FailProtocol, perr)
@@ -264,6 +264,18 @@ func (c *Conn) gotHead() bool {
 		return true
 	}
 	return c.advance(end)
+}
+
+// refuse ends an exchange whose response the filter did not want. A connection that has
+// brought all of it may be used again.
+func (c *Conn) refuse(end bool) bool {
+	if end {
+		c.finish()
+	}
+	reusable := c.res.Reusable
+	c.fail(proxy.FailRefused, nil)
+	c.res.Reusable = reusable && c.res.Failure == proxy.FailRefused
+	return true
 }
 
 // gotInterim relays a 1xx response, or switches protocols.

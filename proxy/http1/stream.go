@@ -1,8 +1,10 @@
 package http1
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -63,6 +65,12 @@ type stream struct {
 	tunneled   bool
 	bodyless   bool
 	stopped    bool // CloseBody was called
+
+	// replay is what ReadBody has returned, where keep asks for it and it is not too much;
+	// from it, replayed bytes have been read again.
+	keep     bool
+	replay   []byte
+	replayed int
 }
 
 var streams = sync.Pool{New: func() any {
@@ -76,6 +84,9 @@ func newStream(c *serverConn) *stream {
 }
 
 func (st *stream) release() {
+	if st.replay != nil {
+		putBuffer(st.replay)
+	}
 	scratch := st.ex.Scratch[:0]
 	headers := st.head.headers
 	if grown := st.ex.Request.Headers; cap(grown) > cap(headers) {
@@ -270,8 +281,14 @@ func (st *stream) takeTrailers() *ProtocolError {
 // ReadBody implements proxy.Downstream.
 func (st *stream) ReadBody(p []byte) (int, error) {
 	st.reading.Store(true)
+	if st.replayed < len(st.replay) {
+		n := copy(p, st.replay[st.replayed:])
+		st.replayed += n
+		return n, nil
+	}
 	n, err := st.readBody(p)
 	st.ex.BytesReceived += int64(n)
+	st.remember(p[:n])
 	if n > 0 {
 		st.c.touch()
 	}
@@ -296,7 +313,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	} else {
 		n, err = st.readLength(p)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
 		st.bodyErr = err
 	}
 	return n, err
@@ -343,9 +360,45 @@ func (st *stream) readChunked(p []byte) (int, error) {
 // Trailers implements proxy.Downstream.
 func (st *stream) Trailers() []router.Header { return st.trailers }
 
+// remember keeps a part of the body for another try. A body that is too large is not kept
+// at all.
+func (st *stream) remember(p []byte) {
+	if !st.keep || len(p) == 0 {
+		return
+	}
+	if len(st.replay)+len(p) > largeBuffer {
+		st.keep = false
+		return
+	}
+	if st.replay == nil {
+		st.replay = getLarge()[:0]
+	}
+	st.replay = append(st.replay, p...)
+	st.replayed = len(st.replay)
+}
+
+// KeepBody implements proxy.Downstream.
+func (st *stream) KeepBody() { st.keep = true }
+
+// Rewind implements proxy.Downstream.
+func (st *stream) Rewind() bool {
+	if !st.reading.Load() {
+		return true
+	}
+	if !st.keep || st.bodyErr != nil {
+		return false
+	}
+	st.replayed = 0
+	if st.stopped {
+		st.stopped = false
+		st.c.conn.SetReadDeadline(time.Time{})
+	}
+	return true
+}
+
 // CloseBody implements proxy.Downstream.
 func (st *stream) CloseBody() {
-	st.stopped, st.closeAfter = true, st.closeAfter || !st.responded
+	st.stopped = true
 	st.c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 

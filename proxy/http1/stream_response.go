@@ -100,6 +100,9 @@ func (st *stream) decideClose() {
 	unread := !st.bodyDone.Load() && (st.reading.Load() || h.chunked || st.left > maxDrain || st.ex.Expect100)
 	// What stands behind a refused Upgrade may be meant for the other protocol.
 	refused := h.upgrade != ""
+	if st.stopped && !st.bodyDone.Load() {
+		unread = true
+	}
 	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || refused || st.c.server.draining.Load() {
 		st.closeAfter = true
 	}
