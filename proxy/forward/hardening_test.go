@@ -283,12 +283,18 @@ func TestHardeningBodiesAlreadyForwarded(t *testing.T) {
 		t.Run(r.row, func(t *testing.T) {
 			began, ended := make(chan bool), make(chan error, 1)
 			o := startOrigin(t, func(c *originConn) {
-				if _, err := c.head(); err != nil {
+				head, err := c.head()
+				if err != nil {
 					return
 				}
-				began <- true
+				select {
+				case began <- true:
+				case <-time.After(time.Second):
+					t.Errorf("a second request was forwarded: %q", head)
+					return
+				}
 				body := http.Request{Body: io.NopCloser(httpChunks(c))}
-				_, err := io.Copy(io.Discard, body.Body)
+				_, err = io.Copy(io.Discard, body.Body)
 				ended <- err
 				io.Copy(io.Discard, c)
 			})

@@ -148,7 +148,6 @@ func (c *Conn) endPump() {
 		c.Abort()
 		c.down.CloseBody()
 		<-p.done
-		return
 	}
 	if !p.finished {
 		c.res.Reusable = false

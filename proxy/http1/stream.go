@@ -343,11 +343,12 @@ func (st *stream) readChunked(p []byte) (int, error) {
 		case perr != nil:
 			return 0, perr
 		case done:
-			st.surplus = append(st.surplus, p[used:n]...)
-			st.bodyDone.Store(true)
+			// With bad trailers the body never ends, and neither does the connection go on.
 			if perr := st.takeTrailers(); perr != nil {
 				return 0, perr
 			}
+			st.surplus = append(st.surplus, p[used:n]...)
+			st.bodyDone.Store(true)
 			return len(data), io.EOF
 		case err == io.EOF:
 			return len(data), errBodyCut
