@@ -499,6 +499,8 @@ func TestStaleConnections(t *testing.T) {
 			c.get("/")
 			c.send(fmt.Sprintf("%s /stale HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", method, len(body), body))
 			a := c.read(method)
+			mu.Lock()
+			defer mu.Unlock()
 			safe := method != "POST" && method != "PATCH"
 			if safe && (a.StatusCode != 200 || seen != 2) || !safe && (a.StatusCode != 503 || seen != 1) {
 				t.Errorf("answer %d, sent %d times", a.StatusCode, seen)

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"errors"
 	"io"
 	"strconv"
 
@@ -141,10 +142,11 @@ func (p *bodyPump) write(c *Conn, buf []byte, n int, kind proxy.BodyKind) error 
 func (c *Conn) endPump() {
 	p := c.pump
 	c.pump = nil
+	stopped := false
 	select {
 	case <-p.done:
 	default:
-		c.res.Reusable = false
+		stopped = true
 		c.Abort()
 		c.down.CloseBody()
 		<-p.done
@@ -152,7 +154,10 @@ func (c *Conn) endPump() {
 	if !p.finished {
 		c.res.Reusable = false
 	}
-	if p.downErr != nil && !c.res.Responded {
+	// A pump that was stopped has an error of that alone, unless it was just ending with a
+	// body that is bad.
+	var fault *ProtocolError
+	if p.downErr != nil && !c.res.Responded && (!stopped || errors.As(p.downErr, &fault)) {
 		c.res.Failure, c.res.BodyError = proxy.FailDownstream, p.downErr
 	}
 }
