@@ -52,10 +52,10 @@ type Conn struct {
 	Local, Remote string
 	// Peer is Remote where that is an IP address.
 	Peer netip.AddrPort
-	// Requests counts the exchanges so far. IdleSince is for the pool that keeps the
-	// connection.
-	Requests  int64
-	IdleSince int64
+	// Requests counts the exchanges so far. Opened and IdleSince, of the clock of
+	// proxy.Now, are for the pool that keeps the connection.
+	Requests          int64
+	Opened, IdleSince int64
 	// suspect says that the last response could be followed by a body that it must not
 	// have, so that the connection wants a look before it is used again.
 	suspect bool

@@ -22,7 +22,7 @@ type Choice struct {
 // and allocates nothing, but for a cluster that follows the request's target.
 func (c *Cluster) Pick(ch *Choice) *Endpoint {
 	if c.Spec.Resolution == router.ResolutionOriginal {
-		return c.state.original(ch.Target, c.limits)
+		return c.state.original(ch.Target)
 	}
 	return c.picks.Load().pick(ch)
 }

@@ -1,32 +1,90 @@
 package upstream
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"net"
+	"os"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/router"
 )
 
+const (
+	defaultConnectTimeout = 10 * time.Second
+	defaultIdleTimeout    = time.Hour
+	// quietFor is how long a connection may have been idle to be used again without a look
+	// at it. The look is a system call; within so short a time it would hardly ever find
+	// anything.
+	quietFor = int64(2 * time.Millisecond)
+)
+
+// errGone says that nobody waits for the connection any more.
+var errGone = errors.New("the client went away while a connection was waited for")
+
+// poolTimes are a router.Pool's times, with the defaults: nanoseconds, and what a socket
+// is told.
+type poolTimes struct {
+	idle, age int64
+	keepalive net.KeepAliveConfig
+}
+
+func newPoolTimes(p *router.Pool) poolTimes {
+	t := poolTimes{
+		idle: int64(cmp.Or(p.IdleTimeout, defaultIdleTimeout)),
+		age:  int64(cmp.Or(p.MaxConnectionAge, math.MaxInt64)),
+	}
+	// Of a policy that says something, what it leaves out is the operating system's to say.
+	if p.KeepaliveProbes != 0 || p.KeepaliveTime != 0 || p.KeepaliveIv != 0 {
+		t.keepalive = net.KeepAliveConfig{
+			Enable: true,
+			Idle:   cmp.Or(p.KeepaliveTime, -1), Interval: cmp.Or(p.KeepaliveIv, -1), Count: cmp.Or(p.KeepaliveProbes, -1),
+		}
+	}
+	return t
+}
+
 // Acquire returns a connection to e for one exchange: one that was used before, which
-// reused tells, or a new one; always a new one where fresh asks for it. It takes no longer
-// than within, where that is not 0, and no longer than the cluster's ConnectTimeout to
-// connect; and it ends when the client of down, which may be nil, goes away.
+// reused tells, or a new one; always a new one where fresh asks for it. Where
+// Pool.MaxConnections is reached it waits for one to become free, first come, first served.
+// It takes no longer than within, where that is not 0, and no longer than the cluster's
+// ConnectTimeout to connect; and it ends when the client of down, which may be nil, goes
+// away.
 //
 // The caller gives the connection back with Release. An error is ErrOverflow, or says why
-// there is no connection.
+// there is no connection; outlier detection has heard of a failure to connect.
 func (c *Cluster) Acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
-	connect := c.ConnectTimeout
-	if within > 0 {
-		connect = min(connect, within)
+	e.active.Add(1)
+	if !fresh && e.waiting.Load() == 0 {
+		if conn = c.takeIdle(e); conn != nil {
+			reused = true
+		}
 	}
-	return e.acquire(fresh, connect)
+	if conn == nil {
+		conn, reused, err = c.await(e, fresh, within, down)
+	}
+	if err == nil && !c.beginRequest() {
+		c.keep(e, conn)
+		conn, err = nil, ErrOverflow
+	}
+	if err != nil {
+		e.active.Add(-1)
+		return nil, false, err
+	}
+	e.requests.Add(1)
+	return conn, reused, nil
 }
 
 // Report is what became of an exchange.
 type Report struct {
 	// Reusable tells that the connection can take another request.
 	Reusable bool
-	// Status is that of the upstream's response; 0 where none came.
+	// Status is that of the upstream's response, or what its grpc-status stands for in
+	// HTTP; 0 where none came.
 	Status int
 	// Failure is why it did not come, or not whole.
 	Failure proxy.Failure
@@ -35,5 +93,159 @@ type Report struct {
 // Release takes back a connection after an exchange: to keep it where that may be, or to
 // close it. A tunnel's connection comes back when the tunnel has ended.
 func (c *Cluster) Release(e *Endpoint, conn *http1.Conn, r Report) {
-	e.release(conn, r.Reusable, r.Failure != proxy.FailNone && r.Failure != proxy.FailDownstream)
+	e.active.Add(-1)
+	c.endRequest()
+	if r.Failure != proxy.FailNone && r.Failure != proxy.FailDownstream {
+		e.failed.Add(1)
+		switch r.Failure {
+		case proxy.FailClosed, proxy.FailReset, proxy.FailProtocol:
+			c.Count(RqRxReset)
+		}
+	}
+	c.observe(e, r.Status, r.Failure)
+	if r.Reusable {
+		c.keep(e, conn)
+	} else {
+		c.state.discard(e, conn)
+	}
+}
+
+// keep keeps a connection for the next exchange, or for one that waits, as far as the
+// policy allows.
+func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
+	now := proxy.Now()
+	limit := int64(c.Spec.Pool.MaxRequestsPerConnection)
+	switch {
+	case limit > 0 && conn.Requests >= limit:
+		c.Count(CxMaxRequests)
+	case now-conn.Opened >= c.times.age:
+		c.Count(CxMaxDuration)
+	default:
+		conn.IdleSince = now
+		if e.push(conn) {
+			c.state.freed(e, 1)
+			return
+		}
+	}
+	c.state.discard(e, conn)
+}
+
+// takeIdle returns an idle connection that is good for another exchange, or nil. Those that
+// are not good are closed.
+func (c *Cluster) takeIdle(e *Endpoint) *http1.Conn {
+	closed := 0
+	conn := e.pop()
+	for conn != nil && !c.good(conn, proxy.Now(), quietFor) {
+		c.state.drop(e, conn)
+		closed++
+		conn = e.pop()
+	}
+	if closed > 0 {
+		c.state.freed(e, closed)
+	}
+	return conn
+}
+
+// good tells whether an idle connection may be used again. One that has been idle for
+// longer than trust is looked at.
+func (c *Cluster) good(conn *http1.Conn, now, trust int64) bool {
+	idle := now - conn.IdleSince
+	switch {
+	case idle > c.times.idle:
+		c.Count(CxIdleTimeout)
+		return false
+	case now-conn.Opened >= c.times.age:
+		c.Count(CxMaxDuration)
+		return false
+	}
+	return idle <= trust && !conn.Suspect() || conn.Quiet()
+}
+
+// await returns a connection to e when there is room for a new one, or one is released. The
+// request is a pending one until then.
+func (c *Cluster) await(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+	if !c.beginPending() {
+		return nil, false, ErrOverflow
+	}
+	defer c.endPending()
+	p := patience{aborter: proxy.NewWaiter()}
+	if within > 0 {
+		p.until = proxy.Now() + int64(within)
+	}
+	if down != nil {
+		defer down.Attach(nil)
+		if !down.Attach(p.aborter) {
+			return nil, false, errGone
+		}
+	}
+	if c.Spec.Pool.MaxConnections > 0 {
+		conn, err = c.queue(e, fresh, &p)
+		if conn != nil || err != nil {
+			return conn, conn != nil, err
+		}
+	} else {
+		c.state.reserve(e)
+	}
+	conn, err = c.dial(e, &p)
+	return conn, false, err
+}
+
+// patience is how long somebody waits: until a moment of proxy.Now, where that is not 0, and
+// while its client is there.
+type patience struct {
+	aborter *proxy.Aborter
+	until   int64
+}
+
+// left returns how much of it is left, at most limit.
+func (p *patience) left(limit time.Duration) time.Duration {
+	if p.until == 0 {
+		return limit
+	}
+	return min(limit, max(time.Duration(p.until-proxy.Now()), 1))
+}
+
+// A patience is a context.Context for as long as its client is there.
+func (p *patience) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (p *patience) Done() <-chan struct{}       { return p.aborter.Woken() }
+func (p *patience) Value(any) any               { return nil }
+
+func (p *patience) Err() error {
+	if p.aborter.Aborted() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// dial makes a connection, for which room is reserved.
+func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
+	d := net.Dialer{Timeout: p.left(c.ConnectTimeout), KeepAliveConfig: c.times.keepalive}
+	conn, err := c.manager.dial(&d, p, e.network, e.target)
+	if err == nil {
+		c.Count(CxTotal)
+		e.dialed.Add(1)
+		made := http1.NewConn(conn, c.manager.limits)
+		made.Opened = proxy.Now()
+		return made, nil
+	}
+	c.state.unreserve(e)
+	c.state.freed(e, 1)
+	if p.aborter.Aborted() {
+		return nil, errGone
+	}
+	c.Count(CxConnectFail)
+	e.noDial.Add(1)
+	e.requests.Add(1)
+	failure := proxy.FailConnect
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.Count(CxConnectTimeout)
+		failure = proxy.FailTimeout
+	}
+	c.observe(e, 0, failure)
+	return nil, err
+}
+
+// dialTCP is how connections are made, but for tests.
+func dialTCP(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error) {
+	return d.DialContext(ctx, network, address)
 }

@@ -1,0 +1,183 @@
+package upstream
+
+import (
+	"container/list"
+	"math"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
+)
+
+// queue is where requests wait for a connection of a cluster that may have no more of
+// them. waiting is their number, and may be read without the lock: whoever frees something
+// first frees it and then reads waiting, and whoever waits first counts as waiting and then
+// looks for what is free, so that one of the two sees the other.
+type queue struct {
+	waiting atomic.Int64
+	mu      sync.Mutex
+	list    list.List
+}
+
+// waiter is a request in the queue. grant carries what it gets, once: a connection, or nil
+// for the room to make one.
+type waiter struct {
+	endpoint *Endpoint
+	fresh    bool
+	granted  bool
+	grant    chan *http1.Conn
+}
+
+// reserve counts a connection that is about to be made.
+func (s *clusterState) reserve(e *Endpoint) {
+	e.open.Add(1)
+	s.counters[CxActive].Add(1)
+}
+
+// unreserve ends the count of a connection.
+func (s *clusterState) unreserve(e *Endpoint) {
+	e.open.Add(-1)
+	s.counters[CxActive].Add(-1)
+}
+
+// drop closes a connection, and leaves it to the caller to say that there is room now.
+func (s *clusterState) drop(e *Endpoint, conn *http1.Conn) {
+	conn.Close()
+	s.unreserve(e)
+}
+
+// discard closes a connection.
+func (s *clusterState) discard(e *Endpoint, conn *http1.Conn) {
+	s.drop(e, conn)
+	s.freed(e, 1)
+}
+
+// freed gives to those who wait what became free: n connections of e that are idle, or
+// that there is room for again.
+func (s *clusterState) freed(e *Endpoint, n int) {
+	if s.queue.waiting.Load() == 0 {
+		return
+	}
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	s.serve(e, n)
+}
+
+// serve gives up to n things to those who wait, first come, first served: idle connections
+// of e, and room. The caller holds the queue's lock.
+func (s *clusterState) serve(e *Endpoint, n int) {
+	current := s.current.Load()
+	limit := int64(current.Spec.Pool.MaxConnections)
+	for at := s.queue.list.Front(); at != nil && n > 0; {
+		w := at.Value.(*waiter)
+		next := at.Next()
+		var conn *http1.Conn
+		if w.endpoint == e {
+			for conn = e.pop(); conn != nil && !current.good(conn, proxy.Now(), quietFor); conn = e.pop() {
+				s.drop(e, conn)
+				n++
+			}
+			if conn != nil && w.fresh {
+				s.drop(e, conn)
+				conn = nil
+			}
+		}
+		if conn != nil || s.room(w.endpoint, limit) {
+			if conn == nil {
+				s.reserve(w.endpoint)
+			}
+			s.leave(at, w)
+			w.granted = true
+			w.grant <- conn
+			n--
+		}
+		at = next
+	}
+}
+
+// room tells whether another connection to e may be made. An endpoint may always have one:
+// else its requests would wait for something that never comes.
+func (s *clusterState) room(e *Endpoint, limit int64) bool {
+	return limit <= 0 || s.counters[CxActive].Load() < limit || e.open.Load() == 0
+}
+
+// leave takes a waiter out of the queue, whose lock the caller holds.
+func (s *clusterState) leave(at *list.Element, w *waiter) {
+	s.queue.list.Remove(at)
+	s.queue.waiting.Add(-1)
+	w.endpoint.waiting.Add(-1)
+}
+
+// admit lets in those for whom there is room now that the limit may have changed.
+func (s *clusterState) admit() { s.freed(nil, math.MaxInt) }
+
+// queue waits until a connection is released, which it returns, or there is room for a new
+// one, which is then reserved: nil.
+func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, error) {
+	s := c.state
+	w := &waiter{endpoint: e, fresh: fresh, grant: make(chan *http1.Conn, 1)}
+	if !s.room(e, int64(c.Spec.Pool.MaxConnections)) {
+		s.reclaim(e)
+	}
+	s.queue.mu.Lock()
+	at := s.queue.list.PushBack(w)
+	s.queue.waiting.Add(1)
+	e.waiting.Add(1)
+	s.serve(e, 1)
+	if !w.granted {
+		c.Count(CxOverflow)
+	}
+	s.queue.mu.Unlock()
+
+	var expired <-chan time.Time
+	if p.until > 0 {
+		timer := time.NewTimer(p.left(math.MaxInt64))
+		defer timer.Stop()
+		expired = timer.C
+	}
+	err := errGone
+	select {
+	case conn := <-w.grant:
+		return conn, nil
+	case <-p.Done():
+	case <-expired:
+		err = os.ErrDeadlineExceeded
+	}
+	s.queue.mu.Lock()
+	granted := w.granted
+	if !granted {
+		s.leave(at, w)
+	}
+	s.queue.mu.Unlock()
+	if granted {
+		if conn := <-w.grant; conn != nil {
+			c.keep(e, conn)
+		} else {
+			s.unreserve(e)
+			s.freed(e, 1)
+		}
+	}
+	return nil, err
+}
+
+// reclaim closes an idle connection of another endpoint than e, so that there is room for e:
+// an endpoint that is out of use must not keep the others from having connections.
+func (s *clusterState) reclaim(e *Endpoint) {
+	if s.counters[CxActive].Load() <= s.counters[RqActive].Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.endpoints {
+		if other == e {
+			continue
+		}
+		if conn := other.pop(); conn != nil {
+			s.drop(other, conn)
+			return
+		}
+	}
+}

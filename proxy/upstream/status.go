@@ -1,0 +1,56 @@
+package upstream
+
+import "github.com/sluicegate/sluice/router"
+
+// ClusterStatus is a look at a cluster's state.
+type ClusterStatus struct {
+	Name      string           `json:"name"`
+	Endpoints []EndpointStatus `json:"endpoints"`
+	// Stats are the cluster's numbers since the process began to serve it.
+	Stats Stats `json:"stats"`
+}
+
+// EndpointStatus is a look at an endpoint's state.
+type EndpointStatus struct {
+	Address string `json:"address"`
+	// Healthy is false while outlier detection keeps the endpoint out of use.
+	Healthy bool   `json:"healthy"`
+	Weight  uint32 `json:"weight"`
+	// Active counts exchanges in progress, or that wait for a connection; Open
+	// connections, Idle those of them that wait for an exchange.
+	Active int64 `json:"active"`
+	Open   int64 `json:"open"`
+	Idle   int   `json:"idle"`
+	// Requests counts exchanges, Failures those that got no whole response; Connects and
+	// ConnectFailures count dials; Ejections how often outlier detection acted.
+	Requests        uint64 `json:"requests"`
+	Failures        uint64 `json:"failures"`
+	Connects        uint64 `json:"connects"`
+	ConnectFailures uint64 `json:"connectFailures"`
+	Ejections       uint64 `json:"ejections"`
+}
+
+// Status returns a look at the cluster and its endpoints.
+func (c *Cluster) Status() ClusterStatus {
+	s := ClusterStatus{Name: c.Spec.Name, Endpoints: make([]EndpointStatus, 0, len(c.members))}
+	if c.Spec.Resolution == router.ResolutionOriginal {
+		for _, e := range c.state.all() {
+			s.Endpoints = append(s.Endpoints, e.status(1))
+		}
+	} else {
+		for i, e := range c.members {
+			s.Endpoints = append(s.Endpoints, e.status(max(c.Spec.Endpoints[i].Weight, 1)))
+		}
+	}
+	for i := range s.Stats {
+		s.Stats[i] = uint64(max(c.state.counters[i].Load(), 0))
+	}
+	c.breakers(&s.Stats)
+	for _, e := range s.Endpoints {
+		s.Stats[MembershipTotal]++
+		if e.Healthy {
+			s.Stats[MembershipHealthy]++
+		}
+	}
+	return s
+}
