@@ -73,6 +73,10 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 			e.finish(ex, down, &proxy.Result{Failure: proxy.FailTimeout, Err: err})
 			return
 		}
+		if errors.Is(err, upstream.ErrOverflow) {
+			e.overflow(ex, down)
+			return
+		}
 		if err != nil {
 			tried[dials] = endpoint
 			if dials++; dials < maxConnectAttempts {
@@ -232,6 +236,13 @@ func (e *Engine) finishLost(ex *proxy.Exchange, down proxy.Downstream, res *prox
 		}
 		e.lost(ex)
 	}
+}
+
+// overflow answers for an exchange that a circuit breaker stopped.
+func (e *Engine) overflow(ex *proxy.Exchange, down proxy.Downstream) {
+	ex.Flags |= proxy.FlagUpstreamOverflow
+	e.reply(ex, down, reply{status: 503, details: "upstream_reset_before_response_started{overflow}", overloaded: true,
+		body: "upstream connect error or disconnect/reset before headers. reset reason: overflow\n"})
 }
 
 var errLoop = errors.New("the destination is the listener that the request came in by")

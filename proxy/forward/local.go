@@ -15,6 +15,8 @@ type reply struct {
 	details  string
 	body     string
 	location string
+	// overloaded says that a circuit breaker is open.
+	overloaded bool
 }
 
 // reply answers an exchange without any upstream. A body that says what happened is plain
@@ -27,6 +29,9 @@ func (e *Engine) reply(ex *proxy.Exchange, down proxy.Downstream, r reply) {
 	}
 	if r.body != "" {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
+	}
+	if r.overloaded {
+		headers = append(headers, router.Header{Name: "x-envoy-overloaded", Value: "true"})
 	}
 	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
 	e.respond(ex, down, r.status, headers, bytesOf(r.body))
