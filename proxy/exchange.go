@@ -60,6 +60,8 @@ type Exchange struct {
 	Details string
 	// Termination says why the client's connection ended, where that matters.
 	Termination string
+	// UpstreamStatus is the status of the last response that an upstream gave; 0 if none.
+	UpstreamStatus int
 	// UpstreamHost is the endpoint's address, UpstreamLocal our side of the
 	// connection to it, UpstreamFailure what went wrong there.
 	UpstreamHost    string

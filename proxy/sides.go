@@ -56,6 +56,8 @@ type Downstream interface {
 	// KeepBody lets what ReadBody returns be read again after Rewind, as long as it is not
 	// more than a bounded buffer holds.
 	KeepBody()
+	// Rewindable tells whether Rewind would do it.
+	Rewindable() bool
 	// Rewind begins the body anew for another try, and undoes CloseBody. It tells false
 	// where that cannot be: too much was read, or it was not kept.
 	Rewind() bool
@@ -129,6 +131,8 @@ const (
 	FailTimeout
 	// FailDownstream: the client is lost, or its body is bad (Result.BodyError).
 	FailDownstream
+	// FailOverflow: a circuit breaker is open.
+	FailOverflow
 	// FailRefused: the filter did not want the response.
 	FailRefused
 )

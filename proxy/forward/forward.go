@@ -1,33 +1,58 @@
 package forward
 
 import (
-	"errors"
-	"io"
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
-	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
 )
 
-const (
-	// maxConnectAttempts is how many endpoints are tried for a connection: Istio's
-	// default retry policy tries twice more after a connect failure.
-	maxConnectAttempts = 3
-	// maxReplays bounds how often a request is sent again because a kept connection turned
-	// out to be closed. The last try is made on a new connection.
-	maxReplays = 2
-)
+// maxReplays bounds how often a request is sent again because a kept connection turned out
+// to be closed. The last time it is sent on a new connection. These are no retries: policy
+// has no say in them.
+const maxReplays = 2
+
+// maxTried bounds the endpoints that a retry passes over.
+const maxTried = 8
+
+// delivery is one exchange's way to an upstream: its tries, until one brings a response
+// that is relayed. It filters the responses, and may refuse one for the sake of another
+// try.
+type delivery struct {
+	engine  *Engine
+	ex      *proxy.Exchange
+	down    proxy.Downstream
+	cluster *upstream.Cluster
+	retry   *router.Retry
+	choice  upstream.Choice
+	tried   [maxTried]*upstream.Endpoint
+
+	// timeout bounds all tries, counting from began; perTry bounds each. 0 for no bound.
+	timeout, perTry time.Duration
+	began           int64
+	// replays and retries count what was done. retrying: a retry is counted as in progress
+	// with the cluster, and holds its place there until no other is due.
+	replays, retries int
+	// due: another retry has been decided upon.
+	retrying, due bool
+	// cookie is the one to issue for a consistent hash, empty for none.
+	cookie string
+}
+
+var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 
 // forward sends the request to an endpoint of the destination's cluster and relays the
 // response.
 func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) {
 	ex.Destination = ex.Decision.Pick(e.options.Random())
+	if ex.Decision.Route.Fault != nil && e.injectFault(ex, down) {
+		return
+	}
 	cluster := snap.cluster(ex)
 	if cluster == nil {
 		ex.Flags |= proxy.FlagNoCluster
@@ -38,68 +63,133 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		e.reply(ex, down, reply{status: 400, details: "rewritten_path_not_normal", body: rejectionBody(400)})
 		return
 	}
-	target := ""
-	if cluster.Spec.Resolution == router.ResolutionOriginal {
-		target = originalTarget(ex)
+	d := deliveries.Get().(*delivery)
+	*d = delivery{engine: e, ex: ex, down: down, cluster: cluster, retry: ex.Decision.Route.Retry}
+	d.prepare()
+	d.run()
+	*d = delivery{}
+	deliveries.Put(d)
+}
+
+// prepare settles what holds for all tries.
+func (d *delivery) prepare() {
+	d.setTimeouts()
+	if d.cluster.Spec.Resolution == router.ResolutionOriginal {
+		d.choice.Target = originalTarget(d.ex)
 	}
-	replays, dials := 0, 0
-	timeout := ex.Decision.Route.Timeout
-	began := int64(0)
-	if timeout > 0 {
-		began = proxy.Now()
+	if d.cluster.Spec.Hash != nil {
+		d.setHash(d.cluster.Spec.Hash)
 	}
-	choice := upstream.Choice{Target: target}
-	var tried [maxConnectAttempts]*upstream.Endpoint
+	if d.retry != nil {
+		d.choice.AnyLocality = d.retry.RemoteLocalities
+		if !d.ex.Buffered && needsBody(d.retry) {
+			d.down.KeepBody()
+		}
+	}
+}
+
+// run makes tries until one ends the exchange.
+func (d *delivery) run() {
 	for {
-		choice.Random = e.options.Random()
-		endpoint := cluster.Pick(&choice)
+		d.choice.Random = d.engine.options.Random()
+		endpoint := d.cluster.Pick(&d.choice)
 		if endpoint == nil {
-			ex.Flags |= proxy.FlagNoHealthyUpstream
-			e.reply(ex, down, reply{status: 503, details: "no_healthy_upstream", body: "no healthy upstream\n"})
+			d.endRetry(false)
+			d.ex.Flags |= proxy.FlagNoHealthyUpstream
+			d.engine.reply(d.ex, d.down, reply{status: 503, details: "no_healthy_upstream", body: "no healthy upstream\n"})
 			return
 		}
-		if ex.Attempts = dials + 1; dials > 0 {
-			at := len(ex.Scratch)
-			ex.Scratch = strconv.AppendInt(ex.Scratch, int64(ex.Attempts), 10)
-			setHeader(&ex.Request.Headers, "x-envoy-attempt-count", ex.KeptFrom(at))
-		}
-		ex.UpstreamHost = endpoint.Address
-		within := time.Duration(0)
-		if timeout > 0 {
-			within = max(timeout-time.Duration(proxy.Now()-began), time.Millisecond)
-		}
-		conn, reused, err := cluster.Acquire(endpoint, replays >= maxReplays, within, down)
-		if err != nil && timeout > 0 && proxy.Now()-began >= int64(timeout) {
-			e.finish(ex, down, &proxy.Result{Failure: proxy.FailTimeout, Err: err})
-			return
-		}
-		if errors.Is(err, upstream.ErrOverflow) {
-			e.overflow(ex, down)
-			return
-		}
-		if err != nil {
-			tried[dials] = endpoint
-			if dials++; dials < maxConnectAttempts {
-				choice.Tried = tried[:dials]
-				continue
-			}
-			e.failConnect(ex, down, err)
-			return
-		}
-		if conn.Peer.IsValid() && conn.Peer == ex.Local {
-			// The destination is this very listener: it would ask itself for ever.
-			cluster.Release(endpoint, conn, upstream.Report{})
-			e.failConnect(ex, down, errLoop)
-			return
-		}
-		res := e.attempt(ex, down, conn, cluster, endpoint)
-		if reused && replays < maxReplays && replayable(ex, &res) {
-			replays++
+		d.number(endpoint)
+		res, reused := d.try(endpoint)
+		if reused && d.replays < maxReplays && replayable(d.ex, &res) && d.down.Rewind() {
+			d.replays++
 			continue
 		}
-		e.finish(ex, down, &res)
+		if d.again(endpoint, &res) {
+			continue
+		}
+		d.endRetry(res.Failure == proxy.FailNone)
+		d.finish(&res)
 		return
 	}
+}
+
+// number tells the upstream and the log which try this is.
+func (d *delivery) number(endpoint *upstream.Endpoint) {
+	ex := d.ex
+	ex.UpstreamHost = endpoint.Address
+	if ex.Attempts = d.retries + 1; d.retries > 0 {
+		at := len(ex.Scratch)
+		ex.Scratch = strconv.AppendInt(ex.Scratch, int64(ex.Attempts), 10)
+		setHeader(&ex.Request.Headers, "x-envoy-attempt-count", ex.KeptFrom(at))
+	}
+}
+
+// try has one connection to an endpoint send the request and relay the response. reused tells
+// that the connection had served others before.
+func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bool) {
+	ex := d.ex
+	conn, reused, err := d.cluster.Acquire(endpoint, d.replays >= maxReplays, d.left(), d.down)
+	if err != nil {
+		return d.notConnected(err), false
+	}
+	if conn.Peer.IsValid() && conn.Peer == ex.Local {
+		// The destination is this very listener: it would ask itself for ever.
+		d.cluster.Release(endpoint, conn, upstream.Report{})
+		return proxy.Result{Failure: proxy.FailConnect, Err: errLoop}, false
+	}
+	if !d.down.Attach(conn.Aborter) {
+		d.down.Attach(nil)
+		d.cluster.Release(endpoint, conn, upstream.Report{Failure: proxy.FailDownstream})
+		return proxy.Result{Failure: proxy.FailDownstream}, false
+	}
+	ex.UpstreamLocal, ex.UpstreamHost = conn.Local, conn.Remote
+	if ex.UpstreamStart == 0 {
+		ex.UpstreamStart = proxy.Now()
+	}
+	armed := d.arm(conn)
+	ex.UpstreamStatus = 0
+	res = conn.RoundTrip(ex, d, d.down)
+	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure}
+	if res.Upgraded {
+		conn.Tunnel(d.down, max(d.engine.options.Timeouts.Tunnel, 0))
+		d.down.Attach(nil)
+		d.cluster.Release(endpoint, conn, report)
+		return res, reused
+	}
+	d.down.Attach(nil)
+	if armed && res.Reusable {
+		conn.NetConn().SetDeadline(time.Time{})
+	}
+	report.Reusable = res.Reusable && !conn.Aborted()
+	d.cluster.Release(endpoint, conn, report)
+	return res, reused
+}
+
+// notConnected says why there is no connection for a try.
+func (d *delivery) notConnected(err error) proxy.Result {
+	res := proxy.Result{Failure: proxy.FailConnect, Err: err}
+	if lost, _ := d.down.Lost(); lost {
+		res.Failure = proxy.FailDownstream
+	} else if d.timeout > 0 && d.left() <= time.Millisecond {
+		res.Failure = proxy.FailTimeout
+	} else if err == upstream.ErrOverflow {
+		res.Failure = proxy.FailOverflow
+	}
+	return res
+}
+
+// FilterResponse implements proxy.ResponseFilter.
+func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
+	ex.UpstreamStatus = r.Status
+	if d.retry != nil && r.Status != 101 && retriesResponse(d.retry, r) && d.begin() {
+		return false
+	}
+	d.engine.decorate(ex, r)
+	if d.cookie != "" {
+		r.Headers = append(r.Headers, router.Header{Name: "set-cookie", Value: d.cookie})
+	}
+	return true
 }
 
 // originalTarget returns the address that the request itself names.
@@ -118,44 +208,6 @@ func (s *snapshot) cluster(ex *proxy.Exchange) *upstream.Cluster {
 	}
 	return s.clusters[d.Cluster.ID]
 }
-
-// attempt has one connection send the request and relay the response.
-func (e *Engine) attempt(ex *proxy.Exchange, down proxy.Downstream, conn *http1.Conn, cluster *upstream.Cluster, endpoint *upstream.Endpoint) proxy.Result {
-	if !down.Attach(conn.Aborter) {
-		down.Attach(nil)
-		cluster.Release(endpoint, conn, upstream.Report{Failure: proxy.FailDownstream})
-		return proxy.Result{Failure: proxy.FailDownstream}
-	}
-	ex.UpstreamLocal = conn.Local
-	ex.UpstreamHost = conn.Remote
-	if ex.UpstreamStart == 0 {
-		ex.UpstreamStart = proxy.Now()
-	}
-	timeout := ex.Decision.Route.Timeout
-	if timeout > 0 {
-		conn.NetConn().SetDeadline(time.Now().Add(timeout - time.Duration(proxy.Now()-ex.UpstreamStart)))
-	}
-	res := conn.RoundTrip(ex, e, down)
-	if res.Upgraded {
-		conn.Tunnel(down, timeoutOrNone(e.options.Timeouts.Tunnel))
-		down.Attach(nil)
-		cluster.Release(endpoint, conn, upstream.Report{Status: 101})
-		return res
-	}
-	down.Attach(nil)
-	if timeout > 0 && res.Reusable {
-		conn.NetConn().SetDeadline(time.Time{})
-	}
-	reusable := res.Reusable && !conn.Aborted()
-	report := upstream.Report{Reusable: reusable, Failure: res.Failure}
-	if res.Responded {
-		report.Status = ex.Status
-	}
-	cluster.Release(endpoint, conn, report)
-	return res
-}
-
-func timeoutOrNone(d time.Duration) time.Duration { return max(d, 0) }
 
 // replayable tells whether a request that a kept connection did not answer may be sent
 // again: not a byte of a response came, and either the upstream cannot have got the
@@ -179,85 +231,4 @@ func idempotent(method string) bool {
 		return true
 	}
 	return false
-}
-
-// finish answers for an attempt that brought no response, and notes what went wrong with
-// one that did.
-func (e *Engine) finish(ex *proxy.Exchange, down proxy.Downstream, res *proxy.Result) {
-	if res.Err != nil {
-		ex.UpstreamFailure = res.Err.Error()
-	}
-	var r reply
-	switch res.Failure {
-	case proxy.FailNone:
-		ex.Details = "via_upstream"
-		return
-	case proxy.FailDownstream:
-		e.finishLost(ex, down, res)
-		return
-	case proxy.FailTimeout:
-		ex.Flags |= proxy.FlagUpstreamTimeout
-		r = reply{status: 504, details: "upstream_response_timeout", body: "upstream request timeout\n"}
-	case proxy.FailProtocol:
-		ex.Flags |= proxy.FlagUpstreamProtocolError
-		r = reply{status: 502, details: "upstream_reset_before_response_started{protocol_error}",
-			body: "upstream connect error or disconnect/reset before headers. reset reason: protocol error\n"}
-	default:
-		ex.Flags |= proxy.FlagUpstreamTermination
-		r = reply{status: 503, details: "upstream_reset_before_response_started{connection_termination}",
-			body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination\n"}
-	}
-	if res.Responded {
-		ex.Details = "upstream_reset_after_response_started{connection_termination}"
-		return
-	}
-	e.reply(ex, down, r)
-}
-
-// finishLost ends an exchange that the client, or its time, ended.
-func (e *Engine) finishLost(ex *proxy.Exchange, down proxy.Downstream, res *proxy.Result) {
-	var protocol *http1.ProtocolError
-	lost, timeout := down.Lost()
-	switch {
-	case errors.As(res.BodyError, &protocol) && !res.Responded:
-		ex.Flags |= proxy.FlagDownstreamProtocolError
-		down.CloseBody()
-		e.reply(ex, down, reply{status: protocol.Status, details: protocol.Detail, body: rejectionBody(protocol.Status)})
-	case timeout && !res.Responded:
-		ex.Flags |= proxy.FlagStreamIdleTimeout
-		down.CloseBody()
-		e.reply(ex, down, reply{status: 504, details: "stream_idle_timeout", body: "stream timeout\n"})
-	case timeout:
-		ex.Flags |= proxy.FlagStreamIdleTimeout
-		ex.Details = "stream_idle_timeout"
-	default:
-		if !lost && res.BodyError != nil && !errors.Is(res.BodyError, io.ErrUnexpectedEOF) {
-			ex.Termination = res.BodyError.Error()
-		}
-		e.lost(ex)
-	}
-}
-
-// overflow answers for an exchange that a circuit breaker stopped.
-func (e *Engine) overflow(ex *proxy.Exchange, down proxy.Downstream) {
-	ex.Flags |= proxy.FlagUpstreamOverflow
-	e.reply(ex, down, reply{status: 503, details: "upstream_reset_before_response_started{overflow}", overloaded: true,
-		body: "upstream connect error or disconnect/reset before headers. reset reason: overflow\n"})
-}
-
-var errLoop = errors.New("the destination is the listener that the request came in by")
-
-func (e *Engine) failConnect(ex *proxy.Exchange, down proxy.Downstream, err error) {
-	ex.Flags |= proxy.FlagUpstreamConnectFailure
-	ex.UpstreamFailure = err.Error()
-	e.reply(ex, down, reply{status: 503, details: "upstream_reset_before_response_started{remote_connection_failure}",
-		body: "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure\n"})
-}
-
-// bytesOf views a string as bytes, which must not be written to.
-func bytesOf(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	return unsafe.Slice(unsafe.StringData(s), len(s))
 }

@@ -138,7 +138,14 @@ func toOrigin(addresses ...string) *router.Spec {
 	for _, a := range addresses {
 		c.Endpoints = append(c.Endpoints, &router.Endpoint{Address: a})
 	}
-	return withRoutes([]*router.Cluster{c}, &router.Route{Name: "all", Destinations: []router.Destination{{Cluster: "origin"}}})
+	return withRoutes([]*router.Cluster{c}, &router.Route{Name: "all", Destinations: []router.Destination{{Cluster: "origin"}}, Retry: defaultRetry})
+}
+
+// defaultRetry is what Istio retries where a VirtualService says nothing.
+var defaultRetry = &router.Retry{
+	Attempts:      2,
+	On:            router.RetryConnectFailure | router.RetryRefusedStream | router.RetryUnavailable | router.RetryCancelled | router.RetryStatusCodes,
+	AvoidPrevious: true,
 }
 
 func withRoutes(clusters []*router.Cluster, routes ...*router.Route) *router.Spec {

@@ -229,8 +229,8 @@ func (e *Engine) newRequestID(ex *proxy.Exchange) string {
 	return ex.KeptFrom(at)
 }
 
-// FilterResponse implements proxy.ResponseFilter.
-func (e *Engine) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
+// decorate makes the proxy's and the policies' changes to an upstream's response.
+func (e *Engine) decorate(ex *proxy.Exchange, r *proxy.Response) {
 	ex.UpstreamFirst = proxy.Now()
 	ex.ResponseServiceTime = (ex.UpstreamFirst - ex.UpstreamStart) / 1e6
 	at := len(ex.Scratch)
@@ -240,7 +240,6 @@ func (e *Engine) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 		r.Headers = applyOps(ex, r.Headers, ops)
 	}
 	ex.Details = "via_upstream"
-	return true
 }
 
 // setHeader puts one value in the place of all of that name.

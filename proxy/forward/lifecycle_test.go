@@ -189,7 +189,7 @@ func TestUpstreamFailures(t *testing.T) {
 			return withRoutes(nil, &router.Route{Destinations: []router.Destination{{Cluster: "missing"}}})
 		}, status: 503, flags: "NC", details: "cluster_not_found"},
 		"no endpoint": {spec: func() *router.Spec { return toOrigin() }, status: 503, flags: "UH", details: "no_healthy_upstream"},
-		"refused":     {spec: toNowhere, status: 503, flags: "UF", details: "upstream_reset_before_response_started{remote_connection_failure}", attempts: 3},
+		"refused":     {spec: toNowhere, status: 503, flags: "UF,URX", details: "upstream_reset_before_response_started{remote_connection_failure}", attempts: 3},
 		"closed":      {serve: func(c *originConn) { c.head() }, status: 503, flags: "UC", details: "upstream_reset_before_response_started{connection_termination}", attempts: 1},
 		"reset": {serve: func(c *originConn) {
 			c.br.ReadByte()

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -15,8 +16,8 @@ type reply struct {
 	details  string
 	body     string
 	location string
-	// overloaded says that a circuit breaker is open.
-	overloaded bool
+	// header is one more to send, where it has a name.
+	header router.Header
 }
 
 // reply answers an exchange without any upstream. A body that says what happened is plain
@@ -27,11 +28,11 @@ func (e *Engine) reply(ex *proxy.Exchange, down proxy.Downstream, r reply) {
 	if r.location != "" {
 		headers = append(headers, router.Header{Name: "location", Value: r.location})
 	}
+	if r.header.Name != "" {
+		headers = append(headers, r.header)
+	}
 	if r.body != "" {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
-	}
-	if r.overloaded {
-		headers = append(headers, router.Header{Name: "x-envoy-overloaded", Value: "true"})
 	}
 	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
 	e.respond(ex, down, r.status, headers, bytesOf(r.body))
@@ -121,4 +122,12 @@ func httpDate() string {
 	s := &stamp{second: now.Unix(), text: now.UTC().Format(http.TimeFormat)}
 	lastStamp.Store(s)
 	return s.text
+}
+
+// bytesOf views a string as bytes, which must not be written to.
+func bytesOf(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s))
 }

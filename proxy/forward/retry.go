@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -106,4 +107,69 @@ func backoff(p *router.Retry, n int, random uint64) time.Duration {
 		window = base<<n - base
 	}
 	return time.Duration(random % uint64(max(window, 1)))
+}
+
+// begin begins a retry, where policy, the cluster and the request's body let it. It notes
+// why not where one was due.
+func (d *delivery) begin() bool {
+	if d.retries >= d.retry.Attempts {
+		if d.retry.Attempts > 0 {
+			d.cluster.Count(upstream.RqRetryLimitExceeded)
+			d.ex.Flags |= proxy.FlagRetryExceeded
+		}
+		return false
+	}
+	if d.overdue() || !d.down.Rewindable() {
+		return false
+	}
+	if !d.retrying && !d.cluster.BeginRetry() {
+		d.ex.Flags |= proxy.FlagUpstreamOverflow
+		return false
+	}
+	d.retrying, d.due = true, true
+	return true
+}
+
+// again tells whether to make another try after one that came to res, for which it then
+// has paused.
+func (d *delivery) again(endpoint *upstream.Endpoint, res *proxy.Result) bool {
+	if d.retry == nil {
+		return false
+	}
+	if res.Failure == proxy.FailTimeout && !d.overdue() {
+		d.cluster.Count(upstream.RqPerTryTimeout)
+	}
+	switch {
+	case d.due:
+		// FilterResponse has begun the retry.
+	case !retriesFailure(d.retry, res) || d.overdue() || !d.begin():
+		return false
+	}
+	d.due = false
+	d.retries++
+	if d.retry.AvoidPrevious && len(d.choice.Tried) < maxTried {
+		d.tried[len(d.choice.Tried)] = endpoint
+		d.choice.Tried = d.tried[:len(d.choice.Tried)+1]
+	}
+	pause := backoff(d.retry, d.retries, d.engine.options.Random())
+	if d.timeout > 0 {
+		pause = min(pause, d.left())
+	}
+	if !proxy.Wait(d.down, pause) {
+		*res = proxy.Result{Failure: proxy.FailDownstream}
+		return false
+	}
+	return d.down.Rewind()
+}
+
+// endRetry ends the retry in progress, if there is one.
+func (d *delivery) endRetry(succeeded bool) {
+	if !d.retrying {
+		return
+	}
+	d.retrying = false
+	d.cluster.EndRetry()
+	if succeeded {
+		d.cluster.Count(upstream.RqRetrySuccess)
+	}
 }

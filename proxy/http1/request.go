@@ -213,14 +213,12 @@ func (h *head) checkFraming() *ProtocolError {
 }
 
 // checkUpgrade drops an Upgrade that does not count: one that Connection does not nominate,
-// a list of protocols, one beside a body, and every h2c, which would tunnel requests that
-// this proxy does not see. A WebSocket's opening is checked (RFC 6455 section 4.2.1).
+// a list of protocols, one beside a body, and everything but a WebSocket's, since a tunnel
+// of another protocol (h2c above all) could carry requests that this proxy does not see.
+// A WebSocket's opening is checked (RFC 6455 section 4.2.1).
 func (h *head) checkUpgrade() *ProtocolError {
-	if !h.upgradeSeen || h.http10 || h.chunked || h.length > 0 || equalFold(h.upgrade, "h2c") ||
-		strings.IndexByte(h.upgrade, ',') >= 0 {
+	if !h.upgradeSeen || h.http10 || h.chunked || h.length > 0 || !equalFold(h.upgrade, "websocket") {
 		h.upgrade = ""
-	}
-	if !equalFold(h.upgrade, "websocket") {
 		return nil
 	}
 	if h.method != "GET" {

@@ -381,12 +381,15 @@ func (st *stream) remember(p []byte) {
 // KeepBody implements proxy.Downstream.
 func (st *stream) KeepBody() { st.keep = true }
 
+// Rewindable implements proxy.Downstream.
+func (st *stream) Rewindable() bool { return !st.reading.Load() || st.keep && st.bodyErr == nil }
+
 // Rewind implements proxy.Downstream.
 func (st *stream) Rewind() bool {
 	if !st.reading.Load() {
 		return true
 	}
-	if !st.keep || st.bodyErr != nil {
+	if !st.Rewindable() {
 		return false
 	}
 	st.replayed = 0

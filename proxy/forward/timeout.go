@@ -1,0 +1,66 @@
+package forward
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
+)
+
+// setTimeouts settles how long the tries may take: by the route, or by a caller that is
+// trusted to say so (x-envoy-upstream-rq-timeout-ms and its per-try kin).
+func (d *delivery) setTimeouts() {
+	d.timeout = d.ex.Decision.Route.Timeout
+	if d.retry != nil {
+		d.perTry = d.retry.PerTry
+	}
+	if d.engine.options.Mesh || d.engine.options.TrustedHops > 0 {
+		d.callersTimeout("x-envoy-upstream-rq-timeout-ms", &d.timeout)
+		d.callersTimeout("x-envoy-upstream-rq-per-try-timeout-ms", &d.perTry)
+	}
+	if d.timeout > 0 && d.perTry >= d.timeout {
+		d.perTry = 0
+	}
+	if d.timeout > 0 || d.perTry > 0 {
+		d.began = proxy.Now()
+	}
+}
+
+func (d *delivery) callersTimeout(header string, to *time.Duration) {
+	value, ok := d.ex.Request.Header(header)
+	if !ok {
+		return
+	}
+	if ms, err := strconv.ParseUint(value, 10, 31); err == nil {
+		*to = time.Duration(ms) * time.Millisecond
+	}
+	d.ex.Request.Headers = removeHeader(d.ex.Request.Headers, header)
+}
+
+// left returns what is left of the time for all tries, at least a millisecond; 0 where there
+// is no bound.
+func (d *delivery) left() time.Duration {
+	if d.timeout <= 0 {
+		return 0
+	}
+	return max(d.timeout-time.Duration(proxy.Now()-d.began), time.Millisecond)
+}
+
+// arm sets the connection's deadline for a try, and tells whether there is one.
+func (d *delivery) arm(conn *http1.Conn) bool {
+	limit := d.left()
+	if d.perTry > 0 && (limit == 0 || d.perTry < limit) {
+		limit = d.perTry
+	}
+	if limit <= 0 {
+		return false
+	}
+	conn.NetConn().SetDeadline(time.Now().Add(limit))
+	return true
+}
+
+// overdue tells whether the time for all tries has run out.
+func (d *delivery) overdue() bool {
+	return d.timeout > 0 && proxy.Now()-d.began >= int64(d.timeout)
+}
