@@ -75,7 +75,7 @@ func (c *Cluster) retryLimit() (limit int64, limited bool) {
 	return max(int64(p.Budget.MinConcurrency), int64(p.Budget.Percent/100*float64(requests))), true
 }
 
-// recentParts is how finely recent looks at its interval.
+// recentParts is how finely recent looks at its interval: a power of two.
 const recentParts = 16
 
 // recent counts what happened within the last interval, to a sixteenth of it.
@@ -90,7 +90,7 @@ func (r *recent) add(now int64, interval time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.advance(now, interval)
-	r.parts[r.part%recentParts]++
+	r.parts[r.part&(recentParts-1)]++
 	r.total++
 }
 
@@ -110,8 +110,8 @@ func (r *recent) advance(now int64, interval time.Duration) {
 	}
 	for r.part < part {
 		r.part++
-		r.total -= r.parts[r.part%recentParts]
-		r.parts[r.part%recentParts] = 0
+		r.total -= r.parts[r.part&(recentParts-1)]
+		r.parts[r.part&(recentParts-1)] = 0
 	}
 }
 

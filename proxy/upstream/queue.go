@@ -133,7 +133,7 @@ func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, erro
 	s.queue.mu.Unlock()
 
 	var expired <-chan time.Time
-	if p.until > 0 {
+	if p.until != 0 {
 		timer := time.NewTimer(p.left(math.MaxInt64))
 		defer timer.Stop()
 		expired = timer.C
