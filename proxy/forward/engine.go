@@ -91,9 +91,19 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	snap := e.snapshot.Load()
 	e.identify(ex)
 	ex.Decision = snap.table.Route(&ex.Request)
-	switch ex.Decision.Outcome {
-	case router.Forward:
+	if ex.Decision.Outcome == router.Forward {
 		e.forward(ex, down, snap)
+	} else {
+		e.answer(ex, down)
+	}
+	e.complete(ex)
+}
+
+// answer answers what needs no upstream. The request gets its headers all the same: the
+// access log tells of them.
+func (e *Engine) answer(ex *proxy.Exchange, down proxy.Downstream) {
+	e.addForwarding(ex)
+	switch ex.Decision.Outcome {
 	case router.Responded:
 		e.respondDirect(ex, down)
 	case router.Redirected, router.TLSRedirect:
@@ -102,7 +112,6 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 		ex.Flags |= proxy.FlagNoRoute
 		e.reply(ex, down, reply{status: 404, details: "route_not_found", body: "404: no route matches this request\n"})
 	}
-	e.complete(ex)
 }
 
 // Reject implements proxy.Handler.

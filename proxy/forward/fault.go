@@ -22,6 +22,7 @@ func (e *Engine) injectFault(ex *proxy.Exchange, down proxy.Downstream) bool {
 	if (f.AbortStatus == 0 && !f.HasGRPC) || !f.AbortFraction.Takes(e.options.Random()) {
 		return false
 	}
+	e.addForwarding(ex)
 	ex.Flags |= proxy.FlagFaultInjected
 	r := reply{status: f.AbortStatus, details: "fault_filter_abort", body: "fault filter abort\n"}
 	if f.HasGRPC {

@@ -399,7 +399,7 @@ func TestConnectTimeout(t *testing.T) {
 		status         int
 		flags          string
 	}{
-		"connect": {100 * time.Millisecond, 0, 503, "UF"},
+		"connect": {100 * time.Millisecond, 0, 503, "UF,URX"},
 		"route":   {10 * time.Second, 300 * time.Millisecond, 504, "UT"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -133,7 +133,7 @@ func (d *delivery) begin() bool {
 // again tells whether to make another try after one that came to res, for which it then
 // has paused.
 func (d *delivery) again(endpoint *upstream.Endpoint, res *proxy.Result) bool {
-	if d.retry == nil {
+	if d.retry == nil || res.Err == errLoop {
 		return false
 	}
 	if res.Failure == proxy.FailTimeout && !d.overdue() {
