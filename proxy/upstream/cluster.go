@@ -22,7 +22,9 @@ type Cluster struct {
 	ConnectTimeout time.Duration
 	// members are the endpoints of Spec, in their order.
 	members []*Endpoint
-	// picks is what Pick picks from; refresh replaces it.
+	// plan is how they form groups; the state's lock guards it. picks is what Pick picks
+	// from, made of it; refresh replaces it.
+	plan    *plan
 	picks   atomic.Pointer[balancer]
 	state   *clusterState
 	manager *Manager
@@ -31,7 +33,7 @@ type Cluster struct {
 
 // clusterState is what a cluster keeps through changes of its specification.
 type clusterState struct {
-	turn     atomic.Uint64
+	balance  balanceState
 	counters counters
 	// retries are those in progress, recent the requests that a retry budget looks at.
 	retries atomic.Int64

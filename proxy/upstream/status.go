@@ -4,7 +4,10 @@ import "github.com/sluicegate/sluice/router"
 
 // ClusterStatus is a look at a cluster's state.
 type ClusterStatus struct {
-	Name      string           `json:"name"`
+	Name string `json:"name"`
+	// Balancer is how an endpoint is picked, as Envoy names it: LEAST_REQUEST, ROUND_ROBIN,
+	// RANDOM, RING_HASH, MAGLEV or CLUSTER_PROVIDED, which follows the request.
+	Balancer  string           `json:"balancer"`
 	Endpoints []EndpointStatus `json:"endpoints"`
 	// Stats are the cluster's numbers since the process began to serve it.
 	Stats Stats `json:"stats"`
@@ -28,6 +31,7 @@ type EndpointStatus struct {
 	Connects        uint64 `json:"connects"`
 	ConnectFailures uint64 `json:"connectFailures"`
 	Ejections       uint64 `json:"ejections"`
+	BalanceStatus
 }
 
 // Status returns a look at the cluster and its endpoints.
@@ -42,6 +46,7 @@ func (c *Cluster) Status() ClusterStatus {
 			s.Endpoints = append(s.Endpoints, e.status(max(c.Spec.Endpoints[i].Weight, 1)))
 		}
 	}
+	c.describe(&s)
 	for i := range s.Stats {
 		s.Stats[i] = uint64(max(c.state.counters[i].Load(), 0))
 	}

@@ -1,0 +1,161 @@
+package upstream
+
+import (
+	"cmp"
+	"maps"
+	"math/bits"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// balanceState is what balancing keeps through changes of a cluster's specification. The
+// lock of the cluster's state guards it.
+type balanceState struct {
+	// turns are the positions of RoundRobin, by the name of the group.
+	turns map[string]*atomic.Uint64
+	// joined is when each endpoint joined the cluster; nil where nothing warms up.
+	joined map[*Endpoint]int64
+	// warming tells that some endpoint still does.
+	warming bool
+}
+
+func (s *balanceState) turn(name string) *atomic.Uint64 {
+	t := s.turns[name]
+	if t == nil {
+		if s.turns == nil {
+			s.turns = make(map[string]*atomic.Uint64)
+		}
+		t = new(atomic.Uint64)
+		s.turns[name] = t
+	}
+	return t
+}
+
+// plan is how a cluster's endpoints form groups, whatever their health.
+type plan struct {
+	place *Place
+	// levels tells that the groups are priorities, and not localities with shares.
+	levels bool
+	groups []planned
+}
+
+// planned is a group of a plan.
+type planned struct {
+	// name is a locality, or the number of a priority.
+	name    string
+	key     int
+	members []*Endpoint
+	weights []uint64
+	// share is what distribute gives the locality, in parts that only compare with those of
+	// other localities.
+	share  uint64
+	ring   *ring
+	maglev *maglev
+}
+
+// newPlan makes the plan of a cluster for a place, which is nil where nobody knows it.
+func (c *Cluster) newPlan(place *Place) *plan {
+	p := &plan{place: place, levels: true}
+	if place == nil {
+		place = new(Place)
+	}
+	acts := localityActs(c.Spec)
+	if acts && len(c.Spec.Locality.Distribute) > 0 {
+		p.levels = false
+		p.distribute(c)
+	} else {
+		byKey := make(map[int]*planned)
+		for i, e := range c.Spec.Endpoints {
+			key := 0
+			if acts {
+				key = priorityOf(c.Spec.Locality, place, e)
+			}
+			if byKey[key] == nil {
+				byKey[key] = &planned{key: key}
+			}
+			byKey[key].add(c.members[i], e)
+		}
+		for _, g := range byKey {
+			p.groups = append(p.groups, *g)
+		}
+		slices.SortFunc(p.groups, func(a, b planned) int { return cmp.Compare(a.key, b.key) })
+		for i := range p.groups {
+			p.groups[i].name = strconv.Itoa(i)
+		}
+	}
+	if len(p.groups) == 0 {
+		p.groups = []planned{{name: "0"}}
+	}
+	for i := range p.groups {
+		p.groups[i].index(c.Spec)
+	}
+	return p
+}
+
+func (g *planned) add(e *Endpoint, spec *router.Endpoint) {
+	g.members = append(g.members, e)
+	g.weights = append(g.weights, uint64(max(spec.Weight, 1)))
+}
+
+// distribute groups the endpoints by locality. Those whose locality has no share get no
+// traffic; localities that fall under the same share divide it by their weights.
+func (p *plan) distribute(c *Cluster) {
+	shares := c.Spec.Locality.Distribute
+	byName := make(map[string]*planned)
+	sums := make([]uint64, len(shares))
+	for i, e := range c.Spec.Endpoints {
+		at := shareOf(shares, e)
+		if at < 0 {
+			continue
+		}
+		if byName[e.Locality] == nil {
+			byName[e.Locality] = &planned{name: e.Locality, key: at}
+		}
+		byName[e.Locality].add(c.members[i], e)
+		sums[at] += uint64(max(e.Weight, 1))
+	}
+	for _, g := range byName {
+		var sum uint64
+		for _, w := range g.weights {
+			sum += w
+		}
+		g.share = scale(uint64(shares[g.key].Percent)*1_000_000, sum, sums[g.key])
+		p.groups = append(p.groups, *g)
+	}
+	slices.SortFunc(p.groups, func(a, b planned) int { return cmp.Compare(a.name, b.name) })
+}
+
+// scale returns x * part / whole.
+func scale(x, part, whole uint64) uint64 {
+	high, low := bits.Mul64(x, part)
+	quotient, _ := bits.Div64(high, low, whole)
+	return quotient
+}
+
+// index makes what finds endpoints by a hash.
+func (g *planned) index(spec *router.Cluster) {
+	switch spec.Balancer {
+	case router.RingHash:
+		g.ring = newRing(g.members, g.weights, spec.RingSize)
+	case router.Maglev:
+		g.maglev = newMaglev(g.members, g.weights, spec.TableSize)
+	}
+}
+
+// rebuild makes the set to pick from. The caller holds the lock of the cluster's state.
+func (c *Cluster) rebuild() {
+	place := c.manager.place.Load()
+	if c.plan == nil {
+		c.join()
+	}
+	if c.plan == nil || c.plan.place != place && localityActs(c.Spec) {
+		c.plan = c.newPlan(place)
+		maps.DeleteFunc(c.state.balance.turns, func(name string, _ *atomic.Uint64) bool {
+			return !slices.ContainsFunc(c.plan.groups, func(g planned) bool { return g.name == name })
+		})
+	}
+	c.picks.Store(c.newBalancer())
+}
