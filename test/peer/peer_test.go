@@ -16,6 +16,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// What the binary under test is made of: a change of it is one for go test's cache.
+	_ "github.com/sluicegate/sluice/config/istio"
+	_ "github.com/sluicegate/sluice/discovery/file"
+	_ "github.com/sluicegate/sluice/gateway"
 )
 
 // connections is how many keep-alive clients the load has.
