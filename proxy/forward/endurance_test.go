@@ -1,0 +1,166 @@
+package forward_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// fickle is an origin that closes a connection whenever it has waited for a request for some
+// random time: often just when one is on its way.
+func fickle(c *originConn) {
+	buf := make([]byte, 4096)
+	answer := []byte(okResponse)
+	for first := true; ; first = false {
+		if !first {
+			c.SetReadDeadline(time.Now().Add(time.Duration(rand.IntN(3000)) * time.Microsecond))
+		}
+		if _, err := c.Conn.Read(buf); err != nil {
+			return
+		}
+		if _, err := c.Conn.Write(answer); err != nil {
+			return
+		}
+	}
+}
+
+// Upstreams close idle connections at random, and no client's GET fails for it. There are
+// 100,000, or SLUICE_TEST_REQUESTS.
+func TestKeepAliveRace(t *testing.T) {
+	total, clients := 100_000, 200
+	if s := os.Getenv("SLUICE_TEST_REQUESTS"); s != "" {
+		var err error
+		if total, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	} else if testing.Short() || raceEnabled {
+		total = 10_000
+	}
+	o := startOrigin(t, fickle)
+	g := start(t, toOrigin(o.addr), func(s *setup) { s.quiet = true })
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := hammer(g.addr, total/clients); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	wg.Wait()
+	s := g.engine.Clusters()[0]
+	t.Logf("%d requests, %d upstream connections, %d closed under a request", total, o.conns.Load(), s.Endpoints[0].Failures)
+}
+
+// replica is an HTTP server that can be shut down as a well-behaved one is: what it has
+// begun it finishes, and it closes its connections when they are idle.
+type replica struct {
+	addr   string
+	server *http.Server
+}
+
+func startReplica(t *testing.T) *replica {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{addr: l.Addr().String(), server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("ok"))
+	})}}
+	go r.server.Serve(l)
+	t.Cleanup(func() { r.server.Close() })
+	return r
+}
+
+// load has clients send GETs until the returned function is called, which returns how many
+// there were.
+func load(t *testing.T, g *gateway, clients int) (stop func() int64) {
+	done := make(chan bool)
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := hammer(g.addr, 20); err != nil {
+					t.Error(err)
+					return
+				}
+				n.Add(20)
+			}
+		}()
+	}
+	return func() int64 { close(done); wg.Wait(); return n.Load() }
+}
+
+// Every endpoint is replaced, one at a time, under load: a new one is added, an old one is
+// taken out, and shuts down.
+func TestRollingReplacement(t *testing.T) {
+	t.Parallel()
+	policies := map[string]func(*router.Cluster){
+		"default":   func(*router.Cluster) {},
+		"bounded":   func(c *router.Cluster) { c.Pool.MaxConnections = 8 },
+		"outliers":  func(c *router.Cluster) { c.Outlier = &router.Outlier{Consecutive5xx: 5, MaxEjectionPercent: 10} },
+		"no reuse":  func(c *router.Cluster) { c.Pool.MaxRequestsPerConnection = 1 },
+		"short age": func(c *router.Cluster) { c.Pool.MaxConnectionAge = 5 * time.Millisecond },
+	}
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replicas := []*replica{startReplica(t), startReplica(t), startReplica(t)}
+			spec := func() *router.Spec {
+				var addresses []string
+				for _, r := range replicas {
+					addresses = append(addresses, r.addr)
+				}
+				s := toOrigin(addresses...)
+				s.Clusters[0].Balancer = router.LeastRequest
+				// As by default, a connection that cannot be made is tried elsewhere.
+				s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = &router.Retry{Attempts: 2, On: router.RetryConnectFailure, AvoidPrevious: true}
+				policy(s.Clusters[0])
+				return s
+			}
+			g := start(t, spec(), func(s *setup) { s.quiet = true })
+			stop := load(t, g, 24)
+			for range 2 * len(replicas) {
+				replicas = append(replicas, startReplica(t))
+				g.engine.Publish(build(t, spec()))
+				time.Sleep(20 * time.Millisecond)
+				old := replicas[0]
+				replicas = replicas[1:]
+				g.engine.Publish(build(t, spec()))
+				// Requests that had begun with the old table are on their way to it.
+				time.Sleep(20 * time.Millisecond)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				if err := old.server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+					t.Errorf("an endpoint that left is still used: %v", err)
+				}
+				cancel()
+			}
+			t.Logf("%d requests", stop())
+			for _, e := range g.engine.Clusters()[0].Endpoints {
+				if e.Active != 0 {
+					t.Errorf("left behind: %+v", e)
+				}
+			}
+		})
+	}
+}
