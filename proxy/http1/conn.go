@@ -70,7 +70,6 @@ type Conn struct {
 	head    responseHead
 	resp    proxy.Response
 	chunks  chunkDecoder
-	out     []byte
 	pump    *bodyPump
 
 	ex     *proxy.Exchange
