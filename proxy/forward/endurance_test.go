@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -68,6 +69,8 @@ func TestKeepAliveRace(t *testing.T) {
 type replica struct {
 	addr   string
 	server *http.Server
+	// last is when a connection was last opened or used.
+	last atomic.Int64
 }
 
 func startReplica(t *testing.T) *replica {
@@ -76,9 +79,11 @@ func startReplica(t *testing.T) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{addr: l.Addr().String(), server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Write([]byte("ok"))
-	})}}
+	r := &replica{addr: l.Addr().String()}
+	r.server = &http.Server{
+		Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) }),
+		ConnState: func(net.Conn, http.ConnState) { r.last.Store(time.Now().UnixNano()) },
+	}
 	go r.server.Serve(l)
 	t.Cleanup(func() { r.server.Close() })
 	return r
@@ -148,7 +153,9 @@ func TestRollingReplacement(t *testing.T) {
 				replicas = replicas[1:]
 				g.engine.Publish(build(t, spec()))
 				// Requests that had begun with the old table are on their way to it.
-				time.Sleep(20 * time.Millisecond)
+				eventually(t, patience, "the endpoint that left is left alone", func() bool {
+					return time.Since(time.Unix(0, old.last.Load())) > 100*time.Millisecond
+				})
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				if err := old.server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
 					t.Errorf("an endpoint that left is still used: %v", err)
@@ -156,11 +163,10 @@ func TestRollingReplacement(t *testing.T) {
 				cancel()
 			}
 			t.Logf("%d requests", stop())
-			for _, e := range g.engine.Clusters()[0].Endpoints {
-				if e.Active != 0 {
-					t.Errorf("left behind: %+v", e)
-				}
-			}
+			eventually(t, patience, "nothing is left behind", func() bool {
+				s := g.stats()
+				return s[upstream.RqActive] == 0 && s[upstream.RqPendingActive] == 0
+			})
 		})
 	}
 }

@@ -134,10 +134,12 @@ func TestEjectionTimes(t *testing.T) {
 		}
 		// In use for two intervals, two ejections are forgotten.
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if took := out(); took != 60*time.Second {
 			t.Errorf("after 20 s of health an ejection lasted %v, want 1m0s", took)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if took := out(); took != 30*time.Second {
 			t.Errorf("after an hour of health an ejection lasted %v, want 30s", took)
 		}
