@@ -117,6 +117,7 @@ func (m *Manager) sweep() {
 		}
 		for _, s := range m.all() {
 			s.sweep(proxy.Now())
+			s.warm()
 		}
 	}
 }
