@@ -135,6 +135,10 @@ type Warmup struct {
 // Locality says how locality decides among endpoints (Istio LocalityLoadBalancerSetting).
 // It acts only where the cluster has an Outlier.
 type Locality struct {
+	// Own is the locality that this proxy is in, "region/zone/subzone"; empty where it is
+	// not known. Endpoints near it are taken first: those of its subzone, its zone, its
+	// region, then the others.
+	Own string
 	// Distribute gives each locality (a pattern such as "region/zone/*") its percentage,
 	// for callers of the locality that this proxy is in.
 	Distribute []LocalityShare
@@ -142,7 +146,10 @@ type Locality struct {
 	// endpoints.
 	Failover []LocalityFailover
 	// FailoverPriority are label names, or name=value; the more of them, from the first,
-	// an endpoint shares with the proxy, the sooner it is taken.
+	// an endpoint shares with the proxy, the sooner it is taken. Front ends complete names
+	// with the proxy's value, so that name=value is all that stands here; the labels
+	// topology.kubernetes.io/region and zone, and topology.istio.io/subzone, are the parts
+	// of an endpoint's Locality.
 	FailoverPriority []string
 }
 

@@ -35,6 +35,8 @@ type clusters struct {
 	registry  *registry
 	rules     *destinationRules
 	workloads *workloads
+	// place is where this proxy is.
+	place place
 
 	byKey  map[clusterKey]*cluster
 	byHost map[string]map[clusterKey]*cluster
@@ -65,9 +67,9 @@ type missing struct {
 	message string
 }
 
-func newClusters(r *registry, d *destinationRules, w *workloads) *clusters {
+func newClusters(r *registry, d *destinationRules, w *workloads, place place) *clusters {
 	return &clusters{
-		registry: r, rules: d, workloads: w,
+		registry: r, rules: d, workloads: w, place: place,
 		byKey:   map[clusterKey]*cluster{},
 		byHost:  map[string]map[clusterKey]*cluster{},
 		changed: map[*cluster]struct{}{},
@@ -129,8 +131,10 @@ func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 	for k := range c.changed {
 		before, beforeMissing := k.built, k.missing
 		built, why := c.build(k.key)
-		if before != nil && built != nil && reflect.DeepEqual(before, built) {
-			built = before
+		if before != nil && built != nil {
+			if keepPolicies(built, before); reflect.DeepEqual(before, built) {
+				built = before
+			}
 		}
 		k.built, k.missing = built, why
 		if built != before {
@@ -217,10 +221,12 @@ func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
 		built.Origin = of.origin
 	}
 	if policy != nil {
-		b := balanceFor(policy.traffic, of.Subset.GetTrafficPolicy(), key.port)
-		built.Balancer, built.ConnectTimeout = b.balancer, b.connectTimeout
+		traffic := c.trafficPolicyOf(policy, key)
+		traffic.apply(built, c.place)
 	}
-	built.Endpoints = c.endpoints(s, key.port, of.Subset.GetLabels())
+	if built.Resolution != router.ResolutionOriginal {
+		built.Endpoints = c.endpoints(s, key.port, of.Subset.GetLabels())
+	}
 	return built, missing{}
 }
 

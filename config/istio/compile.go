@@ -1,7 +1,6 @@
 package istio
 
 import (
-	"fmt"
 	"slices"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -21,13 +20,16 @@ type unitKey struct {
 type unit struct {
 	routes []*router.Route
 	// origins are where each route's match is written.
-	origins []matchOrigin
+	origins []source
 	// keys are texts of the matches, made when they are first asked for.
 	keys []string
 	// uses are the clusters named.
 	uses []clusterUse
 	// inferred are the ports that were worked out from what services there are.
 	inferred []inferredPort
+	// hashed are the destinations of which it matters whether a hash picks their
+	// endpoints, with what was found.
+	hashed map[clusterKey]bool
 	// users counts the virtual hosts that have its routes.
 	users int
 }
@@ -39,6 +41,8 @@ type clusterUse struct {
 	field  string
 	// host is as written.
 	host string
+	// mirror is a destination that gets copies only.
+	mirror bool
 }
 
 // inferredPort is the cluster that a destination without a port went to.
@@ -85,17 +89,21 @@ func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
 // compile makes routes of the rules for a gateway and port. It stops behind a rule
 // that takes all requests.
 func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
-	u := &unit{}
+	u := &unit{hashed: map[clusterKey]bool{}}
 	for _, r := range v.rules {
 		if len(r.http.Match) == 0 {
-			c.addRoute(u, v, key, r, nil, matchOrigin{r.object, r.field})
+			u.add(r, nil, source{r.object, r.field}, c.compileAction(u, v, key, r))
 			break
 		}
+		var a *action
 		for i, m := range r.http.Match {
 			if !c.applies(m, r.object.Namespace, key) {
 				continue
 			}
-			if c.addRoute(u, v, key, r, m, r.matches[i]) {
+			if a == nil {
+				a = c.compileAction(u, v, key, r)
+			}
+			if u.add(r, m, r.matches[i], a) {
 				return u
 			}
 		}
@@ -115,9 +123,12 @@ func (c *Compiler) applies(m *networking.HTTPMatchRequest, namespace string, key
 	return selects(m.SourceLabels, c.options.Labels) && (m.SourceNamespace == "" || m.SourceNamespace == c.options.Namespace)
 }
 
-// addRoute compiles one match block of a rule. It returns whether the route takes
+// add makes a route of one match block of a rule. It returns whether the route takes
 // all requests.
-func (c *Compiler) addRoute(u *unit, v *virtualService, key unitKey, r rule, m *networking.HTTPMatchRequest, origin matchOrigin) bool {
+func (u *unit) add(r rule, m *networking.HTTPMatchRequest, origin source, a *action) bool {
+	if a.empty() {
+		return false
+	}
 	route := &router.Route{
 		Name:   r.http.Name,
 		Origin: originOf(origin.object, origin.field),
@@ -126,56 +137,19 @@ func (c *Compiler) addRoute(u *unit, v *virtualService, key unitKey, r rule, m *
 	if m != nil && m.Name != "" {
 		route.Name += "." + m.Name
 	}
-	switch {
-	case r.http.Redirect != nil:
-		route.Redirect = compileRedirect(r.http.Redirect, key.port)
-		route.Headers = headerPolicy(r.http.Headers)
-	case r.http.DirectResponse != nil:
-		route.Direct = compileDirectResponse(r.http.DirectResponse)
-		route.Headers = headerPolicy(r.http.Headers)
-	default:
-		c.addDestinations(u, v, key, r, route)
+	if len(a.destinations) > 0 {
+		route.Rewrite = compileRewrite(r.http, &route.Match)
 	}
-	if route.Redirect == nil && route.Direct == nil && len(route.Destinations) == 0 {
-		return false
-	}
+	a.apply(route)
 	u.routes = append(u.routes, route)
 	u.origins = append(u.origins, origin)
 	return takesAll(&route.Match)
 }
 
-// addDestinations sets where a route sends its requests, and what it changes.
-func (c *Compiler) addDestinations(u *unit, v *virtualService, key unitKey, r rule, route *router.Route) {
-	route.Timeout = r.http.Timeout.AsDuration()
-	route.Headers = headerPolicy(r.http.Headers)
-	route.Rewrite = compileRewrite(r.http, &route.Match)
-	for i, d := range r.http.Route {
-		if len(r.http.Route) > 1 && d.Weight == 0 {
-			continue
-		}
-		use := c.destination(u, v, key, r, d.Destination)
-		use.field = fmt.Sprintf("%s.route[%d].destination", r.field, i)
-		u.uses = append(u.uses, use)
-		destination := router.Destination{Cluster: use.key.String(), Weight: 1}
-		if route.Rewrite == nil || route.Rewrite.Authority == "" {
-			destination.Authority = authorityOf(d.Headers)
-		}
-		if len(r.http.Route) == 1 {
-			// Istio applies a single destination's changes as if they were the
-			// route's, after it.
-			route.Headers = joinPolicies(route.Headers, headerPolicy(d.Headers))
-		} else {
-			destination.Weight = uint32(d.Weight)
-			destination.Headers = headerPolicy(d.Headers)
-		}
-		route.Destinations = append(route.Destinations, destination)
-	}
-}
-
 // destination returns the cluster that a destination means.
-func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, r rule, d *networking.Destination) clusterUse {
+func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, at source, d *networking.Destination) clusterUse {
 	p := inferredPort{
-		host:      c.registry.fullName(d.GetHost(), r.object.Namespace),
+		host:      c.registry.fullName(d.GetHost(), at.object.Namespace),
 		namespace: v.object.Namespace,
 		subset:    d.GetSubset(),
 		explicit:  uint16(d.GetPort().GetNumber()),
@@ -183,7 +157,7 @@ func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, r rule, 
 	}
 	p.key = c.infer(p)
 	u.inferred = append(u.inferred, p)
-	return clusterUse{key: p.key, object: r.object, host: d.GetHost()}
+	return clusterUse{key: p.key, object: at.object, field: at.field, host: d.GetHost()}
 }
 
 // infer works out a destination's cluster: an ExternalName service stands for
@@ -201,8 +175,14 @@ func (c *Compiler) infer(p inferredPort) clusterKey {
 	return clusterKey{host: host, subset: p.subset, port: port}
 }
 
-// stale says whether the services have changed such that a destination of the unit
-// means another cluster.
+// stale says whether the services or the DestinationRules have changed such that a
+// destination of the unit means another cluster, or is picked by a hash where it was
+// not, or the other way round.
 func (c *Compiler) stale(u *unit) bool {
+	for key, hashed := range u.hashed {
+		if c.clusters.picksByHash(key) != hashed {
+			return true
+		}
+	}
 	return slices.ContainsFunc(u.inferred, func(p inferredPort) bool { return c.infer(p) != p.key })
 }

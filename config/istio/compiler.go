@@ -35,6 +35,9 @@ type Options struct {
 	Namespace string
 	// Domain ends the names of Kubernetes Services; empty means cluster.local.
 	Domain string
+	// Locality is where this proxy runs, "region/zone/subzone", of which the end may be
+	// left out; empty where it is not known. Endpoints near it go first.
+	Locality string
 	// RootNamespace is where defaults for all namespaces stand; empty means
 	// istio-system.
 	RootNamespace string
@@ -106,8 +109,9 @@ type pending struct {
 	gateways        bool
 	translation     bool
 	virtualServices map[objectName]struct{}
-	// ruleHosts are the hosts of DestinationRules.
-	ruleHosts []string
+	// ruleHosts are the hosts of DestinationRules, and unhashed those of them whose
+	// callers are not yet looked at.
+	ruleHosts, unhashed []string
 	// judge are the VirtualServices whose conditions may have changed.
 	judge map[*virtualService]struct{}
 }
@@ -115,11 +119,12 @@ type pending struct {
 // NewCompiler returns a compiler without any objects.
 func NewCompiler(o Options) *Compiler {
 	o = o.withDefaults()
+	here := place{o.Locality, o.Labels}
 	c := &Compiler{
 		options:         o,
 		objects:         objects{byKey: map[config.Key]*object{}},
 		registry:        newRegistry(o),
-		workloads:       newWorkloads(),
+		workloads:       newWorkloads(here),
 		rules:           newDestinationRules(o),
 		conditions:      newConditionSet(),
 		gateways:        map[string]*gatewayConfig{},
@@ -128,7 +133,7 @@ func NewCompiler(o Options) *Compiler {
 		callers:         map[string]map[objectName]struct{}{},
 		shortNames:      shortNames{},
 	}
-	c.clusters = newClusters(c.registry, c.rules, c.workloads)
+	c.clusters = newClusters(c.registry, c.rules, c.workloads, here)
 	c.pending.reset()
 	if o.Role == Sidecar {
 		c.outbound = newOutbound(c)
@@ -243,6 +248,7 @@ func (c *Compiler) takeDestinationRule(ch change) {
 func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	var hosts []string
 	if old := c.rules.byObject[key]; old != nil {
+		c.conditions.replace(old, nil)
 		hosts = append(hosts, old.host)
 		c.forgetShort(key, old.spec.Host, key.Namespace)
 	}
@@ -250,6 +256,7 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 		hosts = append(hosts, rule.host)
 	}
 	if rule != nil {
+		c.conditions.replace(rule, rule.notServed())
 		c.noteShort(key, rule.spec.Host, key.Namespace)
 	}
 	for _, h := range c.rules.replace(key, rule) {
@@ -258,6 +265,7 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	for _, host := range hosts {
 		c.clusters.hostChanged(host)
 		c.pending.ruleHosts = append(c.pending.ruleHosts, host)
+		c.pending.unhashed = append(c.pending.unhashed, host)
 	}
 }
 
@@ -278,12 +286,33 @@ func (c *Compiler) settleServices() {
 			c.outbound.serviceChanged(host)
 		}
 	}
+	c.settleRules()
 	if c.pending.translation && c.gateway != nil {
 		if now := c.portTranslations(); !maps.EqualFunc(now, c.translation, sameTranslation) {
 			c.translation = now
 			c.pending.gateways = true
 		}
 	}
+}
+
+// settleRules lets changed DestinationRules reach the VirtualServices with a destination
+// that they concern: how a request is tried again depends on what picks its endpoint.
+func (c *Compiler) settleRules() {
+	for _, rule := range c.pending.unhashed {
+		if !isWildcard(rule) {
+			c.callersChanged(rule)
+			for _, also := range c.registry.aliasesOf(rule) {
+				c.callersChanged(also)
+			}
+			continue
+		}
+		for host := range c.callers {
+			if covers(rule, c.registry.resolveAlias(host)) {
+				c.callersChanged(host)
+			}
+		}
+	}
+	c.pending.unhashed = nil
 }
 
 func sameTranslation(a, b portTranslation) bool {

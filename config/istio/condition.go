@@ -43,6 +43,9 @@ const (
 	// ClaimNotServed: a match on a claim of a token, which this version does not
 	// read; it matches no request.
 	ClaimNotServed config.Reason = "ClaimNotServed"
+	// PolicyNotServed: a part of a traffic policy that this version accepts and does
+	// without.
+	PolicyNotServed config.Reason = "PolicyNotServed"
 	// DuplicateSubset: an older DestinationRule for the host has a subset of that name.
 	DuplicateSubset config.Reason = "DuplicateSubset"
 )

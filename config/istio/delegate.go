@@ -20,7 +20,8 @@ func (v *virtualService) expand(find func(objectName) *virtualService) {
 	for i, http := range v.spec.Http {
 		field := fmt.Sprintf("http[%d]", i)
 		if http.Delegate == nil {
-			v.rules = append(v.rules, rule{http: http, object: v.object, field: field, matches: matchOrigins(v.object, field, http)})
+			own := source{v.object, field}
+			v.rules = append(v.rules, rule{http: http, object: v.object, field: field, matches: matchOrigins(v.object, field, http), mirror: own, mirrors: own})
 			continue
 		}
 		name := objectName{cmp.Or(http.Delegate.Namespace, v.object.Namespace), http.Delegate.Name}
@@ -66,7 +67,15 @@ func (v *virtualService) delegate(root *networking.HTTPRoute, field string, dele
 				fmt.Sprintf("takes requests that %s %s, which delegates to it, does not; the rule is left out. Narrow its match", v.object.Key, field)))
 			continue
 		}
-		v.rules = append(v.rules, rule{http: joinRules(root, http, matches), object: delegate.object, field: inner, matches: origins})
+		joined := rule{http: joinRules(root, http, matches), object: delegate.object, field: inner, matches: origins}
+		joined.mirror, joined.mirrors = source{delegate.object, inner}, source{delegate.object, inner}
+		if http.Mirror == nil {
+			joined.mirror = source{v.object, field}
+		}
+		if http.Mirrors == nil {
+			joined.mirrors = source{v.object, field}
+		}
+		v.rules = append(v.rules, joined)
 	}
 }
 
@@ -87,10 +96,10 @@ func qualifyGateways(matches []*networking.HTTPMatchRequest, namespace string) [
 	return out
 }
 
-func matchOrigins(o *config.Object, field string, http *networking.HTTPRoute) []matchOrigin {
-	origins := make([]matchOrigin, len(http.Match))
+func matchOrigins(o *config.Object, field string, http *networking.HTTPRoute) []source {
+	origins := make([]source, len(http.Match))
 	for i := range origins {
-		origins[i] = matchOrigin{o, fmt.Sprintf("%s.match[%d]", field, i)}
+		origins[i] = source{o, fmt.Sprintf("%s.match[%d]", field, i)}
 	}
 	return origins
 }
@@ -158,8 +167,8 @@ func joinNames(root, name string) string {
 
 // joinMatches returns the blocks that take what a block of both takes. Each of the
 // delegate's blocks must fit into one of the delegating rule's, else it is not ok.
-func joinMatches(root []*networking.HTTPMatchRequest, rootAt []matchOrigin, inner []*networking.HTTPMatchRequest, innerAt []matchOrigin) (
-	[]*networking.HTTPMatchRequest, []matchOrigin, bool,
+func joinMatches(root []*networking.HTTPMatchRequest, rootAt []source, inner []*networking.HTTPMatchRequest, innerAt []source) (
+	[]*networking.HTTPMatchRequest, []source, bool,
 ) {
 	switch {
 	case len(root) == 0:
@@ -168,7 +177,7 @@ func joinMatches(root []*networking.HTTPMatchRequest, rootAt []matchOrigin, inne
 		return root, rootAt, true
 	}
 	var matches []*networking.HTTPMatchRequest
-	var origins []matchOrigin
+	var origins []source
 	for i, m := range inner {
 		fits := false
 		for _, r := range root {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -300,46 +299,4 @@ func (d *destinationRules) subsetDefined(host, name string) bool {
 		}
 	}
 	return false
-}
-
-// balance is what of a traffic policy this version serves.
-type balance struct {
-	balancer       router.Balancer
-	connectTimeout time.Duration
-}
-
-// balanceFor works out the traffic policy of a service's port, or of a subset there.
-// A block that the subset sets replaces the one above it; settings for a port
-// replace all blocks at their level, those they do not have included.
-func balanceFor(top, sub *networking.TrafficPolicy, port uint16) balance {
-	balancer, pool := top.GetLoadBalancer(), top.GetConnectionPool()
-	if p := forPort(top, port); p != nil {
-		balancer, pool = p.LoadBalancer, p.ConnectionPool
-	}
-	if sub.GetLoadBalancer() != nil {
-		balancer = sub.LoadBalancer
-	}
-	if sub.GetConnectionPool() != nil {
-		pool = sub.ConnectionPool
-	}
-	if p := forPort(sub, port); p != nil {
-		balancer, pool = p.LoadBalancer, p.ConnectionPool
-	}
-	b := balance{connectTimeout: pool.GetTcp().GetConnectTimeout().AsDuration()}
-	switch balancer.GetSimple() {
-	case networking.LoadBalancerSettings_ROUND_ROBIN:
-		b.balancer = router.RoundRobin
-	case networking.LoadBalancerSettings_RANDOM:
-		b.balancer = router.Random
-	}
-	return b
-}
-
-func forPort(p *networking.TrafficPolicy, port uint16) *networking.TrafficPolicy_PortTrafficPolicy {
-	for _, s := range p.GetPortLevelSettings() {
-		if s.GetPort().GetNumber() == uint32(port) {
-			return s
-		}
-	}
-	return nil
 }

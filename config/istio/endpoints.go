@@ -166,7 +166,11 @@ func (w *workloads) ofSlices(name objectName, spec *corev1.ServiceSpec, portName
 				continue
 			}
 			for _, address := range e.Addresses {
-				out = append(out, w.podAddress(name.namespace, e.TargetRef, address, port))
+				endpoint := w.podAddress(name.namespace, e.TargetRef, address, port)
+				if e.Zone != nil {
+					endpoint.Locality = cmp.Or(endpoint.Locality, w.place.inZone(*e.Zone))
+				}
+				out = append(out, endpoint)
 			}
 		}
 	}

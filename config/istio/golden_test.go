@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,11 +85,12 @@ func compileCase(t *testing.T, sections map[string]string) string {
 		Labels      map[string]string `yaml:"labels"`
 		Namespace   string            `yaml:"namespace"`
 		AllGateways bool              `yaml:"allGateways"`
+		Locality    string            `yaml:"locality"`
 	}
 	if err := yaml.Unmarshal([]byte(sections["options"]), &given); err != nil {
 		t.Fatal(err)
 	}
-	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways}
+	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways, Locality: given.Locality}
 	if given.Role == "sidecar" {
 		options.Role = istio.Sidecar
 	} else if options.Labels == nil {
@@ -180,6 +183,7 @@ func printSpec(b *strings.Builder, s *router.Spec) {
 			fmt.Fprintf(b, " connectTimeout=%s", c.ConnectTimeout)
 		}
 		fmt.Fprintf(b, " from %s\n", origin(c.Origin))
+		printClusterPolicies(b, c)
 		for _, e := range c.Endpoints {
 			fmt.Fprintf(b, "  %s weight=%d locality=%q workload=%q labels=%v\n", e.Address, e.Weight, e.Locality, e.Workload, e.Labels)
 		}
@@ -215,11 +219,85 @@ func printRoute(b *strings.Builder, r *router.Route) {
 	if r.Timeout > 0 {
 		fmt.Fprintf(b, "        timeout %s\n", r.Timeout.Round(time.Millisecond))
 	}
+	printRoutePolicies(b, r)
 	if fmt.Sprint(r.Headers) != fmt.Sprint(router.HeaderPolicy{}) {
 		b.WriteString("       ")
 		printHeaders(b, r.Headers)
 		b.WriteByte('\n')
 	}
+}
+
+// retryByDefault is what is not printed of routes.
+var retryByDefault = router.Retry{
+	Attempts: 2, Backoff: 25 * time.Millisecond, MaxBackoff: 250 * time.Millisecond, AvoidPrevious: true,
+	On: router.RetryConnectFailure | router.RetryRefusedStream | router.RetryUnavailable | router.RetryCancelled | router.RetryStatusCodes,
+}
+
+func printRoutePolicies(b *strings.Builder, r *router.Route) {
+	passthrough := len(r.Destinations) == 1 && r.Destinations[0].Cluster == "PassthroughCluster"
+	switch {
+	case r.Retry != nil && !reflect.DeepEqual(*r.Retry, retryByDefault):
+		fmt.Fprintf(b, "        retry %s %s\n", retryWords(r.Retry.On), said(*r.Retry, "On"))
+	case r.Retry == nil && len(r.Destinations) > 0 && !passthrough:
+		b.WriteString("        retry off\n")
+	}
+	if r.Fault != nil {
+		fmt.Fprintf(b, "        fault %s\n", said(*r.Fault))
+	}
+	if r.CORS != nil {
+		fmt.Fprintf(b, "        cors %s\n", said(*r.CORS))
+	}
+	for _, m := range r.Mirrors {
+		fmt.Fprintf(b, "        mirror %s\n", said(m))
+	}
+}
+
+func printClusterPolicies(b *strings.Builder, c *router.Cluster) {
+	if c.RingSize != 0 || c.TableSize != 0 {
+		fmt.Fprintf(b, "  ring=%d table=%d\n", c.RingSize, c.TableSize)
+	}
+	pool := c.Pool
+	pool.Budget = nil
+	if pool != (router.Pool{}) {
+		fmt.Fprintf(b, "  pool %s\n", said(pool))
+	}
+	printPolicy(b, "hash", c.Hash)
+	printPolicy(b, "warmup", c.Warmup)
+	printPolicy(b, "outlier", c.Outlier)
+	printPolicy(b, "locality", c.Locality)
+	printPolicy(b, "budget", c.Pool.Budget)
+}
+
+func printPolicy[T any](b *strings.Builder, name string, policy *T) {
+	if policy != nil {
+		fmt.Fprintf(b, "  %s %s\n", name, said(*policy))
+	}
+}
+
+// said writes the fields of a struct that are not zero, but those left out.
+func said(of any, without ...string) string {
+	var fields []string
+	v := reflect.ValueOf(of)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; !v.Field(i).IsZero() && !slices.Contains(without, name) {
+			fields = append(fields, fmt.Sprintf("%s=%v", name, v.Field(i)))
+		}
+	}
+	return "{" + strings.Join(fields, " ") + "}"
+}
+
+// retryWords writes conditions by their names in retryOn.
+func retryWords(on router.RetryOn) string {
+	var words []string
+	for i, word := range []string{
+		"connect-failure", "reset", "reset-before-request", "refused-stream", "5xx", "gateway-error", "retriable-4xx", "retriable-status-codes",
+		"retriable-headers", "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+	} {
+		if on&(1<<i) != 0 {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ",")
 }
 
 func printHeaders(b *strings.Builder, p router.HeaderPolicy) {

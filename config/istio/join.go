@@ -58,7 +58,7 @@ func (u *unit) matchKey(i int) string {
 }
 
 // shadowed notes a rule that an older VirtualService leaves nothing for.
-func (j *routeJoin) shadowed(origin matchOrigin, by *virtualService) {
+func (j *routeJoin) shadowed(origin source, by *virtualService) {
 	j.conditions = append(j.conditions, newCondition(config.Warning, UnreachableRule, origin.object, origin.field,
 		fmt.Sprintf("%s, which has the host too and comes first, takes all of this rule's requests. Narrow a match, or put the rules into one VirtualService", by.object.Key)))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sluicegate/sluice/config"
 )
@@ -58,6 +59,13 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 	return out
 }
 
+// noDestination is what messages say of a destination that does not exist, and noMirror
+// what they say where it is one for copies.
+const (
+	noDestination = "requests get 503"
+	noMirror      = "nothing is mirrored there"
+)
+
 // missingCondition says that a destination does not exist, in the words that its
 // author used.
 func (c *Compiler) missingCondition(use clusterUse, m missing) config.Condition {
@@ -71,6 +79,9 @@ func (c *Compiler) missingCondition(use clusterUse, m missing) config.Condition 
 		m.message = fmt.Sprintf("short names are those of Kubernetes Services, and %s is a ServiceEntry's host; requests get 503. Write it in full", full)
 	case short && !c.registry.exists(use.key.host):
 		m.message = fmt.Sprintf("no Service %s/%s; requests get 503. Correct the name, or write that of a service elsewhere in full", use.object.Namespace, use.host)
+	}
+	if use.mirror {
+		m.message = strings.Replace(m.message, noDestination, noMirror, 1)
 	}
 	return newCondition(config.Error, m.reason, use.object, use.field+"."+m.field, said+": "+m.message)
 }

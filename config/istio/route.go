@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -49,10 +50,7 @@ func compileDirectResponse(d *networking.HTTPDirectResponse) *router.DirectRespo
 // none. uri takes the place of what a prefix match took, and of the whole path where
 // the match is another: then, as without any match, match is made to say so.
 func compileRewrite(http *networking.HTTPRoute, match *router.Match) *router.Rewrite {
-	out := router.Rewrite{Authority: authorityOf(http.Headers)}
-	if a := http.GetRewrite().GetAuthority(); a != "" {
-		out.Authority = a
-	}
+	out := router.Rewrite{Authority: rewrittenAuthority(http)}
 	if regex := http.GetRewrite().GetUriRegexRewrite(); regex != nil {
 		out.Regex, out.Substitution = regex.Match, regex.Rewrite
 	} else if uri := http.GetRewrite().GetUri(); uri != "" {
@@ -115,6 +113,12 @@ func authorityOf(h *networking.Headers) string {
 		}
 	}
 	return ""
+}
+
+// rewrittenAuthority returns the authority that a rule gives its requests, wherever
+// they go.
+func rewrittenAuthority(http *networking.HTTPRoute) string {
+	return cmp.Or(http.GetRewrite().GetAuthority(), authorityOf(http.Headers))
 }
 
 // joinPolicies returns the changes of both, the second's after the first's.

@@ -41,11 +41,14 @@ type rule struct {
 	object *config.Object
 	// field is the rule's path in object, such as "http[2]".
 	field string
-	// matches are the paths of the match blocks, which may come from another object.
-	matches []matchOrigin
+	// matches are the paths of the match blocks, which may come from another object;
+	// mirror and mirrors are the rules that those fields come from, which may too.
+	matches         []source
+	mirror, mirrors source
 }
 
-type matchOrigin struct {
+// source is a field of an object.
+type source struct {
 	object *config.Object
 	field  string
 }
@@ -132,9 +135,10 @@ func (v *virtualService) hostsWritten() iter.Seq[string] {
 				return
 			}
 		}
-		for _, r := range v.spec.Http {
-			for _, d := range r.Route {
-				if !yield(d.GetDestination().GetHost()) {
+		for _, http := range v.spec.Http {
+			own := source{object: v.object}
+			for d := range (rule{http: http, object: v.object, mirror: own, mirrors: own}).destinationsIn() {
+				if !yield(d.GetHost()) {
 					return
 				}
 			}
@@ -246,8 +250,8 @@ func (c *Compiler) destinationsImported(v *virtualService) []string {
 		if others && !own {
 			continue
 		}
-		for _, d := range r.http.Route {
-			hosts = append(hosts, c.registry.fullName(d.GetDestination().GetHost(), r.object.Namespace))
+		for d, namespace := range r.destinationsIn() {
+			hosts = append(hosts, c.registry.fullName(d.GetHost(), namespace))
 		}
 	}
 	return hosts
@@ -265,10 +269,9 @@ func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
 func (c *Compiler) destinationsOf(v *virtualService) []string {
 	var hosts []string
 	for _, r := range v.rules {
-		for _, d := range r.http.Route {
-			written, namespace := d.GetDestination().GetHost(), r.object.Namespace
-			hosts = append(hosts, c.registry.fullName(written, namespace))
-			if full, ok := c.longest(written, namespace); ok {
+		for d, namespace := range r.destinationsIn() {
+			hosts = append(hosts, c.registry.fullName(d.GetHost(), namespace))
+			if full, ok := c.longest(d.GetHost(), namespace); ok {
 				hosts = append(hosts, full)
 			}
 		}

@@ -25,6 +25,8 @@ type objectName struct{ namespace, name string }
 
 // workloads holds the objects that endpoints are made from.
 type workloads struct {
+	// place is where this proxy is.
+	place place
 	// slices and endpoints are by the service's name; slices then by their own.
 	slices    map[objectName]map[string]*discoveryv1.EndpointSlice
 	endpoints map[objectName]*legacyEndpoints
@@ -40,8 +42,9 @@ type workloads struct {
 	servicesOf, servicesAt map[objectName]map[objectName]int
 }
 
-func newWorkloads() *workloads {
+func newWorkloads(place place) *workloads {
 	return &workloads{
+		place:          place,
 		slices:         map[objectName]map[string]*discoveryv1.EndpointSlice{},
 		endpoints:      map[objectName]*legacyEndpoints{},
 		pods:           map[string]map[string]*corev1.Pod{},

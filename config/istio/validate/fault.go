@@ -8,11 +8,17 @@ import (
 	"github.com/sluicegate/sluice/config"
 )
 
-// grpcStatuses are the names of gRPC's status codes
+// grpcStatuses are the names of gRPC's status codes, each at its number
 // (https://github.com/grpc/grpc/blob/master/doc/statuscodes.md).
 var grpcStatuses = []string{
 	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
 	"FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+}
+
+// GRPCStatus returns the number of a status of gRPC by its name.
+func GRPCStatus(name string) (int, bool) {
+	code := slices.Index(grpcStatuses, name)
+	return code, code >= 0
 }
 
 // fault checks the faults that a rule injects.
@@ -39,6 +45,9 @@ func (c *checker) delay(at *config.Path, delay *networking.HTTPFaultInjection_De
 		}
 		c.info(Deprecated, at.Field("percent"), "percent is deprecated: write percentage: {value: %d}", percent)
 	}
+	if delay.Percentage == nil && delay.Percent == 0 {
+		c.warn(NoEffect, at, "without percentage it delays no request: add percentage: {value: 100} for all")
+	}
 	switch kind := delay.HttpDelayType.(type) {
 	case *networking.HTTPFaultInjection_Delay_FixedDelay:
 		c.duration(at.Field("fixedDelay"), kind.FixedDelay)
@@ -54,11 +63,14 @@ func (c *checker) abort(at *config.Path, abort *networking.HTTPFaultInjection_Ab
 		return
 	}
 	c.faultPercentage(at.Field("percentage"), abort.Percentage)
+	if abort.Percentage == nil {
+		c.warn(NoEffect, at, "without percentage it aborts no request: add percentage: {value: 100} for all")
+	}
 	switch kind := abort.ErrorType.(type) {
 	case *networking.HTTPFaultInjection_Abort_HttpStatus:
 		c.status(at.Field("httpStatus"), int64(kind.HttpStatus))
 	case *networking.HTTPFaultInjection_Abort_GrpcStatus:
-		if !slices.Contains(grpcStatuses, kind.GrpcStatus) {
+		if _, ok := GRPCStatus(kind.GrpcStatus); !ok {
 			c.fail(OutOfRange, at.Field("grpcStatus"), "%q is not a status of gRPC: write a name such as UNAVAILABLE or NOT_FOUND", kind.GrpcStatus)
 		}
 	case *networking.HTTPFaultInjection_Abort_Http2Error:

@@ -15,7 +15,7 @@ func TestHTTPRule(t *testing.T) {
 		{`{redirect: {port: 70000}}`, "E BadPort http[0].redirect.port"},
 		{`{redirect: {prefixRewrite: /b}, match: [{uri: {prefix: /a}}]}`, ""},
 		{`{redirect: {prefixRewrite: /b, uri: /c}, match: [{uri: {exact: /a}}]}`, "E Conflict http[0].redirect.prefixRewrite; W NoEffect http[0].redirect.prefixRewrite"},
-		{`{redirect: {uri: /a}, directResponse: {status: 200}, fault: {abort: {httpStatus: 500}}}`, "E Conflict http[0].fault; E Conflict http[0].directResponse"},
+		{`{redirect: {uri: /a}, directResponse: {status: 200}, fault: {abort: {httpStatus: 500, percentage: {value: 1}}}}`, "E Conflict http[0].fault; E Conflict http[0].directResponse"},
 		{`{directResponse: {status: 200}, rewrite: {uri: /a}}`, "E Conflict http[0].rewrite"},
 		{`{directResponse: {status: 200, body: {string: ` + strings.Repeat("x", 100<<10+1) + `}}}`, "W OutOfRange http[0].directResponse.body"},
 		{`{directResponse: {status: 200, body: {string: ` + strings.Repeat("x", 1<<20+1) + `}}}`, "E OutOfRange http[0].directResponse.body"},
@@ -50,11 +50,13 @@ func TestHTTPMatch(t *testing.T) {
 func TestFaultAndCORS(t *testing.T) {
 	t.Parallel()
 	expect(t, "VirtualService", `{hosts: [a.com], gateways: [g], http: [{$, route: [{destination: {host: b}}]}]}`, []want{
-		{`fault: {delay: {fixedDelay: 0s}}`, "E BadDuration http[0].fault.delay.fixedDelay"},
-		{`fault: {delay: {exponentialDelay: 1s}}`, "E Unsupported http[0].fault.delay.exponentialDelay"},
+		{`fault: {delay: {percentage: {value: 1}, fixedDelay: 0s}}`, "E BadDuration http[0].fault.delay.fixedDelay"},
+		{`fault: {delay: {percentage: {value: 1}, exponentialDelay: 1s}}`, "E Unsupported http[0].fault.delay.exponentialDelay"},
 		{`fault: {delay: {percent: 101, fixedDelay: 1s}}`, "W OutOfRange http[0].fault.delay.percent; I Deprecated http[0].fault.delay.percent"},
-		{`fault: {abort: {http2Error: x}}`, "E Unsupported http[0].fault.abort.http2Error"},
-		{`fault: {abort: {httpStatus: 600}}`, "W OutOfRange http[0].fault.abort.httpStatus"},
+		{`fault: {abort: {percentage: {value: 1}, http2Error: x}}`, "E Unsupported http[0].fault.abort.http2Error"},
+		{`fault: {abort: {percentage: {value: 1}, httpStatus: 600}}`, "W OutOfRange http[0].fault.abort.httpStatus"},
+		{`fault: {abort: {httpStatus: 500}}`, "W NoEffect http[0].fault.abort"},
+		{`fault: {delay: {fixedDelay: 1s}}`, "W NoEffect http[0].fault.delay"},
 		{`fault: {abort: {grpcStatus: NOT_FOUND, percentage: {value: 0.00001}}}`, "E OutOfRange http[0].fault.abort.percentage.value"},
 		{`corsPolicy: {allowOrigins: [{}, {prefix: https}], allowOrigin: ["*"], allowMethods: ["*", get]}`, "E Missing http[0].corsPolicy.allowOrigins[0]; I Deprecated http[0].corsPolicy.allowOrigin; E OutOfRange http[0].corsPolicy.allowMethods[1]"},
 		{`corsPolicy: {allowHeaders: ["*", ""], exposeHeaders: ["a:b"], maxAge: 1.5s}`, "E BadHeader http[0].corsPolicy.allowHeaders[1]; E BadHeader http[0].corsPolicy.exposeHeaders[0]; E BadDuration http[0].corsPolicy.maxAge"},

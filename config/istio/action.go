@@ -1,0 +1,82 @@
+package istio
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// action is what a rule does with its requests, by whichever of its matches they come.
+type action struct {
+	redirect     *router.Redirect
+	direct       *router.DirectResponse
+	destinations []router.Destination
+	headers      router.HeaderPolicy
+	timeout      time.Duration
+	retry        *router.Retry
+	fault        *router.Fault
+	cors         *router.CORS
+	mirrors      []router.Mirror
+}
+
+// empty says whether the rule does nothing that can be served.
+func (a *action) empty() bool {
+	return a.redirect == nil && a.direct == nil && len(a.destinations) == 0
+}
+
+// apply makes a route do it.
+func (a *action) apply(route *router.Route) {
+	route.Redirect, route.Direct, route.Destinations = a.redirect, a.direct, a.destinations
+	route.Headers, route.Timeout = a.headers, a.timeout
+	route.Retry, route.Fault, route.CORS, route.Mirrors = a.retry, a.fault, a.cors, a.mirrors
+}
+
+// compileAction returns what a rule does, and notes in the unit which clusters that
+// takes.
+func (c *Compiler) compileAction(u *unit, v *virtualService, key unitKey, r rule) *action {
+	a := &action{
+		headers: headerPolicy(r.http.Headers),
+		fault:   compileFault(r.http.Fault),
+		cors:    compileCORS(r.http.CorsPolicy),
+	}
+	switch {
+	case r.http.Redirect != nil:
+		a.redirect = compileRedirect(r.http.Redirect, key.port)
+	case r.http.DirectResponse != nil:
+		a.direct = compileDirectResponse(r.http.DirectResponse)
+	default:
+		a.timeout = r.http.Timeout.AsDuration()
+		c.addDestinations(u, v, key, r, a)
+		c.addMirrors(u, v, key, r, a)
+	}
+	return a
+}
+
+// addDestinations sets where a rule sends its requests, and how often it tries.
+func (c *Compiler) addDestinations(u *unit, v *virtualService, key unitKey, r rule, a *action) {
+	hashed := false
+	for i, d := range r.http.Route {
+		if len(r.http.Route) > 1 && d.Weight == 0 {
+			continue
+		}
+		use := c.destination(u, v, key, source{r.object, fmt.Sprintf("%s.route[%d].destination", r.field, i)}, d.Destination)
+		u.uses = append(u.uses, use)
+		destination := router.Destination{Cluster: use.key.String(), Weight: 1}
+		if rewrittenAuthority(r.http) == "" {
+			destination.Authority = authorityOf(d.Headers)
+		}
+		if len(r.http.Route) == 1 {
+			// Istio applies a single destination's changes as if they were the
+			// route's, after it, and heeds its hash for retries.
+			a.headers = joinPolicies(a.headers, headerPolicy(d.Headers))
+			hashed = c.clusters.picksByHash(use.key)
+			u.hashed[use.key] = hashed
+		} else {
+			destination.Weight = uint32(d.Weight)
+			destination.Headers = headerPolicy(d.Headers)
+		}
+		a.destinations = append(a.destinations, destination)
+	}
+	a.retry = compileRetry(r.http.Retries, hashed)
+}
