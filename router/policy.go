@@ -78,7 +78,8 @@ type Fault struct {
 	AbortFraction Fraction
 }
 
-// Mirror is a destination that gets a copy of some requests (Istio mirror, mirrors).
+// Mirror is a destination that gets a copy of some requests (Istio mirror, mirrors). One
+// whose Cluster is not in the Spec gets none.
 type Mirror struct {
 	Cluster  string
 	Fraction Fraction

@@ -22,7 +22,7 @@ func TestIncremental(t *testing.T) {
 	roles := map[string]istio.Options{
 		"gateway":  {Role: istio.Gateway, Labels: map[string]string{"istio": "ingressgateway"}},
 		"validate": {Role: istio.Gateway, AllGateways: true},
-		"sidecar":  {Role: istio.Sidecar, Labels: map[string]string{"app": "client", "version": "v1"}},
+		"sidecar":  {Role: istio.Sidecar, Labels: map[string]string{"app": "client", "version": "v1"}, Locality: "east/z1"},
 	}
 	for name, options := range roles {
 		for seed := range uint64(4) {
@@ -75,13 +75,15 @@ func describe(s *router.Spec) string {
 			for _, h := range t.VirtualHosts {
 				fmt.Fprintf(&b, "\n    %s %v tls=%v", h.Name, h.Domains, h.RequireTLS)
 				for _, r := range h.Routes {
-					fmt.Fprintf(&b, "\n      %+v", *r)
+					fmt.Fprintf(&b, "\n      %+v\n", *r)
+					printRoutePolicies(&b, r)
 				}
 			}
 		}
 	}
 	for _, c := range s.Clusters {
 		fmt.Fprintf(&b, "\ncluster %s %d", c.Name, c.Resolution)
+		printClusterPolicies(&b, c)
 		for _, e := range c.Endpoints {
 			fmt.Fprintf(&b, " %+v", *e)
 		}
@@ -187,7 +189,7 @@ func (w *world) object() string {
 			fmt.Sprintf("spec:\n  containers:\n  - name: c\n    ports:\n    - {name: web, containerPort: %s}\nstatus: {podIP: 10.1.0.%d}\n", w.pick("8080", "8081"), len(namespace)*8+int(name[0])-'a')
 	case 13:
 		return meta("discovery.k8s.io/v1", "EndpointSlice", namespace, app+w.pick("-x", "-y"), "  labels: {kubernetes.io/service-name: "+w.app()+"}\n") +
-			fmt.Sprintf("addressType: IPv4\nports:\n- {name: http, port: 8080}\nendpoints:\n- addresses: [10.1.0.%d]\n  conditions: {ready: %s}\n%s",
+			fmt.Sprintf("addressType: IPv4\nports:\n- {name: http, port: 8080}\nendpoints:\n- addresses: [10.1.0.%d]\n  conditions: {ready: %s}\n  zone: z1\n%s",
 				w.rand.IntN(3)+8*w.rand.IntN(12), w.pick("true", "true", "false"), w.pick("", "  targetRef: {kind: Pod, name: "+w.app()+"-1}\n"))
 	case 14:
 		return meta("v1", "Endpoints", namespace, app) + fmt.Sprintf("subsets:\n- addresses: [{ip: 10.1.0.%d}]\n  ports: [{name: http, port: 8080}]\n", w.rand.IntN(3)+8*w.rand.IntN(12))
@@ -244,18 +246,45 @@ func (w *world) rules(delegates bool) string {
 			fmt.Fprintf(&b, "    delegate: {name: delegate-%s, namespace: %s}\n", w.app(), w.pick("default", "shop"))
 			continue
 		}
-		fmt.Fprintf(&b, "    route:\n    - destination: {host: %s%s}\n", w.pick("a", "b", "c.shop.svc.cluster.local", "x.org", "nowhere"),
-			w.pick("", "", ", subset: v1", ", subset: v2, port: {number: 80}", ", port: {number: 9080}"))
+		fmt.Fprintf(&b, "%s    route:\n    - destination: {host: %s}\n", w.routePolicy(), w.destination())
 	}
 	return b.String()
+}
+
+func (w *world) destination() string {
+	return w.pick("a", "b", "c.shop.svc.cluster.local", "x.org", "nowhere") +
+		w.pick("", "", ", subset: v1", ", subset: v2, port: {number: 80}", ", port: {number: 9080}")
+}
+
+// routePolicy writes policies of a rule.
+func (w *world) routePolicy() string {
+	return w.pick("", "", "",
+		"    retries: {attempts: 0}\n",
+		"    retries: {attempts: 3, retryOn: \"5xx,429\"}\n",
+		"    fault: {abort: {httpStatus: 500, percentage: {value: 50}}}\n",
+		"    corsPolicy: {allowOrigins: [{exact: \"*\"}]}\n    timeout: 1s\n",
+		"    mirror: {host: "+w.destination()+"}\n    mirrorPercentage: {value: "+w.pick("0", "10")+"}\n",
+		"    mirrors: [{destination: {host: "+w.destination()+"}}, {destination: {host: "+w.destination()+"}}]\n")
+}
+
+// trafficPolicy writes the blocks of a traffic policy.
+func (w *world) trafficPolicy() string {
+	balancer := w.pick("simple: RANDOM", "simple: ROUND_ROBIN, warmup: {duration: 5s}", "simple: PASSTHROUGH", "consistentHash: {httpHeaderName: X-User}",
+		"consistentHash: {httpCookie: {name: c, ttl: 1s}, maglev: {tableSize: 251}}", "localityLbSetting: {failoverPriority: [app]}")
+	return w.pick(
+		"{loadBalancer: {"+balancer+"}}",
+		"{loadBalancer: {"+balancer+"}, outlierDetection: {consecutive5xxErrors: "+w.pick("1", "2")+"}}",
+		"{connectionPool: {http: {http1MaxPendingRequests: 1}}, retryBudget: {percent: 5}}",
+		"{tls: {mode: ISTIO_MUTUAL}}",
+		"{outlierDetection: {}, portLevelSettings: [{port: {number: 80}, loadBalancer: {"+balancer+"}}]}")
 }
 
 func (w *world) destinationRule(namespace, app string) string {
 	return meta("networking.istio.io/v1", "DestinationRule", namespace, w.pick("dr0", "dr1", "dr2")) + fmt.Sprintf("spec:\n  host: %s\n%s%s  subsets:\n  - {name: v1, labels: {version: v1}}\n%s",
 		w.pick(app, app+".default.svc.cluster.local", `"*.shop.svc.cluster.local"`, "x.org"),
 		w.pick("", "", "  exportTo: [\".\"]\n", "  exportTo: [default]\n"),
-		w.pick("", "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n", "  trafficPolicy: {portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {connectTimeout: 1s}}}]}\n"),
-		w.pick("", "  - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}\n"))
+		w.pick("", "  trafficPolicy: "+w.trafficPolicy()+"\n", "  trafficPolicy: "+w.trafficPolicy()+"\n"),
+		w.pick("", "  - {name: v2, labels: {version: v2}, trafficPolicy: "+w.trafficPolicy()+"}\n"))
 }
 
 func sorted(list []string) []string {

@@ -52,6 +52,12 @@ func TestSharing(t *testing.T) {
 			role: "gateway", want: "cluster outbound|80||app-3.default.svc.cluster.local",
 			change: meta("networking.istio.io/v1", "DestinationRule", "default", "three") + "spec:\n  host: app-3\n  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n",
 		},
+		"a DestinationRule that changes how retries go": {
+			role: "gateway",
+			want: "cluster outbound|80||app-3.default.svc.cluster.local, host app-3.default.svc.cluster.local:80 in http.80, " +
+				"host app-3.example.com:80 in http.80, listener 0.0.0.0_80, table http.80",
+			change: meta("networking.istio.io/v1", "DestinationRule", "default", "three") + "spec:\n  host: app-3\n  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}\n",
+		},
 		"a Gateway that comes to the same": {
 			role: "gateway", want: "",
 			change: meta("networking.istio.io/v1", "Gateway", "istio-system", "gw") +
@@ -84,6 +90,55 @@ func TestSharing(t *testing.T) {
 				t.Error("another Spec with the same parts")
 			}
 		})
+	}
+}
+
+// TestPoliciesKeepPointers changes a cluster's endpoints, then one block of its policy:
+// the other policies stay the ones of before, and routes share the default.
+func TestPoliciesKeepPointers(t *testing.T) {
+	t.Parallel()
+	rule := func(errors int) string {
+		return meta("networking.istio.io/v1", "DestinationRule", "default", "three") + fmt.Sprintf(`spec:
+  host: app-3
+  trafficPolicy:
+    loadBalancer: {consistentHash: {useSourceIp: true}}
+    outlierDetection: {consecutive5xxErrors: %d}
+    retryBudget: {percent: 10}
+`, errors)
+	}
+	options := benchRoles["gateway"]
+	options.Locality = "east/z1"
+	compiler := istio.NewCompiler(options)
+	find := func(r istio.Result) *router.Cluster {
+		for _, c := range r.Spec.Clusters {
+			if c.Name == "outbound|80||app-3.default.svc.cluster.local" {
+				return c
+			}
+		}
+		t.Fatal("no cluster")
+		return nil
+	}
+	first := compiler.Apply(config.Delta{Set: append(folder(t, 5), parse(t, rule(1))...)})
+	before := find(first)
+	moved := find(compiler.Apply(config.Delta{Set: parse(t, benchSlice(3, 2))}))
+	if moved == before || moved.Hash != before.Hash || moved.Outlier != before.Outlier || moved.Locality != before.Locality || moved.Pool.Budget != before.Pool.Budget {
+		t.Error("other endpoints came with other policies")
+	}
+	stricter := find(compiler.Apply(config.Delta{Set: parse(t, rule(2))}))
+	if stricter.Outlier == before.Outlier || stricter.Outlier.Consecutive5xx != 2 {
+		t.Error("outlier detection is the one of before")
+	}
+	if stricter.Hash != before.Hash || stricter.Locality != before.Locality || stricter.Pool.Budget != before.Pool.Budget {
+		t.Error("another block changed, and with it policies that did not")
+	}
+	retries := map[*router.Retry]bool{}
+	for _, h := range first.Spec.Listeners[0].Tables[0].VirtualHosts {
+		for _, r := range h.Routes {
+			retries[r.Retry] = true
+		}
+	}
+	if len(retries) != 2 {
+		t.Errorf("%d retry policies: want the default, and the one for what a hash picks", len(retries))
 	}
 }
 
