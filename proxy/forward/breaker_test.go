@@ -275,3 +275,38 @@ func TestLimitsChangeUnderWay(t *testing.T) {
 		t.Errorf("%d connections, want the 3 that there were", n)
 	}
 }
+
+// connectTimeout bounds the wait for a connection that nobody answers, and the client's going
+// ends it.
+func TestConnectTimeoutAndAbort(t *testing.T) {
+	t.Parallel()
+	spec := toOrigin(fullListener(t))
+	spec.Clusters[0].ConnectTimeout = 150 * time.Millisecond
+	g := start(t, spec)
+	began := time.Now()
+	if a := dial(t, g).get("/"); a.StatusCode != 503 {
+		t.Errorf("answer %d", a.StatusCode)
+	}
+	if took := time.Since(began); took < 450*time.Millisecond || took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if r := g.completed(1); r.flags != "UF,URX" || r.attempts != 3 {
+		t.Errorf("record %+v", r)
+	}
+	if s := g.stats(); s[upstream.CxConnectTimeout] != 3 || s[upstream.CxConnectFail] != 3 || s[upstream.CxActive] != 0 || s[upstream.RqRetry] != 2 {
+		t.Errorf("stats %v", s)
+	}
+	spec = toOrigin(spec.Clusters[0].Endpoints[0].Address)
+	g.engine.Publish(build(t, spec))
+	c := dial(t, g)
+	c.send(get())
+	eventually(t, patience, "a connection is waited for", func() bool { return g.stats()[upstream.RqPendingActive] == 1 })
+	c.Close()
+	eventually(t, 5*time.Second, "nobody waits any more", func() bool { return g.stats()[upstream.RqPendingActive] == 0 })
+	if r := g.completed(2); r.flags != "DC" {
+		t.Errorf("record %+v", r)
+	}
+	if s := g.stats(); s[upstream.CxConnectFail] != 3 {
+		t.Errorf("%d failures to connect, want 3", s[upstream.CxConnectFail])
+	}
+}

@@ -126,6 +126,7 @@ func (d *delivery) begin() bool {
 		d.ex.Flags |= proxy.FlagUpstreamOverflow
 		return false
 	}
+	d.cluster.Count(upstream.RqRetry)
 	d.retrying, d.due = true, true
 	return true
 }

@@ -45,9 +45,9 @@ func (c *Cluster) beginPending() bool {
 
 func (c *Cluster) endPending() { c.state.counters[RqPendingActive].Add(-1) }
 
-// BeginRetry counts a retry, and one in progress, unless as many as Pool.MaxRetries or
-// Pool.Budget allows are; then it tells false, which is counted too. Each true one wants an
-// EndRetry.
+// BeginRetry counts a request as being retried, unless as many are as Pool.MaxRetries or
+// Pool.Budget allows; then it tells false, which is counted. Each true one wants an EndRetry.
+// The retries themselves are the caller's to Count.
 func (c *Cluster) BeginRetry() bool {
 	limit, limited := c.retryLimit()
 	if n := c.state.retries.Add(1); limited && n > limit {
@@ -55,7 +55,6 @@ func (c *Cluster) BeginRetry() bool {
 		c.Count(RqRetryOverflow)
 		return false
 	}
-	c.Count(RqRetry)
 	return true
 }
 

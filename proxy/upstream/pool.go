@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"net"
-	"os"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -237,7 +236,7 @@ func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
 	e.noDial.Add(1)
 	e.requests.Add(1)
 	failure := proxy.FailConnect
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
 		c.Count(CxConnectTimeout)
 		failure = proxy.FailTimeout
 	}
