@@ -159,6 +159,39 @@ func TestHashEjection(t *testing.T) {
 	}
 }
 
+// A reload that leaves the endpoints alone does not make the ring or the table anew.
+func TestHashIndexIsReused(t *testing.T) {
+	t.Parallel()
+	spec := hashed(router.RingHash, numbered(5))
+	s := newScales(t, spec)
+	first := s.c.plan.groups[0].ring
+	spec.ConnectTimeout = time.Second
+	s.update(spec)
+	if s.c.plan.groups[0].ring != first {
+		t.Error("the ring was made anew for another timeout")
+	}
+	spec.RingSize = 5000
+	s.update(spec)
+	if n := len(s.c.plan.groups[0].ring.points); n < 5000 {
+		t.Errorf("%d points after minimumRingSize became 5000", n)
+	}
+	spec.Endpoints = slices.Clone(spec.Endpoints)
+	spec.Endpoints[0] = &router.Endpoint{Address: spec.Endpoints[0].Address, Weight: 9}
+	second := s.c.plan.groups[0].ring
+	s.update(spec)
+	if s.c.plan.groups[0].ring == second {
+		t.Error("another weight did not change the ring")
+	}
+	spec.Balancer, spec.TableSize = router.Maglev, 5000
+	s.update(spec)
+	table := s.c.plan.groups[0].maglev
+	spec.ConnectTimeout = time.Minute
+	s.update(spec)
+	if g := s.c.plan.groups[0]; g.maglev != table || g.maglev == nil || g.ring != nil {
+		t.Error("the table was made anew for another timeout")
+	}
+}
+
 func TestHashWeights(t *testing.T) {
 	t.Parallel()
 	for name, kind := range hashers {

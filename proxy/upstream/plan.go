@@ -20,6 +20,8 @@ type balanceState struct {
 	joined map[*Endpoint]int64
 	// warming tells that some endpoint still does.
 	warming bool
+	// groups are those of the newest plan, whose rings and tables the next may have.
+	groups []planned
 }
 
 func (s *balanceState) turn(name string) *atomic.Uint64 {
@@ -51,7 +53,9 @@ type planned struct {
 	weights []uint64
 	// share is what distribute gives the locality, in parts that only compare with those of
 	// other localities.
-	share  uint64
+	share uint64
+	// size is that of the ring or the table, as the specification has it.
+	size   int
 	ring   *ring
 	maglev *maglev
 }
@@ -90,8 +94,9 @@ func (c *Cluster) newPlan(place *Place) *plan {
 		p.groups = []planned{{name: "0"}}
 	}
 	for i := range p.groups {
-		p.groups[i].index(c.Spec)
+		p.groups[i].index(c.Spec, c.state.balance.groups)
 	}
+	c.state.balance.groups = p.groups
 	return p
 }
 
@@ -135,14 +140,34 @@ func scale(x, part, whole uint64) uint64 {
 	return quotient
 }
 
-// index makes what finds endpoints by a hash.
-func (g *planned) index(spec *router.Cluster) {
+// index makes what finds endpoints by a hash, unless an earlier group of the same
+// endpoints has it.
+func (g *planned) index(spec *router.Cluster, earlier []planned) {
 	switch spec.Balancer {
 	case router.RingHash:
-		g.ring = newRing(g.members, g.weights, spec.RingSize)
+		if g.size = spec.RingSize; !g.reuse(earlier) || g.ring == nil {
+			g.ring = newRing(g.members, g.weights, g.size)
+		}
+		g.maglev = nil
 	case router.Maglev:
-		g.maglev = newMaglev(g.members, g.weights, spec.TableSize)
+		if g.size = spec.TableSize; !g.reuse(earlier) || g.maglev == nil {
+			g.maglev = newMaglev(g.members, g.weights, g.size)
+		}
+		g.ring = nil
 	}
+}
+
+// reuse takes the ring and the table of an earlier group that has the same name, endpoints
+// and size.
+func (g *planned) reuse(earlier []planned) bool {
+	for i := range earlier {
+		e := &earlier[i]
+		if e.name == g.name && e.size == g.size && slices.Equal(e.members, g.members) && slices.Equal(e.weights, g.weights) {
+			g.ring, g.maglev = e.ring, e.maglev
+			return true
+		}
+	}
+	return false
 }
 
 // rebuild makes the set to pick from. The caller holds the lock of the cluster's state.
