@@ -28,6 +28,8 @@ type Options struct {
 	Random func() uint64
 	// Limits bound what an upstream may send.
 	Limits http1.Limits
+	// Place is where the proxy runs, for locality balancing.
+	Place upstream.Place
 	// Timeouts.Tunnel bounds upgraded connections.
 	Timeouts http1.Timeouts
 }
@@ -54,6 +56,7 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{options: o, manager: upstream.NewManager(o.Limits)}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
+	e.manager.SetPlace(o.Place)
 	table, _ := router.Build(&router.Spec{}, nil)
 	e.snapshot.Store(&snapshot{table: table})
 	return e
