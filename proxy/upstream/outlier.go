@@ -100,7 +100,7 @@ func reset(row *atomic.Int32) {
 // strike lengthens a row, and ejects the endpoint when it has the length that the policy
 // names.
 func (c *Cluster) strike(e *Endpoint, row *atomic.Int32, limit int, kind Stat) {
-	if limit <= 0 || row.Add(1) < int32(limit) {
+	if limit <= 0 || int(row.Add(1)) < limit {
 		return
 	}
 	c.state.eject(e, kind, proxy.Now())
