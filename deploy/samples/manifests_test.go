@@ -28,6 +28,14 @@ func TestManifests(t *testing.T) {
 		{"website/platform", "website/networking"},
 		{"website/local", "website/networking"},
 	}
+	for _, policy := range []string{"balancing", "delay-and-timeout", "abort"} {
+		sets = append(sets, append([]string{"policies/" + policy + ".yaml"}, base...))
+	}
+	for _, policy := range []string{"retries", "mirror"} {
+		for _, where := range []string{"platform", "local"} {
+			sets = append(sets, []string{"policies/" + policy + ".yaml", "httpbin/" + where, "httpbin/networking"})
+		}
+	}
 	routes, err := filepath.Glob("bookinfo/networking/virtual-service-*.yaml")
 	if err != nil || len(routes) < 7 {
 		t.Fatalf("samples of routes: %v, %v", routes, err)
