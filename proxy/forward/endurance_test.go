@@ -170,3 +170,44 @@ func TestRollingReplacement(t *testing.T) {
 		})
 	}
 }
+
+// A thousand reloads, each with other policies and endpoints, fail no request.
+func TestPolicyReloadsUnderLoad(t *testing.T) {
+	t.Parallel()
+	a, b, c := startReplica(t), startReplica(t), startReplica(t)
+	policies := []func(*router.Cluster){
+		func(*router.Cluster) {},
+		func(c *router.Cluster) { c.Pool = router.Pool{MaxConnections: 2} },
+		func(c *router.Cluster) {
+			c.Outlier = &router.Outlier{Consecutive5xx: 1, Interval: time.Millisecond, MaxEjectionPercent: 50}
+		},
+		func(c *router.Cluster) { c.Pool = router.Pool{MaxConnections: 16, MaxRequestsPerConnection: 3} },
+		func(c *router.Cluster) {
+			c.Pool = router.Pool{MaxConnectionAge: time.Millisecond, IdleTimeout: time.Millisecond}
+		},
+		func(c *router.Cluster) { c.Balancer = router.Random },
+	}
+	spec := func(n int) *router.Spec {
+		s := toOrigin([][]string{{a.addr}, {a.addr, b.addr}, {b.addr, c.addr}, {a.addr, b.addr, c.addr}}[n%4]...)
+		policies[n%len(policies)](s.Clusters[0])
+		return s
+	}
+	g := start(t, spec(0), func(s *setup) { s.quiet = true })
+	stop := load(t, g, 16)
+	for n := range 1000 {
+		g.engine.Publish(build(t, spec(n)))
+		if n%4 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	t.Logf("%d requests", stop())
+	eventually(t, patience, "nothing is left behind", func() bool {
+		s := g.stats()
+		return s[upstream.RqActive] == 0 && s[upstream.RqPendingActive] == 0
+	})
+	for _, e := range g.engine.Clusters()[0].Endpoints {
+		if e.Open != int64(e.Idle) {
+			t.Errorf("left behind: %+v", e)
+		}
+	}
+}

@@ -102,9 +102,6 @@ func (b *bench) done(address string, conn *http1.Conn) {
 	b.c.Release(b.endpoint(address), conn, Report{Reusable: true, Status: 200})
 }
 
-// stat returns one of the cluster's numbers.
-func (b *bench) stat(s Stat) uint64 { return b.c.Status().Stats[s] }
-
 // want compares some of the cluster's numbers.
 func (b *bench) want(stats map[Stat]uint64) {
 	b.t.Helper()

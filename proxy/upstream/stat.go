@@ -43,6 +43,13 @@ const (
 	RqRetrySuccess
 	RqRetryOverflow
 	RqRetryLimitExceeded
+	// MirrorTotal counts requests that were to be mirrored to the cluster, MirrorSuccess
+	// those that were answered, with less than 500, MirrorFailed those that were not, and
+	// MirrorDropped those that a bound prevented.
+	MirrorTotal
+	MirrorSuccess
+	MirrorFailed
+	MirrorDropped
 	// EjectionsActive are the endpoints that outlier detection keeps out of use. The
 	// others count ejections, and those that MaxEjectionPercent prevented.
 	EjectionsActive
@@ -64,31 +71,49 @@ const (
 	stats
 )
 
-// statNames are in the order of the constants. Gauges end in "!".
-var statNames = [stats]string{
-	"upstream_cx_total", "upstream_cx_active!", "upstream_cx_overflow", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
-	"upstream_cx_idle_timeout", "upstream_cx_max_requests", "upstream_cx_max_duration_reached",
-	"upstream_rq_total", "upstream_rq_active!", "upstream_rq_pending_total", "upstream_rq_pending_active!", "upstream_rq_pending_overflow",
-	"upstream_rq_timeout", "upstream_rq_per_try_timeout", "upstream_rq_rx_reset",
-	"upstream_rq_retry", "upstream_rq_retry_success", "upstream_rq_retry_overflow", "upstream_rq_retry_limit_exceeded",
-	"outlier_detection.ejections_active!", "outlier_detection.ejections_enforced_total", "outlier_detection.ejections_enforced_consecutive_5xx",
-	"outlier_detection.ejections_enforced_consecutive_gateway_failure", "outlier_detection.ejections_enforced_consecutive_local_origin_failure",
-	"outlier_detection.ejections_overflow",
-	"circuit_breakers.default.cx_open!", "circuit_breakers.default.rq_pending_open!", "circuit_breakers.default.rq_open!", "circuit_breakers.default.rq_retry_open!",
-	"membership_total!", "membership_healthy!",
+var statInfo = [stats]struct {
+	name  string
+	gauge bool
+}{
+	CxTotal:              {"upstream_cx_total", false},
+	CxActive:             {"upstream_cx_active", true},
+	CxOverflow:           {"upstream_cx_overflow", false},
+	CxConnectFail:        {"upstream_cx_connect_fail", false},
+	CxConnectTimeout:     {"upstream_cx_connect_timeout", false},
+	CxIdleTimeout:        {"upstream_cx_idle_timeout", false},
+	CxMaxRequests:        {"upstream_cx_max_requests", false},
+	CxMaxDuration:        {"upstream_cx_max_duration_reached", false},
+	RqTotal:              {"upstream_rq_total", false},
+	RqActive:             {"upstream_rq_active", true},
+	RqPendingTotal:       {"upstream_rq_pending_total", false},
+	RqPendingActive:      {"upstream_rq_pending_active", true},
+	RqPendingOverflow:    {"upstream_rq_pending_overflow", false},
+	RqTimeout:            {"upstream_rq_timeout", false},
+	RqPerTryTimeout:      {"upstream_rq_per_try_timeout", false},
+	RqRxReset:            {"upstream_rq_rx_reset", false},
+	RqRetry:              {"upstream_rq_retry", false},
+	RqRetrySuccess:       {"upstream_rq_retry_success", false},
+	RqRetryOverflow:      {"upstream_rq_retry_overflow", false},
+	RqRetryLimitExceeded: {"upstream_rq_retry_limit_exceeded", false},
+	EjectionsActive:      {"outlier_detection.ejections_active", true},
+	EjectionsTotal:       {"outlier_detection.ejections_enforced_total", false},
+	Ejections5xx:         {"outlier_detection.ejections_enforced_consecutive_5xx", false},
+	EjectionsGateway:     {"outlier_detection.ejections_enforced_consecutive_gateway_failure", false},
+	EjectionsLocal:       {"outlier_detection.ejections_enforced_consecutive_local_origin_failure", false},
+	EjectionsOverflow:    {"outlier_detection.ejections_overflow", false},
+	CxOpen:               {"circuit_breakers.default.cx_open", true},
+	RqPendingOpen:        {"circuit_breakers.default.rq_pending_open", true},
+	RqOpen:               {"circuit_breakers.default.rq_open", true},
+	RqRetryOpen:          {"circuit_breakers.default.rq_retry_open", true},
+	MembershipTotal:      {"membership_total", true},
+	MembershipHealthy:    {"membership_healthy", true},
 }
 
 // String returns the name as Envoy has it, without the cluster: "upstream_rq_total".
-func (s Stat) String() string {
-	name := statNames[s]
-	if s.Gauge() {
-		return name[:len(name)-1]
-	}
-	return name
-}
+func (s Stat) String() string { return statInfo[s].name }
 
 // Gauge tells a level from a count.
-func (s Stat) Gauge() bool { name := statNames[s]; return name[len(name)-1] == '!' }
+func (s Stat) Gauge() bool { return statInfo[s].gauge }
 
 // Stats are a cluster's numbers at a moment, by Stat.
 type Stats [stats]uint64
