@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -350,6 +352,9 @@ func FuzzCookie(f *testing.F) {
 	f.Add(`user="x"`, "user")
 	f.Add(";;=;user;user=", "user")
 	f.Fuzz(func(t *testing.T, line, name string) {
+		if strings.ContainsFunc(line, unicode.IsControl) {
+			return // no codec lets such a header in
+		}
 		got := cookie([]router.Header{{Name: "cookie", Value: line}}, name)
 		parsed, err := http.ParseCookie(line)
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// Place is where a proxy runs, which is what locality balancing compares endpoints with.
+// Place is where a proxy runs, which is what locality balancing compares endpoints with, as
+// far as the specification does not say it.
 type Place struct {
 	// Locality is "region/zone/subzone", or a beginning of it.
 	Locality string
@@ -80,8 +81,8 @@ func localityActs(spec *router.Cluster) bool { return spec.Locality != nil && sp
 // failoverPriority). Numbers may be left out.
 func priorityOf(l *router.Locality, p *Place, e *router.Endpoint) int {
 	labels := 0
-	if n := len(l.FailoverPriority); n > 0 && (len(p.Labels) > 0 || p.Locality != "") {
-		labels = n - sharedLabels(l.FailoverPriority, p, e)
+	if p.knows(l.FailoverPriority) {
+		labels = len(l.FailoverPriority) - sharedLabels(l.FailoverPriority, p, e)
 	}
 	if len(l.FailoverPriority) > 0 && len(l.Failover) == 0 || p.Locality == "" {
 		return labels
@@ -99,6 +100,12 @@ func priorityOf(l *router.Locality, p *Place, e *router.Endpoint) int {
 		}
 	}
 	return labels*5 + distance
+}
+
+// knows tells whether there is anything to compare labels with.
+func (p *Place) knows(names []string) bool {
+	return len(p.Labels) > 0 || p.Locality != "" ||
+		slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "=") })
 }
 
 // sharedLabels returns how many of the labels, from the first, an endpoint shares with the

@@ -68,6 +68,12 @@ func TestPriorities(t *testing.T) {
 	if got := priorityOf(&failover, &Place{}, labelled("eu/x/y")); got != 0 {
 		t.Errorf("a proxy that does not know its place has priorities: %d", got)
 	}
+	for name, want := range map[string]int{"version": 0, "version=v2": 1, "version=": 1} {
+		l := router.Locality{FailoverPriority: []string{name}}
+		if got := priorityOf(&l, &Place{}, labelled("us", "version", "v1")); got != want {
+			t.Errorf("a proxy without labels has priority %d by %q, want %d", got, name, want)
+		}
+	}
 }
 
 // zones is three priorities for a proxy in us/east/a: four endpoints near, two in the same
@@ -150,6 +156,11 @@ func TestLocalityInactive(t *testing.T) {
 	near(t, byGroup(s, Choice{}), even, .001)
 	s.m.SetPlace(Place{Locality: "eu/x/y"})
 	near(t, byGroup(s, Choice{}), map[string]float64{"c": 1}, 0)
+	// What the specification says goes first.
+	spec := s.spec
+	spec.Locality = &router.Locality{Own: "us/west/a"}
+	s.update(spec)
+	near(t, byGroup(s, Choice{}), map[string]float64{"b": 1}, 0)
 }
 
 func TestDistribute(t *testing.T) {

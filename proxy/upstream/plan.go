@@ -60,13 +60,18 @@ type planned struct {
 	maglev *maglev
 }
 
-// newPlan makes the plan of a cluster for a place, which is nil where nobody knows it.
+// newPlan makes the plan of a cluster for a place, which is nil where the manager was told
+// none. What the specification says of it goes first.
 func (c *Cluster) newPlan(place *Place) *plan {
 	p := &plan{place: place, levels: true}
-	if place == nil {
-		place = new(Place)
-	}
 	acts := localityActs(c.Spec)
+	at := Place{}
+	if place != nil {
+		at = *place
+	}
+	if acts && c.Spec.Locality.Own != "" {
+		at.Locality = c.Spec.Locality.Own
+	}
 	if acts && len(c.Spec.Locality.Distribute) > 0 {
 		p.levels = false
 		p.distribute(c)
@@ -75,7 +80,7 @@ func (c *Cluster) newPlan(place *Place) *plan {
 		for i, e := range c.Spec.Endpoints {
 			key := 0
 			if acts {
-				key = priorityOf(c.Spec.Locality, place, e)
+				key = priorityOf(c.Spec.Locality, &at, e)
 			}
 			if byKey[key] == nil {
 				byKey[key] = &planned{key: key}
