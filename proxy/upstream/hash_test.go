@@ -228,17 +228,21 @@ func TestHashMissing(t *testing.T) {
 
 func TestRingSize(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ endpoints, least, from, to int }{
-		{3, 0, 1024, 1600}, {2, 1024, 1024, 1024}, {3, 100, 100, 200}, {10_000, 0, 10_000, 200_000}, {2, 100_000, 100_000, 100_000},
-		{3, math.MaxInt, maxRingSize, maxRingSize + 3},
+	for _, test := range []struct {
+		least  int
+		shares uint64
+		want   float64
+	}{
+		{0, 2, 512}, {1024, 2, 512}, {0, 256, 512}, {0, 512, 256}, {0, 1 << 18, .5}, {7, 3, 4}, {100_000, 2, 50_000},
+		{100_000, 1000, maxRingSize / 1000.}, {math.MaxInt, 2, maxRingSize / 2}, {math.MaxInt, 4, maxRingSize / 4},
 	} {
-		if testing.Short() && test.least > maxRingSize {
-			continue
+		if got := pointsPer(test.least, test.shares); got != test.want {
+			t.Errorf("minimumRingSize %d gives each of %d shares %v points, want %v", test.least, test.shares, got, test.want)
 		}
-		spec := hashed(router.RingHash, numbered(test.endpoints))
-		spec.RingSize = test.least
-		if n := len(newScales(t, spec).c.plan.groups[0].ring.points); n < test.from || n > test.to {
-			t.Errorf("%d endpoints with minimumRingSize %d make %d points, want %d to %d", test.endpoints, test.least, n, test.from, test.to)
+	}
+	for endpoints, want := range map[int]int{2: 1024, 3: 1536, 10_000: 140_000} {
+		if n := len(newScales(t, hashed(router.RingHash, numbered(endpoints))).c.plan.groups[0].ring.points); n != want {
+			t.Errorf("%d endpoints make a ring of %d points, want %d", endpoints, n, want)
 		}
 	}
 }
@@ -367,6 +371,32 @@ func FuzzCookie(f *testing.F) {
 				}
 				return
 			}
+		}
+	})
+}
+
+// The value is one that stands in the query, behind the name or alone with it.
+func FuzzParameter(f *testing.F) {
+	f.Add("/p?a=1&u=x", "u")
+	f.Add("/p?u&u=2#u=3", "u")
+	f.Add("?&&=&u", "")
+	f.Fuzz(func(t *testing.T, path, name string) {
+		value, found := parameter(path, name)
+		_, query, _ := strings.Cut(path, "?")
+		query, _, _ = strings.Cut(query, "#")
+		var want []string
+		if query != "" {
+			for _, pair := range strings.Split(query, "&") {
+				if key, v, _ := strings.Cut(pair, "="); key == name {
+					want = append(want, v)
+				}
+			}
+		}
+		if found && (len(want) == 0 || want[0] != value) {
+			t.Errorf("parameter %q of %q is %q, want the first of %q", name, path, value, want)
+		}
+		if !found && name != "" && len(want) > 0 {
+			t.Errorf("parameter %q of %q is not found, want %q", name, path, want[0])
 		}
 	})
 }

@@ -35,19 +35,11 @@ type point struct {
 }
 
 // newRing makes a ring of no fewer than least points, where there is more than one
-// endpoint. How many points an endpoint has does not depend on how many others there are,
-// so long as the ring is at most ringRoom times as large as it must be: then one that comes
-// or goes moves its own share of the keys and nothing else. In a larger ring the points of
-// all are thinned out together.
+// endpoint.
 func newRing(members []*Endpoint, weights []uint64, least int) *ring {
-	least = min(cmp.Or(least, defaultRingSize), maxRingSize)
-	r := &ring{members: members}
 	shares, total := sharesOf(weights)
-	// With two endpoints, the fewest that make a choice, half the ring is each one's.
-	per := math.Ceil(float64(least) / 2)
-	if most := float64(min(least*ringRoom, maxRingSize)); per*float64(total) > most {
-		per = most / float64(total)
-	}
+	per := pointsPer(least, total)
+	r := &ring{members: members, points: make([]point, 0, int(per*float64(total))+len(members))}
 	for i, e := range members {
 		n := max(1, int(math.Ceil(per*float64(shares[i]))))
 		key := append([]byte(e.Address), '_')
@@ -59,6 +51,20 @@ func newRing(members []*Endpoint, weights []uint64, least int) *ring {
 		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(members[a.member].Address, members[b.member].Address))
 	})
 	return r
+}
+
+// pointsPer returns the points for each of total shares on a ring of no fewer than least. It
+// does not depend on how many shares there are, so long as the ring is at most ringRoom
+// times as large as it must be: then an endpoint that comes or goes moves its own share of
+// the keys and nothing else. In a larger ring the points of all are thinned out together.
+func pointsPer(least int, total uint64) float64 {
+	least = min(cmp.Or(least, defaultRingSize), maxRingSize)
+	// With two endpoints, the fewest that make a choice, half the ring is each one's.
+	per := math.Ceil(float64(least) / 2)
+	if most := float64(min(least*ringRoom, maxRingSize)); per*float64(total) > most {
+		return most / float64(total)
+	}
+	return per
 }
 
 // sharesOf reduces weights to small numbers in nearly the same proportion.
