@@ -17,16 +17,15 @@ type place struct {
 }
 
 // compile returns how locality decides among a cluster's endpoints, nil where it does
-// not. Failover, which is on unless it is turned off, takes outlier detection to know
-// what has failed; a distribution does not.
+// not: without outlier detection nothing counts as failed. With it, failover to what is
+// nearest is on unless it is turned off.
 func (p place) compile(in *networking.LocalityLoadBalancerSetting, outlier bool) *router.Locality {
-	if in.GetEnabled() != nil && !in.Enabled.Value {
+	switch {
+	case !outlier, in.GetEnabled() != nil && !in.Enabled.Value:
 		return nil
-	}
-	if len(in.GetDistribute()) > 0 {
+	case len(in.GetDistribute()) > 0:
 		return p.distribute(in.Distribute)
-	}
-	if !outlier || p.locality == "" && len(in.GetFailoverPriority()) == 0 {
+	case p.locality == "" && len(in.GetFailoverPriority()) == 0:
 		return nil
 	}
 	out := &router.Locality{Own: p.locality}
