@@ -76,7 +76,9 @@ type Listener struct {
 
 // Cluster is the state of one cluster.
 type Cluster struct {
-	Name      string     `json:"name"`
+	Name string `json:"name"`
+	// Balancer is how an endpoint is picked: LEAST_REQUEST, ROUND_ROBIN and so on.
+	Balancer  string     `json:"balancer,omitempty"`
 	Endpoints []Endpoint `json:"endpoints"`
 }
 
@@ -90,4 +92,11 @@ type Endpoint struct {
 	// Requests and Failures count since the endpoint came.
 	Requests uint64 `json:"requests"`
 	Failures uint64 `json:"failures"`
+	// Priority is 0 for the endpoints to take first. EffectiveWeight is the weight with
+	// what warming up takes from it, Share the percentage of the cluster's requests that
+	// weight, health and locality mean for the endpoint.
+	Priority        int     `json:"priority"`
+	EffectiveWeight float64 `json:"effectiveWeight"`
+	Share           float64 `json:"share"`
+	Warming         bool    `json:"warming,omitempty"`
 }
