@@ -81,12 +81,13 @@ func (p *process) clusters() []admin.Cluster {
 	status := p.engine.Clusters()
 	list := make([]admin.Cluster, len(status))
 	for i, c := range status {
-		list[i] = admin.Cluster{Name: c.Name, Endpoints: make([]admin.Endpoint, len(c.Endpoints))}
+		list[i] = admin.Cluster{Name: c.Name, Balancer: c.Balancer, Endpoints: make([]admin.Endpoint, len(c.Endpoints))}
 		for j, e := range c.Endpoints {
 			list[i].Endpoints[j] = admin.Endpoint{
 				Address: e.Address, Healthy: e.Healthy,
 				Active: int(e.Active), Idle: e.Idle,
 				Requests: e.Requests, Failures: e.Failures,
+				Priority: e.Priority, EffectiveWeight: e.EffectiveWeight, Share: e.Share, Warming: e.Warming,
 			}
 		}
 	}
