@@ -194,6 +194,41 @@ func TestLimitSpansEndpoints(t *testing.T) {
 	})
 }
 
+// Idle connections of one endpoint do not keep another from having some.
+func TestIdleConnectionsGiveWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, limited(2, 0), "a:1", "b:1")
+	one, two := b.acquire("a:1"), b.acquire("a:1")
+	b.done("a:1", one)
+	b.done("a:1", two)
+	b.acquire("b:1")
+	b.want(map[Stat]uint64{CxActive: 3})
+	b.acquire("b:1")
+	b.want(map[Stat]uint64{CxActive: 2, CxOverflow: 0})
+}
+
+// A connection that cannot be made makes room for the next attempt.
+func TestFailureToConnectMakesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, limited(1, 0), "a:1")
+		defer b.close()
+		conn := b.acquire("a:1")
+		got := make(chan outcome, 3)
+		for range 3 {
+			b.wait("", "a:1", time.Minute, nil, got)
+		}
+		b.refuse["a:1"] = syscall.ECONNREFUSED
+		b.c.Release(b.endpoint("a:1"), conn, Report{Failure: proxy.FailReset})
+		for range 3 {
+			if o := <-got; !errors.Is(o.err, syscall.ECONNREFUSED) {
+				t.Errorf("got %v", o.err)
+			}
+		}
+		b.want(map[Stat]uint64{CxActive: 0, RqPendingActive: 0})
+	})
+}
+
 // A request that wants a new connection gets room for it from an idle one.
 func TestFreshAtTheLimit(t *testing.T) {
 	t.Parallel()
@@ -312,17 +347,18 @@ func TestConnectFailures(t *testing.T) {
 // Endpoints that leave the cluster let their exchanges end, and keep nothing.
 func TestRemovedEndpoints(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil, "a:1", "b:1")
+	policy := outlier(router.Outlier{Consecutive5xx: 1})
+	b := newBench(t, policy, "a:1", "b:1")
 	idle, busy := b.acquire("a:1"), b.acquire("a:1")
 	b.done("a:1", idle)
 	old, gone := b.c, b.endpoint("a:1")
-	b.update(nil, "b:1")
+	b.update(policy, "b:1")
 	b.want(map[Stat]uint64{CxActive: 1, MembershipTotal: 1})
 	if err := busy.NetConn().SetDeadline(time.Time{}); err != nil {
 		t.Errorf("the connection in use was closed: %v", err)
 	}
-	old.Release(gone, busy, Report{Reusable: true, Status: 200})
-	b.want(map[Stat]uint64{CxActive: 0, RqActive: 0})
+	old.Release(gone, busy, Report{Reusable: true, Status: 500})
+	b.want(map[Stat]uint64{CxActive: 0, RqActive: 0, EjectionsActive: 0})
 	if err := busy.NetConn().SetDeadline(time.Time{}); err == nil {
 		t.Error("the connection lives on")
 	}

@@ -119,8 +119,7 @@ func (s *clusterState) admit() { s.freed(nil, math.MaxInt) }
 func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, error) {
 	s := c.state
 	w := &waiter{endpoint: e, fresh: fresh, grant: make(chan *http1.Conn, 1)}
-	if !s.room(e, int64(c.Spec.Pool.MaxConnections)) {
-		s.reclaim(e)
+	for !s.room(e, int64(c.Spec.Pool.MaxConnections)) && s.reclaim(e) {
 	}
 	s.queue.mu.Lock()
 	at := s.queue.list.PushBack(w)
@@ -164,10 +163,11 @@ func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, erro
 }
 
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
-// an endpoint that is out of use must not keep the others from having connections.
-func (s *clusterState) reclaim(e *Endpoint) {
+// an endpoint that is out of use must not keep the others from having connections. It tells
+// false where there is none.
+func (s *clusterState) reclaim(e *Endpoint) bool {
 	if s.counters[CxActive].Load() <= s.counters[RqActive].Load() {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +177,8 @@ func (s *clusterState) reclaim(e *Endpoint) {
 		}
 		if conn := other.pop(); conn != nil {
 			s.drop(other, conn)
-			return
+			return true
 		}
 	}
+	return false
 }
