@@ -31,6 +31,10 @@ type Exchange struct {
 	Decision    router.Decision
 	Destination *router.CompiledDestination
 
+	// AllowedOrigin is the request's Origin where the route's CORS policy names it, else
+	// empty.
+	AllowedOrigin string
+
 	// Body says how the request's body is delimited. Payload is the whole of it, decoded,
 	// where Buffered says that it had arrived with the head; else the body is read from
 	// the Downstream.

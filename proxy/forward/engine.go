@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/filter"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
@@ -38,6 +39,7 @@ type Options struct {
 type Engine struct {
 	options  Options
 	manager  *upstream.Manager
+	mirrors  *filter.Mirrors
 	snapshot atomic.Pointer[snapshot]
 	publish  sync.Mutex
 }
@@ -54,7 +56,7 @@ func New(o Options) *Engine {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	e := &Engine{options: o, manager: upstream.NewManager(o.Limits)}
+	e := &Engine{options: o, manager: upstream.NewManager(o.Limits), mirrors: filter.NewMirrors(filter.MirrorOptions{})}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	e.manager.SetPlace(o.Place)
 	table, _ := router.Build(&router.Spec{}, nil)
@@ -67,7 +69,9 @@ func (e *Engine) Publish(t *router.Table) {
 	e.publish.Lock()
 	defer e.publish.Unlock()
 	previous := e.snapshot.Load()
-	e.snapshot.Store(&snapshot{table: t, clusters: e.manager.Update(t.Clusters(), previous.clusters)})
+	next := &snapshot{table: t, clusters: e.manager.Update(t.Clusters(), previous.clusters)}
+	e.snapshot.Store(next)
+	e.mirrors.Keep(next.clusters)
 }
 
 // Table returns the table in force.
@@ -84,8 +88,15 @@ func (e *Engine) Clusters() []upstream.ClusterStatus {
 	return all
 }
 
-// Close ends the connections to upstreams: idle ones now, others with their exchange.
-func (e *Engine) Close() { e.manager.Close() }
+// Mirrors returns a look at the copies sent to each mirror.
+func (e *Engine) Mirrors() []filter.MirrorStatus { return e.mirrors.Status() }
+
+// Close ends the connections to upstreams: idle ones now, others with their exchange, and
+// mirrors' at once.
+func (e *Engine) Close() {
+	e.mirrors.Close()
+	e.manager.Close()
+}
 
 var _ proxy.Handler = (*Engine)(nil)
 
@@ -94,9 +105,13 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	snap := e.snapshot.Load()
 	e.identify(ex)
 	ex.Decision = snap.table.Route(&ex.Request)
-	if ex.Decision.Outcome == router.Forward {
+	switch {
+	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):
+		e.addForwarding(ex)
+		e.respond(ex, down, nil)
+	case ex.Decision.Outcome == router.Forward:
 		e.forward(ex, down, snap)
-	} else {
+	default:
 		e.answer(ex, down)
 	}
 	e.complete(ex)

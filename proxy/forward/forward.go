@@ -67,6 +67,12 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 	d := deliveries.Get().(*delivery)
 	*d = delivery{engine: e, ex: ex, down: down, cluster: cluster, retry: ex.Decision.Route.Retry}
 	d.prepare()
+	if len(ex.Decision.Route.Mirrors) > 0 {
+		if tee := e.mirrors.Send(ex, ex.Decision.Route, snap.clusters, e.options.Random, down); tee != nil {
+			d.down = tee
+			defer tee.End()
+		}
+	}
 	d.run()
 	*d = delivery{}
 	deliveries.Put(d)
@@ -203,11 +209,18 @@ func originalTarget(ex *proxy.Exchange) string {
 }
 
 func (s *snapshot) cluster(ex *proxy.Exchange) *upstream.Cluster {
-	d := ex.Destination
-	if d == nil || d.Cluster.ID < 0 || d.Cluster.ID >= len(s.clusters) {
+	if ex.Destination == nil {
 		return nil
 	}
-	return s.clusters[d.Cluster.ID]
+	return s.named(ex.Destination.Cluster)
+}
+
+// named returns the cluster that a reference of the snapshot's table means, or nil.
+func (s *snapshot) named(ref router.ClusterRef) *upstream.Cluster {
+	if ref.ID < 0 || ref.ID >= len(s.clusters) {
+		return nil
+	}
+	return s.clusters[ref.ID]
 }
 
 // replayable tells whether a request that a kept connection did not answer may be sent

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/filter"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
@@ -239,6 +240,7 @@ func (e *Engine) decorate(ex *proxy.Exchange, r *proxy.Response) {
 	if ops := ex.Destination.ResponseOps; len(ops) > 0 {
 		r.Headers = applyOps(ex, r.Headers, ops)
 	}
+	filter.CORSResponse(ex, ex.Decision.Route, r)
 	ex.Details = "via_upstream"
 }
 

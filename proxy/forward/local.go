@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/filter"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -34,15 +35,23 @@ func (e *Engine) reply(ex *proxy.Exchange, down proxy.Downstream, r reply) {
 	if r.body != "" {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
 	}
-	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
-	e.respond(ex, down, r.status, headers, bytesOf(r.body))
+	body := bytesOf(r.body)
+	ex.Reply = proxy.Response{Status: r.status, Headers: headers, Body: bodyOf(body), DeclaredLength: int64(len(body))}
+	e.respond(ex, down, body)
 }
 
-// respond sends a local response; a client that is lost by then is noted.
-func (e *Engine) respond(ex *proxy.Exchange, down proxy.Downstream, status int, headers []router.Header, body []byte) {
-	ex.Reply = proxy.Response{Status: status, Headers: headers, DeclaredLength: int64(len(body))}
-	if len(body) > 0 {
-		ex.Reply.Body = proxy.Body{Kind: proxy.BodyLength, Length: int64(len(body))}
+func bodyOf(b []byte) proxy.Body {
+	if len(b) == 0 {
+		return proxy.Body{Kind: proxy.BodyNone}
+	}
+	return proxy.Body{Kind: proxy.BodyLength, Length: int64(len(b))}
+}
+
+// respond sends ex.Reply; a client that is lost by then is noted.
+func (e *Engine) respond(ex *proxy.Exchange, down proxy.Downstream, body []byte) {
+	ex.Reply.Headers = append(ex.Reply.Headers, router.Header{Name: "date", Value: httpDate()})
+	if ex.Decision.Route != nil {
+		filter.CORSResponse(ex, ex.Decision.Route, &ex.Reply)
 	}
 	if err := down.Respond(ex, &ex.Reply, body, true); err != nil {
 		e.lost(ex)
@@ -51,15 +60,16 @@ func (e *Engine) respond(ex *proxy.Exchange, down proxy.Downstream, status int, 
 
 // respondDirect answers with the route's DirectResponse.
 func (e *Engine) respondDirect(ex *proxy.Exchange, down proxy.Downstream) {
-	direct := ex.Decision.Route.Direct
+	route := ex.Decision.Route
+	body := route.Direct.Body
 	ex.Details = "direct_response"
 	headers := ex.LocalHeaders()
-	if len(direct.Body) > 0 {
+	if len(body) > 0 {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
 	}
-	headers = append(headers, router.Header{Name: "date", Value: httpDate()})
-	headers = applyOps(ex, headers, ex.Decision.Route.ResponseOps)
-	e.respond(ex, down, direct.Status, headers, direct.Body)
+	headers = applyOps(ex, headers, route.ResponseOps)
+	ex.Reply = proxy.Response{Status: route.Direct.Status, Headers: headers, Body: bodyOf(body), DeclaredLength: int64(len(body))}
+	e.respond(ex, down, body)
 }
 
 // redirect answers with the Location that the table says.

@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/sluicegate/sluice/proxy/http1"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -292,7 +295,15 @@ func TestTunnelEnds(t *testing.T) {
 			c.send(switching)
 			io.Copy(c, c.br)
 		})
-		g := start(t, toOrigin(o.addr), func(s *setup) { s.engine.Timeouts.Tunnel = 300 * time.Millisecond })
+		var timeouts atomic.Int64
+		g := start(t, toOrigin(o.addr), func(s *setup) {
+			s.engine.Timeouts.Tunnel = 300 * time.Millisecond
+			s.server.Observe = func(e http1.ConnEvent) {
+				if e == http1.ConnTunnelTimeout {
+					timeouts.Add(1)
+				}
+			}
+		})
 		c := dial(t, g)
 		c.send(webSocket())
 		readHead(c.br)
@@ -308,5 +319,6 @@ func TestTunnelEnds(t *testing.T) {
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
 		}
+		eventually(t, patience, "the timeout is counted", func() bool { return timeouts.Load() == 1 })
 	})
 }

@@ -43,13 +43,6 @@ const (
 	RqRetrySuccess
 	RqRetryOverflow
 	RqRetryLimitExceeded
-	// MirrorTotal counts requests that were to be mirrored to the cluster, MirrorSuccess
-	// those that were answered, with less than 500, MirrorFailed those that were not, and
-	// MirrorDropped those that a bound prevented.
-	MirrorTotal
-	MirrorSuccess
-	MirrorFailed
-	MirrorDropped
 	// EjectionsActive are the endpoints that outlier detection keeps out of use. The
 	// others count ejections, and those that MaxEjectionPercent prevented.
 	EjectionsActive

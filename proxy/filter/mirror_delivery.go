@@ -1,0 +1,67 @@
+package filter
+
+import (
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/upstream"
+)
+
+// delivery is the way of one copy to one endpoint. There are no retries.
+type delivery struct {
+	copy   *requestCopy
+	target target
+	sink   *sink
+	// until is when its time is up, by proxy.Now.
+	until int64
+}
+
+// run tells whether a response came that is no 5xx.
+func (d *delivery) run() bool {
+	endpoint := d.target.cluster.Pick(&upstream.Choice{Random: d.target.random})
+	if endpoint == nil {
+		return false
+	}
+	status, closed := d.try(endpoint, false)
+	if closed {
+		// A kept connection that was closed meanwhile says nothing about the mirror.
+		status, _ = d.try(endpoint, true)
+	}
+	return status >= 200 && status < 500
+}
+
+// try sends the copy by one connection, and returns the status of the response; 0 where none
+// came. closed tells that the connection had served others, had been closed, and that the
+// copy may be sent again (RFC 9110 section 9.2.2).
+func (d *delivery) try(endpoint *upstream.Endpoint, fresh bool) (status int, closed bool) {
+	conn, reused, err := d.target.cluster.Acquire(endpoint, fresh, d.left(), d.sink)
+	if err != nil {
+		return 0, false
+	}
+	report := upstream.Report{Failure: proxy.FailDownstream}
+	defer func() { d.target.cluster.Release(endpoint, conn, report) }()
+	defer d.sink.Attach(nil)
+	if conn.Peer.IsValid() && conn.Peer == d.copy.listener || !d.sink.Attach(conn.Aborter) {
+		// A mirror that is the very listener would be mirrored again, for ever.
+		return 0, false
+	}
+	conn.NetConn().SetDeadline(time.Now().Add(d.left()))
+	ex := d.copy.exchange()
+	res := conn.RoundTrip(ex, d.sink, d.sink)
+	d.sink.Attach(nil)
+	report = upstream.Report{Status: d.sink.status, Failure: res.Failure, Reusable: res.Reusable && !conn.Aborted()}
+	if report.Reusable {
+		conn.NetConn().SetDeadline(time.Time{})
+	}
+	closed = reused && !res.Received && !d.sink.aborted() &&
+		(res.Failure == proxy.FailSend || (res.Failure == proxy.FailClosed || res.Failure == proxy.FailReset) && safe(d.copy.method))
+	return d.sink.status, closed
+}
+
+// left returns how much of the time is left, at least a millisecond.
+func (d *delivery) left() time.Duration {
+	return max(time.Duration(d.until-proxy.Now()), time.Millisecond)
+}
+
+// safe tells whether a request with that method may be sent twice.
+func safe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
