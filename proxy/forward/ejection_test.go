@@ -96,13 +96,12 @@ func (g *gateway) all() []record {
 	return append([]record(nil), g.records...)
 }
 
-// Failures to connect eject too.
-func TestConnectFailuresEject(t *testing.T) {
+// Connections that break without a response eject too.
+func TestBrokenConnectionsEject(t *testing.T) {
 	t.Parallel()
 	o := startOrigin(t, answering(okResponse))
 	nobody := startOrigin(t, func(*originConn) {})
-	dead := nobody.addr
-	spec := toOrigin(dead, o.addr)
+	spec := toOrigin(nobody.addr, o.addr)
 	spec.Clusters[0].Outlier = &router.Outlier{
 		ConsecutiveLocal: 2, SplitLocal: true, BaseEjection: time.Minute, MaxEjectionPercent: 50,
 	}
