@@ -19,7 +19,7 @@ const (
 	// quietFor is how long a connection may have been idle to be used again without a look
 	// at it. The look is a system call; within so short a time it would hardly ever find
 	// anything.
-	quietFor = int64(10 * time.Millisecond)
+	quietFor = int64(4 * time.Millisecond)
 )
 
 // errGone says that nobody waits for the connection any more.
