@@ -16,11 +16,11 @@ import (
 //
 // A preflight is an OPTIONS with an Origin and an Access-Control-Request-Method (Fetch
 // standard, section 3.3.2). One of an origin that is not allowed is forwarded, or answered
-// without an allowed origin, as CORS.ForwardUnmatched says. All of this follows Envoy's cors
-// filter.
+// without an allowed origin, as CORS.ForwardUnmatched says. A route that redirects or answers
+// by itself has no CORS. All of this follows Envoy's cors filter.
 func Preflight(ex *proxy.Exchange, route *router.CompiledRoute, r *proxy.Response) bool {
 	policy := route.CORS
-	if policy == nil {
+	if policy == nil || route.Redirect != nil || route.Direct != nil {
 		return false
 	}
 	origin, _ := ex.Request.Header("origin")
@@ -28,14 +28,11 @@ func Preflight(ex *proxy.Exchange, route *router.CompiledRoute, r *proxy.Respons
 		return false
 	}
 	allowed := route.AllowsOrigin(origin)
-	if allowed {
-		ex.AllowedOrigin = origin
-	}
-	if ex.Request.Method != http.MethodOptions {
-		return false
-	}
 	method, _ := ex.Request.Header("access-control-request-method")
-	if method == "" || !allowed && policy.ForwardUnmatched {
+	if ex.Request.Method != http.MethodOptions || method == "" || !allowed && policy.ForwardUnmatched {
+		if allowed {
+			ex.AllowedOrigin = origin
+		}
 		return false
 	}
 	headers := ex.LocalHeaders()
