@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/role"
 )
 
@@ -33,6 +34,9 @@ type Options struct {
 	// TrustedHops is the number of proxies in front of the gateway whose forwarding
 	// headers are believed.
 	TrustedHops int
+	// Policy is what requests may look like; the zero value refuses what servers disagree
+	// about.
+	Policy http1.Policy
 	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
@@ -42,6 +46,11 @@ type Options struct {
 	// Drain bounds how long running requests may take at the end; 0 means
 	// role.DefaultDrain, negative that they are cut.
 	Drain time.Duration
+	// LameDuck is how long the gateway goes on accepting after it has said that it is not
+	// ready any more.
+	LameDuck time.Duration
+	// Limits bound what clients may take; zero fields take their defaults.
+	Limits role.Limits
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with each change of the gateway's state.
@@ -60,11 +69,14 @@ func Run(ctx context.Context, o Options) error {
 		NewCompiler: o.NewCompiler,
 		Binds:       o.binds,
 		TrustedHops: o.TrustedHops,
+		Policy:      o.Policy,
 		Admin:       o.Admin,
 		Status:      o.Status,
 		AdminRemote: o.AdminRemote,
 		AccessLog:   o.AccessLog,
 		Drain:       o.Drain,
+		LameDuck:    o.LameDuck,
+		Limits:      o.Limits,
 		Logger:      o.Logger,
 		Notify:      o.Notify,
 	})

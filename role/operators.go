@@ -69,7 +69,7 @@ func (p *process) adminHandler() http.Handler {
 
 // normalPath returns a path as the listeners' servers hand it to routing.
 func (p *process) normalPath(target string) (string, error) {
-	path, refused := http1.NormalizePath(target, p.policy().EscapedSlashes)
+	path, refused := http1.NormalizePath(target, p.o.Policy.EscapedSlashes)
 	if refused != nil {
 		return "", fmt.Errorf("the proxy answers %d (%s) to this path, and routes it nowhere", refused.Status, refused.Detail)
 	}

@@ -8,11 +8,15 @@ import (
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
 // DefaultDrain is how long running requests may take when the process ends.
 const DefaultDrain = 30 * time.Second
+
+// MeshPolicy is what requests may look like in a mesh.
+var MeshPolicy = http1.Policy{EscapedSlashes: http1.KeepEscapedSlashes, AllowUnderscores: true}
 
 // Source brings configuration: it calls publish first with everything there is, then
 // with each change, one call at a time, until ctx ends.
@@ -35,6 +39,11 @@ type Options struct {
 	// TrustedHops is the number of proxies in front of this one whose forwarding
 	// headers are believed.
 	TrustedHops int
+	// Limits bound what clients may take.
+	Limits Limits
+	// Policy is what requests may look like at an edge. In a Mesh it is left to the
+	// workload, whose own calls and callers these are.
+	Policy http1.Policy
 	// Admin and Status are the addresses of those servers; empty for none.
 	Admin, Status string
 	// AdminRemote lets Admin be an address that other machines can reach.
@@ -44,6 +53,9 @@ type Options struct {
 	// Drain bounds how long running requests may take when the process ends or a
 	// listener goes; 0 means DefaultDrain, negative that they are cut.
 	Drain time.Duration
+	// LameDuck is how long the process goes on accepting after it has said that it is not
+	// ready any more, for load balancers that are slow to notice.
+	LameDuck time.Duration
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with the process's state when that changes,
@@ -83,6 +95,10 @@ func (o Options) withDefaults() Options {
 	o.Drain = max(o.Drain, 0)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	o.Limits = o.Limits.withDefaults(descriptorLimit(), o.Logger)
+	if o.Mesh {
+		o.Policy = MeshPolicy
 	}
 	return o
 }

@@ -21,6 +21,7 @@ type process struct {
 	engine    *forward.Engine
 	telemetry *telemetry.Telemetry
 	listeners *listeners
+	budget    *http1.ConnectionBudget
 	pipeline  *pipeline.Pipeline
 	served    atomic.Pointer[served]
 	draining  atomic.Bool
@@ -35,7 +36,7 @@ type process struct {
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
 	o.Info.Version, o.Info.Started = version.Get(), time.Now()
-	p := &process{o: o}
+	p := &process{o: o, budget: http1.NewConnectionBudget(o.Limits.MaxConnectionsTotal)}
 	p.served.Store(&served{})
 	var err error
 	p.telemetry, err = telemetry.New(telemetry.Options{
@@ -49,7 +50,10 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.telemetry.Close()
-	p.engine = forward.New(forward.Options{Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete})
+	p.engine = forward.New(forward.Options{
+		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
+		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts,
+	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
 	p.pipeline = pipeline.New(pipeline.Options{NewCompiler: o.NewCompiler, Publish: p.publish, Logger: o.Logger})
@@ -71,26 +75,25 @@ var connectionEvents = []string{
 	http1.ConnHeadTimeout:   "head_timeout",
 	http1.ConnStreamTimeout: "stream_timeout",
 	http1.ConnRejected:      "request_rejected",
-}
-
-// policy is what requests may look like. The edge refuses what servers disagree about;
-// in a mesh it is left to the workload, whose own calls and callers these are.
-func (p *process) policy() http1.Policy {
-	if p.o.Mesh {
-		return http1.Policy{EscapedSlashes: http1.KeepEscapedSlashes, AllowUnderscores: true}
-	}
-	return http1.Policy{}
+	http1.ConnRefusedPerIP:  "refused_per_ip",
+	http1.ConnRefusedTotal:  "refused_total",
+	http1.ConnTunnelTimeout: "tunnel_timeout",
 }
 
 // newServer returns the server of one socket.
 func (p *process) newServer(b Bind) *http1.Server {
 	count := p.telemetry.ConnectionEvents(b.Listener, connectionEvents)
 	return http1.NewServer(http1.Options{
-		Engine:            p.engine,
-		Listener:          b.Listener,
-		PortFromAuthority: b.PortFromAuthority,
-		Policy:            p.policy(),
-		Observe:           func(e http1.ConnEvent) { count(int(e)) },
+		Engine:              p.engine,
+		Listener:            b.Listener,
+		PortFromAuthority:   b.PortFromAuthority,
+		Limits:              p.o.Limits.Head,
+		Timeouts:            p.o.Limits.Timeouts,
+		MaxConnections:      p.o.Limits.MaxConnections,
+		MaxConnectionsPerIP: p.o.Limits.MaxConnectionsPerIP,
+		Budget:              p.budget,
+		Policy:              p.o.Policy,
+		Observe:             func(e http1.ConnEvent) { count(int(e)) },
 	})
 }
 
@@ -121,6 +124,7 @@ var errSourceEnded = errors.New("its source has ended")
 func (p *process) drain() {
 	p.draining.Store(true)
 	p.changed()
+	p.pause()
 	began := time.Now()
 	p.o.Logger.Info("draining", "connections", p.connections(), "at_most", p.o.Drain)
 	ctx, cancel := context.WithTimeout(context.Background(), p.o.Drain)

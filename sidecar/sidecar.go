@@ -41,6 +41,11 @@ type Options struct {
 	// Drain bounds how long running requests may take at the end; 0 means
 	// role.DefaultDrain, negative that they are cut.
 	Drain time.Duration
+	// LameDuck is how long the sidecar goes on accepting after it has said that it is not
+	// ready any more.
+	LameDuck time.Duration
+	// Limits bound what clients may take; zero fields take their defaults.
+	Limits role.Limits
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with each change of the sidecar's state.
@@ -67,6 +72,8 @@ func Run(ctx context.Context, o Options) error {
 		AdminRemote: o.AdminRemote,
 		AccessLog:   o.AccessLog,
 		Drain:       o.Drain,
+		LameDuck:    o.LameDuck,
+		Limits:      o.Limits,
 		Logger:      o.Logger,
 		Notify:      o.Notify,
 	})

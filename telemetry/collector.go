@@ -33,6 +33,9 @@ var (
 	requestsDesc = prometheus.NewDesc("sluice_requests_total",
 		"Requests that ended, by listener, class of the response code (0xx: none was sent) and Envoy's response flags.",
 		[]string{"listener", "code_class", "response_flags"}, nil)
+	rejectedDesc = prometheus.NewDesc("sluice_rejected_requests_total",
+		"Requests that were refused before routing, by the reason that the access log has as response code details.",
+		[]string{"listener", "reason"}, nil)
 	durationDesc = prometheus.NewDesc("sluice_request_duration_seconds",
 		"Time from a request's head to the end of its response.", []string{"listener"}, nil)
 	receivedDesc = prometheus.NewDesc("sluice_request_body_bytes_total",
@@ -105,6 +108,9 @@ func (c *requestCounts) collect(ch chan<- prometheus.Metric, listener string) {
 			flags = k.flags.String()
 		}
 		counter(ch, requestsDesc, n, listener, classLabel(k.class), flags)
+	}
+	for reason, n := range c.rejected {
+		counter(ch, rejectedDesc, n, listener, reason)
 	}
 	buckets := make(map[float64]uint64, len(durationBounds))
 	var cumulative uint64

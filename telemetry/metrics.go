@@ -22,6 +22,7 @@ const (
 	// ever new listeners and combinations of flags; what is beyond counts as "other".
 	maxListeners = 1024
 	maxFlagged   = 64
+	maxReasons   = 64
 	other        = "other"
 )
 
@@ -45,6 +46,8 @@ type requestCounts struct {
 	// holds those that got none.
 	classes [6]uint64
 	flagged map[flaggedKey]uint64
+	// rejected counts the requests that the codec refused, by its reason.
+	rejected map[string]uint64
 	// buckets counts durations, each once, the last beyond all bounds.
 	buckets        [len(durationBounds) + 1]uint64
 	duration       time.Duration
@@ -113,6 +116,9 @@ func (c *requestCounts) add(ex *proxy.Exchange) {
 	} else {
 		c.addFlagged(flaggedKey{class, ex.Flags})
 	}
+	if ex.Flags&proxy.FlagDownstreamProtocolError != 0 && ex.Details != "" {
+		c.addRejected(ex.Details)
+	}
 	took := max(0, time.Duration(ex.End-ex.Start))
 	c.duration += took
 	c.buckets[bucket(took)]++
@@ -128,6 +134,18 @@ func (c *requestCounts) addFlagged(k flaggedKey) {
 		k.flags = otherFlags
 	}
 	c.flagged[k]++
+}
+
+func (c *requestCounts) addRejected(reason string) {
+	if c.rejected == nil {
+		c.rejected = make(map[string]uint64)
+	}
+	if _, known := c.rejected[reason]; !known {
+		if reason = strings.Clone(reason); len(c.rejected) >= maxReasons {
+			reason = other
+		}
+	}
+	c.rejected[reason]++
 }
 
 // bucket returns the index of the first bound that d does not exceed. Most requests
@@ -150,7 +168,7 @@ func (m *requestMetrics) snapshot() map[string]*requestCounts {
 		for _, c := range s.listeners {
 			sum := sums[c.listener]
 			if sum == nil {
-				sum = &requestCounts{listener: c.listener, flagged: make(map[flaggedKey]uint64)}
+				sum = &requestCounts{listener: c.listener, flagged: make(map[flaggedKey]uint64), rejected: make(map[string]uint64)}
 				sums[c.listener] = sum
 			}
 			sum.merge(c)
@@ -166,6 +184,9 @@ func (c *requestCounts) merge(o *requestCounts) {
 	}
 	for k, n := range o.flagged {
 		c.flagged[k] += n
+	}
+	for k, n := range o.rejected {
+		c.rejected[k] += n
 	}
 	for i, n := range o.buckets {
 		c.buckets[i] += n

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/gateway"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -21,7 +22,7 @@ func main() { os.Exit(start.Execute(newCommand(), os.Args[1:], os.Stdout, os.Std
 func newCommand() *cobra.Command {
 	shared := start.Flags{Namespace: "istio-system", Admin: "127.0.0.1:15000", Status: "0.0.0.0:15021"}
 	var o gateway.Options
-	var address string
+	var address, slashes, underscores string
 	var portMap []string
 	cmd := &cobra.Command{
 		Use:     "sluice-gateway --config DIR",
@@ -39,6 +40,9 @@ func newCommand() *cobra.Command {
 			if o.PortMap, err = parsePortMap(portMap); err != nil {
 				return err
 			}
+			if o.Policy, err = parsePolicy(slashes, underscores); err != nil {
+				return err
+			}
 			if o.TrustedHops < 0 {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
@@ -46,7 +50,7 @@ func newCommand() *cobra.Command {
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
-			o.AccessLog, o.Drain = shared.AccessLog, shared.Drain
+			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
 			start.Process()
 			return gateway.Run(cmd.Context(), o)
 		},
@@ -58,7 +62,30 @@ func newCommand() *cobra.Command {
 	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
 	flags.BoolVar(&o.NodePorts, "node-ports", false, "also listen at the nodePorts of the Service that selects this proxy")
 	flags.IntVar(&o.TrustedHops, "trusted-hops", 0, "number of proxies in front of this one whose x-forwarded-for is believed")
+	flags.StringVar(&slashes, "escaped-slashes", "reject", "what becomes of a path with %2F, %5C or a backslash: reject answers 400, keep leaves it, redirect answers 307 to the path unescaped")
+	flags.StringVar(&underscores, "header-underscores", "reject", "what becomes of a request with an underscore in a header's name: reject answers 400, allow leaves it")
 	return cmd
+}
+
+// parsePolicy reads what requests may look like.
+func parsePolicy(slashes, underscores string) (p http1.Policy, err error) {
+	switch slashes {
+	case "reject":
+	case "keep":
+		p.EscapedSlashes = http1.KeepEscapedSlashes
+	case "redirect":
+		p.EscapedSlashes = http1.RedirectEscapedSlashes
+	default:
+		return p, start.Misusef("--escaped-slashes %q: must be reject, keep or redirect", slashes)
+	}
+	switch underscores {
+	case "reject":
+	case "allow":
+		p.AllowUnderscores = true
+	default:
+		return p, start.Misusef("--header-underscores %q: must be reject or allow", underscores)
+	}
+	return p, nil
 }
 
 // parsePortMap reads "80=8080" and its like.

@@ -29,6 +29,8 @@ type Options struct {
 	// no such bound.
 	MaxConnections      int
 	MaxConnectionsPerIP int
+	// Budget, where not nil, bounds the connections of all the Servers that share it.
+	Budget *ConnectionBudget
 	// Observe is told of connections, for metrics; it may be nil.
 	Observe func(ConnEvent)
 }
@@ -67,7 +69,7 @@ const (
 	// ConnOpened and ConnClosed frame a connection's life.
 	ConnOpened ConnEvent = iota
 	ConnClosed
-	// ConnRefused: over MaxConnections or MaxConnectionsPerIP.
+	// ConnRefused: over MaxConnections.
 	ConnRefused
 	// ConnIdleTimeout, ConnHeadTimeout and ConnStreamTimeout: closed by Timeouts.
 	ConnIdleTimeout
@@ -75,6 +77,12 @@ const (
 	ConnStreamTimeout
 	// ConnRejected: a request that the codec refused.
 	ConnRejected
+	// ConnRefusedPerIP and ConnRefusedTotal: over MaxConnectionsPerIP, over Budget.
+	ConnRefusedPerIP
+	ConnRefusedTotal
+	// ConnTunnelTimeout: an upgraded connection in which nothing moved for
+	// Timeouts.Tunnel.
+	ConnTunnelTimeout
 )
 
 // Server serves HTTP/1 clients of one listener, on one or more sockets. Its methods are
@@ -155,8 +163,8 @@ func (s *Server) removeListener(l net.Listener) {
 // accept starts a connection, or turns it away.
 func (s *Server) accept(conn net.Conn) {
 	c := newServerConn(s, conn)
-	if !s.register(c) {
-		s.observe(ConnRefused)
+	if refused := s.register(c); refused != ConnOpened {
+		s.observe(refused)
 		go refuse(conn)
 		return
 	}
@@ -164,13 +172,18 @@ func (s *Server) accept(conn net.Conn) {
 	go c.serve()
 }
 
-func (s *Server) register(c *serverConn) bool {
+// register adds a connection, and returns ConnOpened, or why it is one too many.
+func (s *Server) register(c *serverConn) ConnEvent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ip := c.remote.Addr()
-	if s.closed || len(s.conns) >= s.options.MaxConnections ||
-		s.options.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.options.MaxConnectionsPerIP {
-		return false
+	switch {
+	case s.closed || len(s.conns) >= s.options.MaxConnections:
+		return ConnRefused
+	case s.options.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.options.MaxConnectionsPerIP:
+		return ConnRefusedPerIP
+	case !s.options.Budget.take():
+		return ConnRefusedTotal
 	}
 	s.conns[c] = struct{}{}
 	s.wg.Add(1)
@@ -182,7 +195,7 @@ func (s *Server) register(c *serverConn) bool {
 		s.watching = true
 		go s.watch()
 	}
-	return true
+	return ConnOpened
 }
 
 func (s *Server) unregister(c *serverConn) {
@@ -197,6 +210,7 @@ func (s *Server) unregister(c *serverConn) {
 	}
 	s.mu.Unlock()
 	s.open.Add(-1)
+	s.options.Budget.give()
 	s.observe(ConnClosed)
 	s.wg.Done()
 }

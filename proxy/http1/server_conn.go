@@ -250,6 +250,7 @@ func (c *serverConn) settle() bool {
 		c.leave = leaveGone
 		return false
 	case !st.finished:
+		st.Cut()
 		c.leave = leaveClose
 		return false
 	case st.closeAfter:
@@ -397,6 +398,8 @@ func (c *serverConn) kill() {
 		c.aborter.Abort()
 	}
 	c.conn.SetDeadline(time.Unix(1, 0))
+	// The deadline does not stop what is written past the poller.
+	c.sock.stopWrites()
 }
 
 // drainQuiet is how long a connection must have been idle for a drain to close it: one that

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -27,6 +28,8 @@ type socket struct {
 	raw  syscall.RawConn
 	fd   int
 	fn   func(fd uintptr) bool
+	// stopped, if not 0, lets nothing more be written; it is accessed atomically.
+	stopped uint32
 }
 
 // newSocket prepares conn for step, which run calls. A connection without a file
@@ -82,11 +85,17 @@ func (s *socket) read(p []byte) (n int, again bool, err error) {
 // so that the next edge will tell of new data.
 func (s *socket) short(n, room int) bool { return s.raw != nil && n < room }
 
+// stopWrites makes every write from now on fail. It may be called from any goroutine.
+func (s *socket) stopWrites() { atomic.StoreUint32(&s.stopped, 1) }
+
 // write writes all of p, parking the goroutine where the peer is slow.
 func (s *socket) write(p []byte) error {
 	if s.raw == nil {
 		_, err := s.conn.Write(p)
 		return err
+	}
+	if atomic.LoadUint32(&s.stopped) != 0 {
+		return os.ErrDeadlineExceeded
 	}
 	for len(p) > 0 {
 		r, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
@@ -107,7 +116,7 @@ func (s *socket) write(p []byte) error {
 // writev writes a, b and c, in one system call where the peer takes them.
 func (s *socket) writev(a, b, c []byte) error {
 	parts := [3][]byte{a, b, c}
-	if s.raw == nil {
+	if s.raw == nil || atomic.LoadUint32(&s.stopped) != 0 {
 		return s.writeEach(parts[:], 0)
 	}
 	var iov [3]unix.Iovec

@@ -31,6 +31,9 @@ func (s *socket) write(p []byte) error {
 	return err
 }
 
+// stopWrites has nothing to do: ordinary writes heed the connection's deadline.
+func (s *socket) stopWrites() {}
+
 func (s *socket) writev(a, b, c []byte) error {
 	buffers := net.Buffers{a, b, c}
 	_, err := buffers.WriteTo(s.conn)

@@ -47,13 +47,21 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 	}()
 	t.copy(client, c.conn)
 	both.Wait()
+	if st, ok := down.(interface{ tunnelTimedOut() }); ok && t.timedOut.Load() {
+		st.tunnelTimedOut()
+	}
 }
+
+// tunnelTimedOut counts a tunnel that ended because nothing moved.
+func (st *stream) tunnelTimedOut() { st.c.server.observe(ConnTunnelTimeout) }
 
 // tunnel is the state that both directions share.
 type tunnel struct {
 	idle    time.Duration
 	moved   atomic.Int64
 	aborted func() bool
+	// timedOut: it ends because nothing moved for as long as idle.
+	timedOut atomic.Bool
 }
 
 // copy moves bytes from one side to the other until the end, which it passes on.
@@ -85,6 +93,9 @@ func (t *tunnel) copy(to, from net.Conn) {
 		err := s.run()
 		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() && !t.aborted() {
 			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && !t.aborted() {
+			t.timedOut.Store(true)
 		}
 		if err != nil || failed != nil {
 			// The other direction must not wait for a side that is gone.

@@ -20,7 +20,10 @@ type Flags struct {
 	AdminRemote   bool
 	AccessLog     string
 	// Drain is as role.Options has it, once Check has run.
-	Drain               time.Duration
+	Drain time.Duration
+	// LameDuck and Limits are as role.Options has them, once Check has run.
+	LameDuck            time.Duration
+	Limits              role.Limits
 	logLevel, logFormat string
 }
 
@@ -34,6 +37,8 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
 	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
 	flags.DurationVar(&f.Drain, "drain", role.DefaultDrain, "how long running requests may take when the proxy ends; 0 cuts them")
+	flags.DurationVar(&f.LameDuck, "lame-duck", 0, "how long the proxy goes on accepting after it has said that it is not ready any more, before it drains")
+	f.addLimits(flags)
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 }
@@ -48,6 +53,12 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 		return nil, Misusef("--drain %s: must not be negative", f.Drain)
 	case f.Drain == 0:
 		f.Drain = -1
+	}
+	if f.LameDuck < 0 {
+		return nil, Misusef("--lame-duck %s: must not be negative", f.LameDuck)
+	}
+	if err := f.checkLimits(); err != nil {
+		return nil, err
 	}
 	return Logger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
 }
