@@ -92,12 +92,12 @@ func TestParseLength(t *testing.T) {
 
 func TestValidAuthority(t *testing.T) {
 	t.Parallel()
-	for _, a := range []string{"a", "A.b-c_d", "a:0", "a:65535", "a:", "127.0.0.1:80", "[::1]", "[2001:db8::1]:80", "[::ffff:1.2.3.4]", "a."} {
+	for _, a := range []string{"a", "A.b-c_d", "a:0", "a:65535", "a:", "127.0.0.1:80", "[::1]", "[2001:db8::1]:80", "[::ffff:1.2.3.4]", "a.", "xn--bcher-kva.example", "axn--.example", "XN--BCHER-KVA.example.:80"} {
 		if !validAuthority(a) {
 			t.Errorf("%q is refused", a)
 		}
 	}
-	for _, a := range []string{":80", "a:65536", "a:-1", "a:+1", "[::1", "[]", "[::1]a", "[::1%25eth0]", "[1.2.3.4]", "[00]", "::1", "a@b", "a/b", "a b", "a%41", "é"} {
+	for _, a := range []string{":80", "a:65536", "a:-1", "a:+1", "[::1", "[]", "[::1]a", "[::1%25eth0]", "[1.2.3.4]", "[00]", "::1", "a@b", "a/b", "a b", "a%41", "é", "xn--a.example", "a.xn--\x7f.example", "xn--0000h.example", "b.xn--zzzzzzzzz99999.example"} {
 		if validAuthority(a) {
 			t.Errorf("%q is accepted", a)
 		}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -328,6 +330,18 @@ var hostByte = func() (t [256]bool) {
 	return t
 }()
 
+// validLabels refuses a host with an A-label ("xn--...") that stands for no valid
+// international name (RFC 5891 section 4): two readers could make different hosts of it.
+func validLabels(host string) bool {
+	for at := 0; at+4 <= len(host); at++ {
+		if host[at] == '-' && host[at+1] == '-' && at >= 2 && host[at-2]|0x20 == 'x' && host[at-1]|0x20 == 'n' && (at == 2 || host[at-3] == '.') {
+			_, err := idna.Lookup.ToUnicode(strings.TrimSuffix(host, "."))
+			return err == nil
+		}
+	}
+	return true
+}
+
 // validAuthority accepts host, host:port, [v6] and [v6]:port, without user information.
 func validAuthority(a string) bool {
 	i := 0
@@ -343,7 +357,7 @@ func validAuthority(a string) bool {
 		for i < len(a) && hostByte[a[i]] {
 			i++
 		}
-		if i == 0 {
+		if i == 0 || !validLabels(a[:i]) {
 			return false
 		}
 	}
