@@ -143,6 +143,10 @@ func (b Balancer) String() string {
 		return "ROUND_ROBIN"
 	case Random:
 		return "RANDOM"
+	case RingHash:
+		return "RING_HASH"
+	case Maglev:
+		return "MAGLEV"
 	}
 	return "LEAST_REQUEST"
 }

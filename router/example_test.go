@@ -76,7 +76,7 @@ func ExampleTable_Explain() {
 	fmt.Println(string(route))
 	// Output:
 	// jason did not match: header end-user: wants exact "jason", is absent
-	// [{"cluster":"outbound|9080|v1|reviews","weight":0,"authority":"shop.example.com"}]
+	// [{"cluster":"outbound|9080|v1|reviews","weight":0,"authority":"shop.example.com","policies":[{"name":"balancer","text":"LEAST_REQUEST"}]}]
 }
 
 func ExampleBuild() {

@@ -45,6 +45,8 @@ type ExplainedRoute struct {
 	Destinations []ExplainedDestination `json:"destinations,omitempty"`
 	// Timeout is written as by time.Duration; empty where there is none.
 	Timeout string `json:"timeout,omitempty"`
+	// Policies are the route's, in the order in which they act.
+	Policies []Policy `json:"policies,omitempty"`
 	// Status and Body are the answer of a redirect or direct response.
 	Status int    `json:"status,omitempty"`
 	Body   string `json:"body,omitempty"`
@@ -59,6 +61,8 @@ type ExplainedDestination struct {
 	Authority string `json:"authority"`
 	// Missing: no such cluster exists, so its share is answered 503 with flag NC.
 	Missing bool `json:"missing,omitempty"`
+	// Policies are the cluster's.
+	Policies []Policy `json:"policies,omitempty"`
 }
 
 // RuleMiss is a rule that did not match, and why.
@@ -147,7 +151,7 @@ func (v *CompiledVirtualHost) domainFor(host string) string {
 // explainRoute says what the route of a decision does.
 func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 	route := d.Route
-	e := &ExplainedRoute{Name: route.Name, Index: route.Index(), Origin: route.Origin}
+	e := &ExplainedRoute{Name: route.Name, Index: route.Index(), Origin: route.Origin, Policies: route.Route.Policies()}
 	switch d.Outcome {
 	case Redirected:
 		e.Status = route.Redirect.Status
@@ -163,12 +167,16 @@ func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 	clusters := t.Clusters()
 	for i := range route.Destinations {
 		dest := &route.Destinations[i]
-		e.Destinations = append(e.Destinations, ExplainedDestination{
+		ed := ExplainedDestination{
 			Cluster:   dest.Cluster.Name,
 			Weight:    dest.Weight,
 			Authority: d.Authority(dest, r),
 			Missing:   dest.Cluster.ID < 0 || clusters[dest.Cluster.ID] == nil,
-		})
+		}
+		if !ed.Missing {
+			ed.Policies = clusters[dest.Cluster.ID].Policies()
+		}
+		e.Destinations = append(e.Destinations, ed)
 	}
 	return e
 }
