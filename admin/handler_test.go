@@ -52,7 +52,13 @@ func options(t *testing.T) Options {
 			return []Listener{{Name: "0.0.0.0_8080", Address: "127.0.0.1:8080", Bound: true, Connections: 3}, {Name: "0.0.0.0_80", Address: "0.0.0.0:80", Error: "permission denied"}}
 		},
 		Clusters: func() []Cluster {
-			return []Cluster{{Name: "outbound|9080|v2|productpage", Endpoints: []Endpoint{{Address: "127.0.0.1:9080", Healthy: true, Active: 1, Idle: 2, Requests: 30, Failures: 4}}}, {Name: "empty"}}
+			return []Cluster{{
+				Name: "outbound|9080|v2|productpage", Balancer: "RANDOM", Stats: []Stat{{"upstream_rq_pending_overflow", 6}},
+				Endpoints: []Endpoint{
+					{Address: "127.0.0.1:9080", Healthy: true, Active: 1, Idle: 2, Open: 3, Requests: 30, Failures: 4, Locality: "eu/a"},
+					{Address: "127.0.0.1:9081", Ejections: 1},
+				},
+			}, {Name: "empty"}}
 		},
 		NormalPath: func(target string) (string, error) {
 			if strings.Contains(target, "%2f") {
@@ -84,12 +90,16 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	h := NewHandler(options(t))
 	for target, want := range map[string][]string{
-		"/":                         {"Sluice gateway v1.2.3", "/config_dump", "/stats/prometheus"},
-		"/listeners":                {"0.0.0.0_8080  127.0.0.1:8080  bound", "not bound: permission denied"},
-		"/listeners?format=json":    {`"connections": 3`, `"error": "permission denied"`},
-		"/routes":                   {`prefix "/v2"`, "outbound|9080|v2|productpage (90)", "redirect 301", "VirtualService default/bookinfo http[0].match[0]"},
-		"/clusters":                 {"outbound|9080|v2|productpage  127.0.0.1:9080", "no endpoints"},
-		"/clusters?format=json":     {`"requests": 30`},
+		"/":                      {"Sluice gateway v1.2.3", "/config_dump", "/stats/prometheus"},
+		"/listeners":             {"0.0.0.0_8080  127.0.0.1:8080  bound", "not bound: permission denied"},
+		"/listeners?format=json": {`"connections": 3`, `"error": "permission denied"`},
+		"/routes":                {`prefix "/v2"`, "outbound|9080|v2|productpage (90)", "redirect 301", "VirtualService default/bookinfo http[0].match[0]"},
+		"/clusters": {
+			"\noutbound|9080|v2|productpage::127.0.0.1:9080::cx_active::3\n", "productpage::upstream_rq_pending_overflow::6\n",
+			"productpage::balancer::RANDOM\n", "9080::rq_error::4\n", "9080::region::eu\n", "9080::zone::a\n", "9080::sub_zone::\n",
+			"9080::health_flags::healthy\n", "9081::health_flags::/failed_outlier_check\n", "empty::balancer::",
+		},
+		"/clusters?format=json":     {`"requests": 30`, `"upstream_rq_pending_overflow"`, `"open": 3`},
 		"/conditions":               {"Warning HostNotFound bookinfo.yaml:12: VirtualService default/bookinfo: http[0].route[1].destination.host: no such host"},
 		"/conditions?format=json":   {`"kind": "VirtualService"`, `"line": 12`},
 		"/ready":                    {"ready"},

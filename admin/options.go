@@ -80,6 +80,14 @@ type Cluster struct {
 	// Balancer is how an endpoint is picked: LEAST_REQUEST, ROUND_ROBIN and so on.
 	Balancer  string     `json:"balancer,omitempty"`
 	Endpoints []Endpoint `json:"endpoints"`
+	// Stats are the cluster's numbers under Envoy's names.
+	Stats []Stat `json:"stats,omitempty"`
+}
+
+// Stat is a number under its name in Envoy, "upstream_cx_total".
+type Stat struct {
+	Name  string `json:"name"`
+	Value uint64 `json:"value"`
 }
 
 // Endpoint is the state of one address of a cluster.
@@ -92,6 +100,15 @@ type Endpoint struct {
 	// Requests and Failures count since the endpoint came.
 	Requests uint64 `json:"requests"`
 	Failures uint64 `json:"failures"`
+	// Open are connections, Connects and ConnectFailures count since the endpoint came, as
+	// does Ejections: how often outlier detection acted.
+	Open            int64  `json:"open"`
+	Connects        uint64 `json:"connects"`
+	ConnectFailures uint64 `json:"connectFailures"`
+	Ejections       uint64 `json:"ejections"`
+	// Weight is as configured, Locality is "region/zone/subzone".
+	Weight   uint32 `json:"weight,omitempty"`
+	Locality string `json:"locality,omitempty"`
 	// Priority is 0 for the endpoints to take first. EffectiveWeight is the weight with
 	// what warming up takes from it, Share the percentage of the cluster's requests that
 	// weight, health and locality mean for the endpoint.

@@ -48,21 +48,41 @@ func clusters(o Options) http.HandlerFunc {
 			writeJSON(w, append([]Cluster{}, list...))
 			return
 		}
-		columns(w, func(t io.Writer) {
-			fmt.Fprintln(t, "CLUSTER\tENDPOINT\tHEALTH\tACTIVE\tIDLE\tREQUESTS\tFAILURES")
-			for _, c := range list {
-				if len(c.Endpoints) == 0 {
-					fmt.Fprintf(t, "%s\t-\tno endpoints\t\t\t\t\n", c.Name)
-				}
-				for _, e := range c.Endpoints {
-					health := "healthy"
-					if !e.Healthy {
-						health = "unhealthy"
-					}
-					fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\n", c.Name, e.Address, health, e.Active, e.Idle, e.Requests, e.Failures)
-				}
-			}
-		})
+		var text strings.Builder
+		for _, c := range list {
+			printCluster(&text, c)
+		}
+		writeText(w, text.String())
+	}
+}
+
+// printCluster prints a cluster in the lines of Envoy's page, "name::address::what::value".
+func printCluster(w io.Writer, c Cluster) {
+	fmt.Fprintf(w, "%s::balancer::%s\n", c.Name, c.Balancer)
+	for _, s := range c.Stats {
+		fmt.Fprintf(w, "%s::%s::%d\n", c.Name, s.Name, s.Value)
+	}
+	for _, e := range c.Endpoints {
+		line := func(what string, value any) { fmt.Fprintf(w, "%s::%s::%s::%v\n", c.Name, e.Address, what, value) }
+		line("cx_active", e.Open)
+		line("cx_connect_fail", e.ConnectFailures)
+		line("cx_total", e.Connects)
+		line("rq_active", e.Active)
+		line("rq_error", e.Failures)
+		line("rq_total", e.Requests)
+		health := "healthy"
+		if !e.Healthy {
+			health = "/failed_outlier_check"
+		}
+		line("health_flags", health)
+		line("ejections", e.Ejections)
+		line("weight", e.Weight)
+		place := append(strings.SplitN(e.Locality, "/", 3), "", "")
+		for i, what := range []string{"region", "zone", "sub_zone"} {
+			line(what, place[i])
+		}
+		line("priority", e.Priority)
+		line("share", fmt.Sprintf("%.1f", e.Share))
 	}
 }
 
