@@ -386,7 +386,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"forwarded", Request{Listener: "l", Method: "GET", Scheme: "http", Authority: "reviews.example.com:80", Path: "/reviews/7?q=1", Headers: []Header{{"x-skip", ""}, {"x-skip", "1"}}},
 			`{"outcome":"Forward","listener":"l","table":"http.80","virtualHost":"reviews:80","host":"reviews.example.com","domain":"reviews.example.com",
-			"route":{"name":"v1","index":4,"origin":{},"path":"/r/7?q=1","destinations":[{"cluster":"v1","weight":3,"authority":"v1.local"},{"cluster":"gone","weight":1,"authority":"reviews.example.com:80","missing":true}],"timeout":"1.5s"},
+			"route":{"name":"v1","index":4,"origin":{},"path":"/r/7?q=1","destinations":[{"cluster":"v1","weight":3,"authority":"v1.local","policies":[{"name":"balancer","text":"LEAST_REQUEST"}]},{"cluster":"gone","weight":1,"authority":"reviews.example.com:80","missing":true}],"timeout":"1.5s"},
 			"earlier":[
 			{"name":"jason","index":0,"origin":{"kind":"VirtualService","namespace":"default","name":"reviews","field":"http[0].match[0]"},"failed":[{"condition":"header end-user","wanted":"exact \"jason\"","got":"","absent":true},{"condition":"header x-skip","wanted":"not present","got":",1"}],"held":2},
 			{"name":"other","index":1,"origin":{},"failed":[{"condition":"path","wanted":"exact \"/other\"","got":"/reviews/7"}],"held":1},

@@ -35,11 +35,11 @@ func (on RetryOn) String() string {
 
 // String returns the fraction as a percentage: "0.1%".
 func (s Fraction) String() string {
-	return strconv.FormatFloat(float64(s)/float64(AllTraffic)*100, 'f', -1, 64) + "%"
+	return strconv.FormatFloat(float64(s)/(float64(AllTraffic)/100), 'f', -1, 64) + "%"
 }
 
-// Policies says what the route does beside choosing a destination, in the order in which it
-// acts.
+// Policies says what the route does beside choosing a destination within its Timeout, in the
+// order in which it acts.
 func (r *Route) Policies() []Policy {
 	var list []Policy
 	add := func(name, text string) { list = append(list, Policy{name, text}) }
@@ -51,9 +51,6 @@ func (r *Route) Policies() []Policy {
 	}
 	for _, m := range r.Mirrors {
 		add("mirror", m.Fraction.String()+" to "+m.Cluster)
-	}
-	if r.Timeout > 0 {
-		add("timeout", r.Timeout.String())
 	}
 	if r.Retry != nil && r.Retry.Attempts > 0 {
 		add("retry", r.Retry.brief())
