@@ -29,8 +29,6 @@ type Options struct {
 	Random func() uint64
 	// Limits bound what an upstream may send.
 	Limits http1.Limits
-	// Place is where the proxy runs, for locality balancing.
-	Place upstream.Place
 	// Timeouts.Tunnel bounds upgraded connections.
 	Timeouts http1.Timeouts
 }
@@ -58,7 +56,6 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{options: o, manager: upstream.NewManager(o.Limits), mirrors: filter.NewMirrors(filter.MirrorOptions{})}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
-	e.manager.SetPlace(o.Place)
 	table, _ := router.Build(&router.Spec{}, nil)
 	e.snapshot.Store(&snapshot{table: table})
 	return e

@@ -312,7 +312,7 @@ func picked(n int, f func(name string, spec router.Cluster)) {
 			e.Locality = fmt.Sprintf("r/z%d/s", i%2)
 		}
 		f(name+"/weights", spec)
-		spec.Outlier, spec.Locality = &router.Outlier{}, &router.Locality{}
+		spec.Outlier, spec.Locality = &router.Outlier{}, &router.Locality{Own: "r/z0/s"}
 		f(name+"/localities", spec)
 	}
 }
@@ -320,7 +320,6 @@ func picked(n int, f func(name string, spec router.Cluster)) {
 func TestPickAllocates(t *testing.T) {
 	picked(10, func(name string, spec router.Cluster) {
 		s := newScales(t, spec)
-		s.m.SetPlace(Place{Locality: "r/z0/s"})
 		s.eject(true, s.c.members[0].Address, s.c.members[2].Address)
 		tried := []*Endpoint{s.c.members[4], s.c.members[6]}
 		if n := testing.AllocsPerRun(100, func() {

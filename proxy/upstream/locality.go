@@ -1,33 +1,11 @@
 package upstream
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sluicegate/sluice/router"
 )
-
-// Place is where a proxy runs, which is what locality balancing compares endpoints with, as
-// far as the specification does not say it.
-type Place struct {
-	// Locality is "region/zone/subzone", or a beginning of it.
-	Locality string
-	// Labels are those of the proxy's workload, for failoverPriority.
-	Labels map[string]string
-}
-
-// SetPlace says where the proxy runs. It may be called at any time, and holds at once for
-// every cluster.
-func (m *Manager) SetPlace(p Place) {
-	p.Labels = maps.Clone(p.Labels)
-	m.place.Store(&p)
-	for _, s := range m.all() {
-		if c := s.current.Load(); c != nil {
-			c.refresh()
-		}
-	}
-}
 
 // locality is a region, a zone in it, and a subzone in that.
 type locality [3]string
@@ -79,15 +57,15 @@ func localityActs(spec *router.Cluster) bool { return spec.Locality != nil && sp
 
 // priorityOf returns an endpoint's priority, the lowest number first (Istio failover,
 // failoverPriority). Numbers may be left out.
-func priorityOf(l *router.Locality, p *Place, e *router.Endpoint) int {
+func priorityOf(l *router.Locality, e *router.Endpoint) int {
 	labels := 0
-	if p.knows(l.FailoverPriority) {
-		labels = len(l.FailoverPriority) - sharedLabels(l.FailoverPriority, p, e)
+	if comparesLabels(l) {
+		labels = len(l.FailoverPriority) - sharedLabels(l, e)
 	}
-	if len(l.FailoverPriority) > 0 && len(l.Failover) == 0 || p.Locality == "" {
+	if len(l.FailoverPriority) > 0 && len(l.Failover) == 0 || l.Own == "" {
 		return labels
 	}
-	own, other := parseLocality(p.Locality), parseLocality(e.Locality)
+	own, other := parseLocality(l.Own), parseLocality(e.Locality)
 	distance := own.distance(other)
 	if distance == 3 {
 		for _, f := range l.Failover {
@@ -102,26 +80,27 @@ func priorityOf(l *router.Locality, p *Place, e *router.Endpoint) int {
 	return labels*5 + distance
 }
 
-// knows tells whether there is anything to compare labels with.
-func (p *Place) knows(names []string) bool {
-	return len(p.Labels) > 0 || p.Locality != "" ||
-		slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "=") })
+// comparesLabels tells whether there is anything to compare endpoints' labels with.
+func comparesLabels(l *router.Locality) bool {
+	return l.Own != "" ||
+		slices.ContainsFunc(l.FailoverPriority, func(name string) bool { return strings.Contains(name, "=") })
 }
 
-// sharedLabels returns how many of the labels, from the first, an endpoint shares with the
-// proxy, or with the value that the policy names.
-func sharedLabels(names []string, p *Place, e *router.Endpoint) int {
-	own, other := parseLocality(p.Locality), parseLocality(e.Locality)
-	for i, name := range names {
+// sharedLabels returns how many of the labels, from the first, an endpoint has with the
+// values that the policy names. A name without a value is that of a proxy without labels,
+// of which only the locality is known.
+func sharedLabels(l *router.Locality, e *router.Endpoint) int {
+	own, other := parseLocality(l.Own), parseLocality(e.Locality)
+	for i, name := range l.FailoverPriority {
 		name, want, given := strings.Cut(name, "=")
 		if !given {
-			want = label(p.Labels, own, name)
+			want = label(nil, own, name)
 		}
 		if label(e.Labels, other, name) != want {
 			return i
 		}
 	}
-	return len(names)
+	return len(l.FailoverPriority)
 }
 
 // shareOf returns the index of the share that an endpoint's locality falls under, or -1.

@@ -25,7 +25,7 @@ func TestLocalityMatches(t *testing.T) {
 
 func TestPriorities(t *testing.T) {
 	t.Parallel()
-	place := Place{Locality: "us/east/a", Labels: map[string]string{"version": "v1", "network": "n1"}}
+	const own = "us/east/a"
 	labelled := func(locality string, labels ...string) *router.Endpoint {
 		e := &router.Endpoint{Address: "x", Locality: locality, Labels: map[string]string{}}
 		for i := 0; i < len(labels); i += 2 {
@@ -34,9 +34,10 @@ func TestPriorities(t *testing.T) {
 		return e
 	}
 	failover := router.Locality{Failover: []router.LocalityFailover{{From: "eu", To: "asia"}, {From: "us", To: "eu"}}}
-	byLabel := router.Locality{FailoverPriority: []string{"network", "topology.kubernetes.io/region", "version"}}
+	byLabel := router.Locality{FailoverPriority: []string{"network=n1", "topology.kubernetes.io/region=us", "version=v1"}}
+	byName := router.Locality{FailoverPriority: []string{"topology.kubernetes.io/region", "topology.kubernetes.io/zone", "version"}}
 	byValue := router.Locality{FailoverPriority: []string{"version=v2"}}
-	both := router.Locality{FailoverPriority: []string{"version"}, Failover: failover.Failover}
+	both := router.Locality{FailoverPriority: []string{"version=v1"}, Failover: failover.Failover}
 	for _, test := range []struct {
 		l    router.Locality
 		e    *router.Endpoint
@@ -55,22 +56,28 @@ func TestPriorities(t *testing.T) {
 		{byLabel, labelled("eu/x/y", "network", "n1", "version", "v1"), 2},
 		{byLabel, labelled("us/x/y", "network", "n2", "version", "v1"), 3},
 		{byLabel, labelled("eu", "network", "n1", "topology.kubernetes.io/region", "us", "version", "v1"), 0},
+		{byName, labelled("us/east/b"), 0},
+		{byName, labelled("us/east/b", "version", "v1"), 1},
+		{byName, labelled("us/west/a"), 2},
+		{byName, labelled("eu", "topology.kubernetes.io/region", "us"), 2},
+		{byName, labelled("eu/east/a"), 3},
 		{byValue, labelled("", "version", "v2"), 0},
 		{byValue, labelled("", "version", "v1"), 1},
 		{both, labelled("us/east/a", "version", "v1"), 0},
 		{both, labelled("asia", "version", "v1"), 4},
 		{both, labelled("us/east/a", "version", "v2"), 5},
 	} {
-		if got := priorityOf(&test.l, &place, test.e); got != test.want {
+		test.l.Own = own
+		if got := priorityOf(&test.l, test.e); got != test.want {
 			t.Errorf("%+v: endpoint in %q with %v has priority %d, want %d", test.l, test.e.Locality, test.e.Labels, got, test.want)
 		}
 	}
-	if got := priorityOf(&failover, &Place{}, labelled("eu/x/y")); got != 0 {
+	if got := priorityOf(&failover, labelled("eu/x/y")); got != 0 {
 		t.Errorf("a proxy that does not know its place has priorities: %d", got)
 	}
 	for name, want := range map[string]int{"version": 0, "version=v2": 1, "version=": 1} {
 		l := router.Locality{FailoverPriority: []string{name}}
-		if got := priorityOf(&l, &Place{}, labelled("us", "version", "v1")); got != want {
+		if got := priorityOf(&l, labelled("us", "version", "v1")); got != want {
 			t.Errorf("a proxy without labels has priority %d by %q, want %d", got, name, want)
 		}
 	}
@@ -82,13 +89,11 @@ var zones = []string{"a1@us/east/a", "a2@us/east/a", "a3@us/east/a", "a4@us/east
 
 func localityScales(t *testing.T, change func(*router.Cluster), list ...string) *scales {
 	t.Helper()
-	spec := router.Cluster{Balancer: router.RoundRobin, Outlier: &router.Outlier{}, Locality: &router.Locality{}, Endpoints: endpoints(list...)}
+	spec := router.Cluster{Balancer: router.RoundRobin, Outlier: &router.Outlier{}, Locality: &router.Locality{Own: "us/east/a"}, Endpoints: endpoints(list...)}
 	if change != nil {
 		change(&spec)
 	}
-	s := newScales(t, spec)
-	s.m.SetPlace(Place{Locality: "us/east/a"})
-	return s
+	return newScales(t, spec)
 }
 
 // byGroup sums the picks of 20,000 by the first letter of the endpoint.
@@ -152,15 +157,22 @@ func TestLocalityInactive(t *testing.T) {
 	s = localityScales(t, func(c *router.Cluster) { c.Locality = nil }, zones...)
 	near(t, byGroup(s, Choice{}), even, .001)
 	s = localityScales(t, nil, zones...)
-	s.m.SetPlace(Place{})
-	near(t, byGroup(s, Choice{}), even, .001)
-	s.m.SetPlace(Place{Locality: "eu/x/y"})
-	near(t, byGroup(s, Choice{}), map[string]float64{"c": 1}, 0)
-	// What the specification says goes first.
-	spec := s.spec
-	spec.Locality = &router.Locality{Own: "us/west/a"}
-	s.update(spec)
-	near(t, byGroup(s, Choice{}), map[string]float64{"b": 1}, 0)
+	near(t, byGroup(s, Choice{}), map[string]float64{"a": 1}, 0)
+	// A reload may say another place, or none.
+	for _, test := range []struct {
+		own  string
+		want map[string]float64
+		off  float64
+	}{
+		{"", even, .001},
+		{"eu/x/y", map[string]float64{"c": 1}, 0},
+		{"us/west/a", map[string]float64{"b": 1}, 0},
+	} {
+		spec := s.spec
+		spec.Locality = &router.Locality{Own: test.own}
+		s.update(spec)
+		near(t, byGroup(s, Choice{}), test.want, test.off)
+	}
 }
 
 func TestDistribute(t *testing.T) {

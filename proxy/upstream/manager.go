@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -19,9 +18,7 @@ const sweepEvery = time.Second
 type Manager struct {
 	limits http1.Limits
 	dial   func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
-	// place is where the proxy runs, nil where nobody said; clock is what endpoints warm up
-	// by, nil for the process's.
-	place  atomic.Pointer[Place]
+	// clock is what endpoints warm up by, nil for the process's.
 	clock  func() int64
 	mu     sync.Mutex
 	states map[string]*clusterState

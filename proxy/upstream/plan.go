@@ -38,7 +38,6 @@ func (s *balanceState) turn(name string) *atomic.Uint64 {
 
 // plan is how a cluster's endpoints form groups, whatever their health.
 type plan struct {
-	place *Place
 	// levels tells that the groups are priorities, and not localities with shares.
 	levels bool
 	groups []planned
@@ -60,18 +59,10 @@ type planned struct {
 	maglev *maglev
 }
 
-// newPlan makes the plan of a cluster for a place, which is nil where the manager was told
-// none. What the specification says of it goes first.
-func (c *Cluster) newPlan(place *Place) *plan {
-	p := &plan{place: place, levels: true}
+// newPlan makes the plan of a cluster.
+func (c *Cluster) newPlan() *plan {
+	p := &plan{levels: true}
 	acts := localityActs(c.Spec)
-	at := Place{}
-	if place != nil {
-		at = *place
-	}
-	if acts && c.Spec.Locality.Own != "" {
-		at.Locality = c.Spec.Locality.Own
-	}
 	if acts && len(c.Spec.Locality.Distribute) > 0 {
 		p.levels = false
 		p.distribute(c)
@@ -80,7 +71,7 @@ func (c *Cluster) newPlan(place *Place) *plan {
 		for i, e := range c.Spec.Endpoints {
 			key := 0
 			if acts {
-				key = priorityOf(c.Spec.Locality, &at, e)
+				key = priorityOf(c.Spec.Locality, e)
 			}
 			if byKey[key] == nil {
 				byKey[key] = &planned{key: key}
@@ -177,12 +168,9 @@ func (g *planned) reuse(earlier []planned) bool {
 
 // rebuild makes the set to pick from. The caller holds the lock of the cluster's state.
 func (c *Cluster) rebuild() {
-	place := c.manager.place.Load()
 	if c.plan == nil {
 		c.join()
-	}
-	if c.plan == nil || c.plan.place != place && localityActs(c.Spec) {
-		c.plan = c.newPlan(place)
+		c.plan = c.newPlan()
 		maps.DeleteFunc(c.state.balance.turns, func(name string, _ *atomic.Uint64) bool {
 			return !slices.ContainsFunc(c.plan.groups, func(g planned) bool { return g.name == name })
 		})
