@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,14 +98,14 @@ func TestMirrorBounds(t *testing.T) {
 	main := startOrigin(t, answering(okResponse))
 	mirror := startOrigin(t, answering(okResponse))
 	t.Run("share", func(t *testing.T) {
-		var random uint64
+		var random atomic.Uint64
 		g := start(t, mirrored(main.addr, mirror.addr, 1), func(s *setup) {
-			s.engine.Random = func() uint64 { return random }
+			s.engine.Random = random.Load
 		})
 		c := dial(t, g)
 		c.get("/")
 		eventually(t, patience, "one copy", func() bool { return g.mirrors().Success == 1 })
-		random = 1
+		random.Store(1)
 		c.get("/")
 		if n := g.mirrors().Total; n != 1 {
 			t.Errorf("%d copies, want 1", n)
