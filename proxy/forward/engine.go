@@ -24,6 +24,9 @@ type Options struct {
 	// OnComplete is called once for each exchange, when it is over, on the request path:
 	// it must be quick, allocate nothing and keep nothing of what it is given.
 	OnComplete func(*proxy.Exchange)
+	// Pressure, where not nil, says how short of memory the process is. It is asked for
+	// each request: at proxy.PressureExtreme, requests are answered 503 with flag OM.
+	Pressure func() proxy.Pressure
 	// Random is the source for weighted choices and request ids; nil for the runtime's.
 	// It must be safe for concurrent use.
 	Random func() uint64
@@ -101,6 +104,11 @@ var _ proxy.Handler = (*Engine)(nil)
 func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	snap := e.snapshot.Load()
 	e.identify(ex)
+	if e.options.Pressure != nil && e.options.Pressure() >= proxy.PressureExtreme {
+		e.shed(ex, down)
+		e.complete(ex)
+		return
+	}
 	ex.Decision = snap.table.Route(&ex.Request)
 	switch {
 	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):

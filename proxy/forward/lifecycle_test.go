@@ -307,7 +307,7 @@ func TestTimeouts(t *testing.T) {
 		}, route: slowly(300 * time.Millisecond), send: get(), status: 200, flags: "UT", after: 300 * time.Millisecond, cut: true},
 		"stream": {serve: stuck, change: func(t *http1.Timeouts) { t.Stream = 400 * time.Millisecond }, send: get(), status: 504, flags: "SI", details: "stream_idle_timeout", after: 400 * time.Millisecond},
 		"stream, upload stands still": {serve: stuck, change: func(t *http1.Timeouts) { t.Stream = 400 * time.Millisecond },
-			send: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhello", status: 504, flags: "SI", details: "stream_idle_timeout", after: 400 * time.Millisecond},
+			send: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhello", status: 408, flags: "SI", details: "request_body_timeout", after: 400 * time.Millisecond},
 		"stream, response stands still": {serve: func(c *originConn) {
 			c.head()
 			c.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")

@@ -134,6 +134,13 @@ func httpDate() string {
 	return s.text
 }
 
+// shed answers a request for which there is no memory.
+func (e *Engine) shed(ex *proxy.Exchange, down proxy.Downstream) {
+	ex.Flags |= proxy.FlagOverload
+	e.reply(ex, down, reply{status: http.StatusServiceUnavailable, details: "overload", body: "503: the proxy is out of memory\n",
+		header: router.Header{Name: "retry-after", Value: "1"}})
+}
+
 // bytesOf views a string as bytes, which must not be written to.
 func bytesOf(s string) []byte {
 	if s == "" {

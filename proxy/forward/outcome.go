@@ -71,6 +71,10 @@ func (d *delivery) finishLost(res *proxy.Result) {
 		ex.Flags |= proxy.FlagDownstreamProtocolError
 		down.CloseBody()
 		e.reply(ex, down, reply{status: protocol.Status, details: protocol.Detail, body: rejectionBody(protocol.Status)})
+	case timeout && !res.Responded && ex.Body.Kind == proxy.BodyLength && ex.BytesReceived < ex.Body.Length:
+		ex.Flags |= proxy.FlagStreamIdleTimeout
+		down.CloseBody()
+		e.reply(ex, down, reply{status: 408, details: "request_body_timeout", body: rejectionBody(408)})
 	case timeout && !res.Responded:
 		ex.Flags |= proxy.FlagStreamIdleTimeout
 		down.CloseBody()

@@ -29,6 +29,15 @@ type Options struct {
 	// no such bound.
 	MaxConnections      int
 	MaxConnectionsPerIP int
+	// MinBodyRate is the least average rate, in bytes a second, at which a request body of
+	// known length must arrive once it has taken MinBodyGrace, 30 s by default; then 408. 0
+	// means 64; negative means no such bound. Bodies that stream in chunks may pause as long as Timeouts.Stream
+	// lets them.
+	MinBodyRate  int
+	MinBodyGrace time.Duration
+	// Pressure, where not nil, says how short of memory the process is. It is asked at each
+	// response: from proxy.PressureHigh on, connections are not kept alive.
+	Pressure func() proxy.Pressure
 	// Budget, where not nil, bounds the connections of all the Servers that share it.
 	Budget *ConnectionBudget
 	// Observe is told of connections, for metrics; it may be nil.
@@ -80,6 +89,8 @@ const (
 	// ConnRefusedPerIP and ConnRefusedTotal: over MaxConnectionsPerIP, over Budget.
 	ConnRefusedPerIP
 	ConnRefusedTotal
+	// ConnSlowBody: a request's body came at less than MinBodyRate.
+	ConnSlowBody
 	// ConnTunnelTimeout: an upgraded connection in which nothing moved for
 	// Timeouts.Tunnel.
 	ConnTunnelTimeout
@@ -107,6 +118,12 @@ func NewServer(o Options) *Server {
 	o.Timeouts = o.Timeouts.WithDefaults()
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 10000
+	}
+	if o.MinBodyRate == 0 {
+		o.MinBodyRate = 64
+	}
+	if o.MinBodyGrace == 0 {
+		o.MinBodyGrace = 30 * time.Second
 	}
 	return &Server{
 		options:   o,

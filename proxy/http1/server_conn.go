@@ -69,6 +69,9 @@ type serverConn struct {
 	nextLook int64
 	moved    int64
 	aborter  *proxy.Aborter
+	// body is what has come of a body of known length, from since on: when its first bytes
+	// were read. since is 0 where none is being read.
+	body struct{ since, bytes int64 }
 	// woken: a read deadline in the past was set to interrupt the wait for a request.
 	// looked: this wait has been looked at once.
 	woken, looked bool
@@ -236,7 +239,7 @@ func (c *serverConn) enter() {
 	start := c.stream.ex.Start
 	c.mu.Lock()
 	c.phase, c.since, c.timedOut = phaseExchange, start, false
-	c.nextLook, c.moved = start+int64(watchEvery), 0
+	c.nextLook, c.moved, c.body.since = start+int64(watchEvery), 0, 0
 	// The request can have come just as the wait for it was interrupted.
 	c.clearWake()
 	c.mu.Unlock()
@@ -493,6 +496,12 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 	if c.moved == 0 {
 		c.moved = c.sock.moved()
 	}
+	if c.slowBody(now) {
+		c.timedOut = true
+		c.server.observe(ConnSlowBody)
+		c.giveUp()
+		return
+	}
 	if limit <= 0 || now-c.since <= int64(limit) {
 		return
 	}
@@ -503,6 +512,13 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 	c.timedOut = true
 	c.server.observe(ConnStreamTimeout)
 	c.giveUp()
+}
+
+// slowBody tells whether a request's body drips in at less than the least rate.
+func (c *serverConn) slowBody(now int64) bool {
+	rate := int64(c.server.options.MinBodyRate)
+	took := now - c.body.since
+	return rate > 0 && c.body.since != 0 && took > int64(c.server.options.MinBodyGrace) && c.body.bytes < rate*(took/int64(time.Second))
 }
 
 func (c *serverConn) giveUp() {
@@ -517,6 +533,23 @@ func (c *serverConn) giveUp() {
 	// A client that stands still may still be told why.
 	c.conn.SetReadDeadline(time.Unix(1, 0))
 	c.conn.SetWriteDeadline(time.Now().Add(time.Second))
+}
+
+// arrived notes that n bytes of the request's body came; more tells that the rest of a body
+// of known length is still to come.
+func (c *serverConn) arrived(n int, more bool) {
+	now := proxy.Now()
+	c.mu.Lock()
+	c.since = now
+	switch {
+	case !more:
+		c.body.since = 0
+	case c.body.since == 0:
+		c.body.since, c.body.bytes = now, int64(n)
+	default:
+		c.body.bytes += int64(n)
+	}
+	c.mu.Unlock()
 }
 
 // touch notes that something of the exchange moved.

@@ -290,7 +290,7 @@ func (st *stream) ReadBody(p []byte) (int, error) {
 	st.ex.BytesReceived += int64(n)
 	st.remember(p[:n])
 	if n > 0 {
-		st.c.touch()
+		st.c.arrived(n, !st.head.chunked && !st.bodyDone.Load())
 	}
 	return n, err
 }

@@ -103,6 +103,9 @@ func (st *stream) decideClose() {
 	if st.stopped && !st.bodyDone.Load() {
 		unread = true
 	}
+	if pressure := st.c.server.options.Pressure; pressure != nil && pressure() >= proxy.PressureHigh {
+		st.closeAfter = true
+	}
 	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || refused || st.c.server.draining.Load() {
 		st.closeAfter = true
 	}
