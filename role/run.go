@@ -19,6 +19,7 @@ import (
 type process struct {
 	o         Options
 	engine    *forward.Engine
+	pressure  *pressure
 	telemetry *telemetry.Telemetry
 	listeners *listeners
 	budget    *http1.ConnectionBudget
@@ -50,9 +51,13 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.telemetry.Close()
+	stop := make(chan struct{})
+	defer close(stop)
+	p.pressure = newPressure(o.Logger)
+	go p.pressure.follow(stop)
 	p.engine = forward.New(forward.Options{
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
-		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts,
+		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
 	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
@@ -77,6 +82,7 @@ var connectionEvents = []string{
 	http1.ConnRejected:      "request_rejected",
 	http1.ConnRefusedPerIP:  "refused_per_ip",
 	http1.ConnRefusedTotal:  "refused_total",
+	http1.ConnSlowBody:      "slow_body",
 	http1.ConnTunnelTimeout: "tunnel_timeout",
 }
 
@@ -85,6 +91,7 @@ func (p *process) newServer(b Bind) *http1.Server {
 	count := p.telemetry.ConnectionEvents(b.Listener, connectionEvents)
 	return http1.NewServer(http1.Options{
 		Engine:              p.engine,
+		Pressure:            p.pressure.now,
 		Listener:            b.Listener,
 		PortFromAuthority:   b.PortFromAuthority,
 		Limits:              p.o.Limits.Head,
