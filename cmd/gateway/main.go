@@ -47,7 +47,7 @@ func newCommand() *cobra.Command {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
 			o.Source = start.Files(shared.Config)
-			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace})
+			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits

@@ -54,6 +54,7 @@ func TestMisuse(t *testing.T) {
 		"timeout":            {"--config x --idle-timeout -1s", 2, "--idle-timeout"},
 		"slashes":            {"--config x --escaped-slashes merge", 2, "reject, keep or redirect"},
 		"underscores":        {"--config x --header-underscores drop", 2, "reject or allow"},
+		"locality":           {"--config x --locality us-east/*", 2, "REGION/ZONE/SUBZONE"},
 		"log level":          {"--config x --log-level loud", 2, "--log-level"},
 		"log format":         {"--config x --log-format xml", 2, "--log-format"},
 		"admin for all":      {"--config x --admin 0.0.0.0:0 --status=", 1, "--admin-remote"},

@@ -30,6 +30,7 @@ func TestMisuse(t *testing.T) {
 		"inbound":     {"--config x --inbound 9080", 2, "LISTEN=LOCAL"},
 		"nothing":     {"--config x --outbound=", 2, "nothing to listen on"},
 		"labels":      {"--config x --workload-labels app", 2, "workload-labels"},
+		"locality":    {"--config x --locality /zone1", 2, "REGION/ZONE/SUBZONE"},
 		"not a flag":  {"--config x --node-ports", 2, "unknown flag"},
 		"admin taken": {"--config x --status= --admin 192.0.2.1:1", 1, "--admin"},
 	} {

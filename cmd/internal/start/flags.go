@@ -2,6 +2,7 @@ package start
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,9 @@ type Flags struct {
 	Config []string
 	// Namespace is the proxy's own.
 	Namespace string
+	// Locality is where the proxy runs, "region/zone/subzone" or a beginning of it; empty
+	// where it is not known.
+	Locality string
 	// Admin and Status are addresses, empty for none.
 	Admin, Status string
 	AdminRemote   bool
@@ -32,6 +36,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.Config, "config", "c", nil, "folder of YAML or JSON files to read and watch (repeatable)")
 	flags.StringVar(&f.Namespace, "namespace", f.Namespace, "namespace that the proxy stands in")
+	flags.StringVar(&f.Locality, "locality", "", "where the proxy runs, REGION/ZONE/SUBZONE or a beginning of it, so that endpoints near it go first; empty for unknown")
 	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
 	flags.BoolVar(&f.AdminRemote, "admin-remote", false, "let --admin be an address that other machines can reach: it has no login")
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
@@ -48,6 +53,9 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 	if len(f.Config) == 0 {
 		return nil, Misusef("say where the configuration is: --config DIR")
 	}
+	if f.Locality != "" && !isLocality(f.Locality) {
+		return nil, Misusef("--locality %q: must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE, such as us-east/zone1", f.Locality)
+	}
 	switch {
 	case f.Drain < 0:
 		return nil, Misusef("--drain %s: must not be negative", f.Drain)
@@ -61,4 +69,16 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 		return nil, err
 	}
 	return Logger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
+}
+
+// isLocality tells whether s names a region, maybe a zone in it, and a subzone in that.
+// Patterns, which only policies have, do not say where a proxy is.
+func isLocality(s string) bool {
+	parts := strings.Split(s, "/")
+	for _, part := range parts {
+		if part == "" || strings.ContainsAny(part, "* \t\r\n") {
+			return false
+		}
+	}
+	return len(parts) <= 3
 }
