@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -24,7 +26,7 @@ func TestDocumentedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, func(o *Options) { o.AccessLog = os.DevNull })
-	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, upstream(t, "x", text("ok")))
+	s := p.set([]*router.Listener{mirrored("a", "x", "y")}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
 	fetch(t, "http://"+s.Address("a")+"/")
 	fetch(t, "http://"+s.Address("a")+"/a%2fb") // refused
 
@@ -33,11 +35,51 @@ func TestDocumentedPages(t *testing.T) {
 	if got := find(string(page), "(?m)^\\| `(/[^`]*)` \\|"); !slices.Equal(without(got, "/", "/healthz/live", "/healthz/ready"), pages) {
 		t.Errorf("documented pages are %q, want %q", got, pages)
 	}
+	p.metrics("sluice_mirror_active")
 	metrics := p.metrics("sluice_rejected_requests_total")
-	series := find(metrics, `(?m)^# TYPE (sluice_\w+)`)
-	if got := find(string(described), "`(sluice_\\w+)[`{]"); !slices.Equal(got, series) {
+	series := find(metrics, `(?m)^# TYPE ((?:sluice|envoy)_\w+)`)
+	if got := find(string(described), "`((?:sluice|envoy)_\\w+)[`{]"); !slices.Equal(got, series) {
 		t.Errorf("documented metrics are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(series, "\n"))
 	}
+	types := find(metrics, `(?m)^# TYPE (envoy_\w+ \w+)`)
+	if got := find(strings.ReplaceAll(string(described), "` | ", " "), "`(envoy_\\w+ (?:counter|gauge))"); !slices.Equal(got, types) {
+		t.Errorf("documented types are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(types, "\n"))
+	}
+}
+
+// TestMetricsAreClean: Prometheus' own linter finds nothing, but for Envoy's names of
+// counters and of membership_total, which are what operators look for. Series of a cluster
+// that is gone are gone too.
+func TestMetricsAreClean(t *testing.T) {
+	t.Parallel()
+	p := run(t, nil)
+	x, y := origin(t, "x", text("ok")), origin(t, "y", text("ok"))
+	s := p.set([]*router.Listener{mirrored("a", "x", "y")}, x, y)
+	fetch(t, "http://"+s.Address("a")+"/")
+	metrics := p.metrics(`sluice_mirror_requests_total{cluster="y",result="success"} 1`)
+	problems, err := promlint.New(strings.NewReader(metrics)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		if !strings.HasPrefix(problem.Metric, "envoy_cluster_") || !strings.Contains(problem.Text, `"_total" suffix`) {
+			t.Errorf("%s: %s", problem.Metric, problem.Text)
+		}
+	}
+	if want := `envoy_cluster_upstream_rq_total{cluster_name="x"} 1`; !strings.Contains(metrics, want) {
+		t.Errorf("no %s", want)
+	}
+	p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, x)
+	if metrics = p.metrics("sluice_requests_total"); strings.Contains(metrics, `"y"`) {
+		t.Error("there are series of a cluster that is gone")
+	}
+}
+
+// mirrored is a listener that forwards everything to one cluster, and copies to another.
+func mirrored(name, cluster, mirror string) *router.Listener {
+	l := to(name, "127.0.0.1:0", cluster)
+	l.Tables[0].VirtualHosts[0].Routes[0].Mirrors = []router.Mirror{{Cluster: mirror, Fraction: router.AllTraffic}}
+	return l
 }
 
 // find returns the matches of an expression's group, sorted, each once.

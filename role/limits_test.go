@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := run(t, func(o *Options) { o.Limits, o.Policy, o.Drain = c.limits, c.policy, -1 })
-			s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, upstream(t, "x", standing))
+			s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, origin(t, "x", standing))
 			for n := range c.crowd {
 				dialListener(t, s.Address("a"))
 				p.metrics(`sluice_downstream_connections{listener="a"} ` + string('1'+rune(n)))
@@ -118,7 +118,7 @@ func dialListener(t *testing.T, address string) net.Conn {
 func TestLameDuck(t *testing.T) {
 	t.Parallel()
 	p := run(t, func(o *Options) { o.LameDuck = 500 * time.Millisecond })
-	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, upstream(t, "x", text("ok")))
+	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, origin(t, "x", text("ok")))
 	began := time.Now()
 	p.stop()
 	if s = p.next(); s.NotReady == nil {

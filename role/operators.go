@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/proxy/filter"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/telemetry"
 )
 
@@ -81,12 +83,20 @@ func (p *process) clusters() []admin.Cluster {
 	status := p.engine.Clusters()
 	list := make([]admin.Cluster, len(status))
 	for i, c := range status {
-		list[i] = admin.Cluster{Name: c.Name, Balancer: c.Balancer, Endpoints: make([]admin.Endpoint, len(c.Endpoints))}
+		list[i] = admin.Cluster{
+			Name: c.Name, Balancer: c.Balancer,
+			Endpoints: make([]admin.Endpoint, len(c.Endpoints)), Stats: make([]admin.Stat, len(c.Stats)),
+		}
+		for k, v := range c.Stats {
+			list[i].Stats[k] = admin.Stat{Name: upstream.Stat(k).String(), Value: v}
+		}
 		for j, e := range c.Endpoints {
 			list[i].Endpoints[j] = admin.Endpoint{
 				Address: e.Address, Healthy: e.Healthy,
 				Active: int(e.Active), Idle: e.Idle,
 				Requests: e.Requests, Failures: e.Failures,
+				Open: e.Open, Connects: e.Connects, ConnectFailures: e.ConnectFailures, Ejections: e.Ejections,
+				Weight: e.Weight, Locality: e.Locality,
 				Priority: e.Priority, EffectiveWeight: e.EffectiveWeight, Share: e.Share, Warming: e.Warming,
 			}
 		}
@@ -97,10 +107,18 @@ func (p *process) clusters() []admin.Cluster {
 // clusterMetrics returns the upstream side as the metrics count it.
 func (p *process) clusterMetrics() []telemetry.Cluster {
 	status := p.engine.Clusters()
+	mirrors := make(map[string]*telemetry.Mirror)
+	for _, s := range p.engine.Mirrors() {
+		mirrors[s.Cluster] = mirrorMetrics(s)
+	}
 	list := make([]telemetry.Cluster, len(status))
 	for i, c := range status {
 		m := &list[i]
-		m.Name, m.Endpoints = c.Name, len(c.Endpoints)
+		m.Name, m.Endpoints, m.Mirror = c.Name, len(c.Endpoints), mirrors[c.Name]
+		for k, v := range c.Stats {
+			stat := upstream.Stat(k)
+			m.Stats = append(m.Stats, telemetry.Stat{Name: stat.String(), Gauge: stat.Gauge(), Value: v})
+		}
 		for _, e := range c.Endpoints {
 			m.Active += int(e.Active)
 			m.Idle += e.Idle
@@ -112,6 +130,14 @@ func (p *process) clusterMetrics() []telemetry.Cluster {
 		}
 	}
 	return list
+}
+
+func mirrorMetrics(s filter.MirrorStatus) *telemetry.Mirror {
+	m := &telemetry.Mirror{Active: s.Active, Success: s.Success, Failed: s.Failed, Dropped: make(map[string]uint64)}
+	for i, n := range s.Dropped {
+		m.Dropped[filter.DropReason(i).String()] = n
+	}
+	return m
 }
 
 // conditionMetrics returns the number of conditions by severity.

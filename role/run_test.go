@@ -137,8 +137,8 @@ func to(name, address, cluster string) *router.Listener {
 	}}}
 }
 
-// upstream starts a server that answers with text, and returns its cluster.
-func upstream(t *testing.T, name string, h http.HandlerFunc) *router.Cluster {
+// origin starts a server that answers with text, and returns its cluster.
+func origin(t *testing.T, name string, h http.HandlerFunc) *router.Cluster {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -169,7 +169,7 @@ func fetch(t *testing.T, url string) (int, string) {
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	arrived, letGo := make(chan struct{}), make(chan struct{})
-	slow := upstream(t, "slow", func(w http.ResponseWriter, _ *http.Request) {
+	slow := origin(t, "slow", func(w http.ResponseWriter, _ *http.Request) {
 		close(arrived)
 		<-letGo
 		io.WriteString(w, "finished")
@@ -236,7 +236,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 	t.Parallel()
 	log := filepath.Join(t.TempDir(), "access.log")
 	p := run(t, func(o *Options) { o.AccessLog = log })
-	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "outbound|80||hello")}, upstream(t, "outbound|80||hello", text("hello")))
+	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "outbound|80||hello")}, origin(t, "outbound|80||hello", text("hello")))
 	if code, body := fetch(t, "http://"+s.Address("a")+"/x?y=z"); code != 200 || body != "hello" {
 		t.Fatalf("%d %q", code, body)
 	}
@@ -300,7 +300,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 func TestChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := run(t, nil)
-	one, two := upstream(t, "one", text("one")), upstream(t, "two", text("two"))
+	one, two := origin(t, "one", text("one")), origin(t, "two", text("two"))
 	address := freeAddress(t)
 	s := p.set([]*router.Listener{to("a", address, "one")}, one, two)
 
@@ -375,7 +375,7 @@ func TestChangesUnderLoad(t *testing.T) {
 func TestEndUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := run(t, nil)
-	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "one")}, upstream(t, "one", text("one")))
+	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "one")}, origin(t, "one", text("one")))
 	var served atomic.Int64
 	var clients sync.WaitGroup
 	for i := range 8 {

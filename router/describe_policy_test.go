@@ -18,7 +18,7 @@ func lines(list []Policy) string {
 func TestPoliciesOfRoute(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]Route{
-		"": {Retry: &Retry{}},
+		"":                                     {Retry: &Retry{}},
 		"retry: 3 times on 5xx, each try 2s\n": {Timeout: 2 * time.Second, Retry: &Retry{Attempts: 3, PerTry: 2 * time.Second, On: Retry5xx}},
 		"retry: 2 times on connect-failure,retriable-status-codes,unavailable [503 504], backoff 25ms, another endpoint, any locality\n": {Retry: &Retry{
 			Attempts: 2, On: RetryConnectFailure | RetryStatusCodes | RetryUnavailable, StatusCodes: []int{503, 504},

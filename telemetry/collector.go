@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,6 +18,26 @@ type Cluster struct {
 	Requests, Failures uint64
 	// Endpoints and Healthy count addresses.
 	Endpoints, Healthy int
+	// Stats are the cluster's numbers under Envoy's names.
+	Stats []Stat
+	// Mirror are the copies for the cluster; nil where none was wanted.
+	Mirror *Mirror
+}
+
+// Stat is a number under its name in Envoy, "upstream_cx_total".
+type Stat struct {
+	Name  string
+	Gauge bool
+	Value uint64
+}
+
+// Mirror is what became of copies of requests.
+type Mirror struct {
+	// Active are on their way; Success and Failed have ended; Dropped, by reason, were
+	// never sent.
+	Active          int64
+	Success, Failed uint64
+	Dropped         map[string]uint64
 }
 
 // collector turns the counters of the request path, and what the Options' functions
@@ -51,6 +73,12 @@ var (
 		"Requests sent to endpoints, retries included.", []string{"cluster"}, nil)
 	upstreamFailuresDesc = prometheus.NewDesc("sluice_upstream_failures_total",
 		"Requests to endpoints that got no valid response.", []string{"cluster"}, nil)
+	mirrorActiveDesc = prometheus.NewDesc("sluice_mirror_active",
+		"Copies of requests that are on their way to a mirror.", []string{"cluster"}, nil)
+	mirrorDesc = prometheus.NewDesc("sluice_mirror_requests_total",
+		"Copies of requests that were sent to a mirror, by what became of them (success: a response below 500).", []string{"cluster", "result"}, nil)
+	mirrorDroppedDesc = prometheus.NewDesc("sluice_mirror_dropped_total",
+		"Copies of requests that were not sent to a mirror, by reason.", []string{"cluster", "reason"}, nil)
 	endpointsDesc = prometheus.NewDesc("sluice_cluster_endpoints",
 		"Endpoints of a cluster, by whether they are used.", []string{"cluster", "state"}, nil)
 
@@ -131,6 +159,35 @@ func (c *Cluster) collect(ch chan<- prometheus.Metric) {
 	counter(ch, upstreamFailuresDesc, c.Failures, c.Name)
 	gauge(ch, endpointsDesc, c.Healthy, c.Name, "healthy")
 	gauge(ch, endpointsDesc, c.Endpoints-c.Healthy, c.Name, "unhealthy")
+	for _, s := range c.Stats {
+		kind := prometheus.CounterValue
+		if s.Gauge {
+			kind = prometheus.GaugeValue
+		}
+		ch <- prometheus.MustNewConstMetric(statDesc(s.Name), kind, float64(s.Value), c.Name)
+	}
+	if m := c.Mirror; m != nil {
+		gauge(ch, mirrorActiveDesc, int(m.Active), c.Name)
+		counter(ch, mirrorDesc, m.Success, c.Name, "success")
+		counter(ch, mirrorDesc, m.Failed, c.Name, "failed")
+		for reason, n := range m.Dropped {
+			counter(ch, mirrorDroppedDesc, n, c.Name, reason)
+		}
+	}
+}
+
+// statDescs are made once for each name; there are a few dozen.
+var statDescs sync.Map
+
+// statDesc returns the description of one of Envoy's cluster statistics, under the name
+// that Envoy's own Prometheus page has.
+func statDesc(name string) *prometheus.Desc {
+	if d, ok := statDescs.Load(name); ok {
+		return d.(*prometheus.Desc)
+	}
+	d := prometheus.NewDesc("envoy_cluster_"+strings.ReplaceAll(name, ".", "_"), "Envoy's cluster statistic "+name+".", []string{"cluster_name"}, nil)
+	statDescs.Store(name, d)
+	return d
 }
 
 func classLabel(class int) string { return strconv.Itoa(class) + "xx" }

@@ -47,7 +47,9 @@ func TestMetrics(t *testing.T) {
 		Connections: func() map[string]int { return map[string]int{"0.0.0.0_8080": 7} },
 		Conditions:  func() map[string]int { return map[string]int{"error": 1, "warning": 2, "info": 0} },
 		Clusters: func() []Cluster {
-			return []Cluster{{Name: "outbound|80||a", Active: 1, Idle: 2, Requests: 30, Failures: 4, Endpoints: 5, Healthy: 3}}
+			return []Cluster{{Name: "outbound|80||a", Active: 1, Idle: 2, Requests: 30, Failures: 4, Endpoints: 5, Healthy: 3,
+				Stats:  []Stat{{"upstream_rq_pending_overflow", false, 6}, {"circuit_breakers.default.rq_open", true, 1}},
+				Mirror: &Mirror{Active: 1, Success: 7, Failed: 8, Dropped: map[string]uint64{"memory": 9}}}}
 		},
 	})
 	if err != nil {
@@ -89,6 +91,12 @@ func TestMetrics(t *testing.T) {
 		`sluice_upstream_failures_total{cluster="outbound|80||a"}`:                            "4",
 		`sluice_cluster_endpoints{cluster="outbound|80||a",state="healthy"}`:                  "3",
 		`sluice_cluster_endpoints{cluster="outbound|80||a",state="unhealthy"}`:                "2",
+		`envoy_cluster_upstream_rq_pending_overflow{cluster_name="outbound|80||a"}`:           "6",
+		`envoy_cluster_circuit_breakers_default_rq_open{cluster_name="outbound|80||a"}`:       "1",
+		`sluice_mirror_active{cluster="outbound|80||a"}`:                                      "1",
+		`sluice_mirror_requests_total{cluster="outbound|80||a",result="success"}`:             "7",
+		`sluice_mirror_requests_total{cluster="outbound|80||a",result="failed"}`:              "8",
+		`sluice_mirror_dropped_total{cluster="outbound|80||a",reason="memory"}`:               "9",
 		`sluice_config_generation`:                     "3",
 		`sluice_config_objects`:                        "12",
 		`sluice_config_conditions{severity="error"}`:   "1",
