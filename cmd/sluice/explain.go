@@ -74,6 +74,8 @@ type explanation struct {
 	Authority string `json:"authority,omitempty"`
 	// Timeout is written like 1.5s.
 	Timeout string `json:"timeout,omitempty"`
+	// Policies are what the route does beside that.
+	Policies []router.Policy `json:"policies,omitempty"`
 
 	Request      call              `json:"request"`
 	Listener     string            `json:"listener,omitempty"`
@@ -106,6 +108,8 @@ type destinationView struct {
 	Authority       string       `json:"authority,omitempty"`
 	RequestHeaders  []headerView `json:"requestHeaders,omitempty"`
 	ResponseHeaders []headerView `json:"responseHeaders,omitempty"`
+	// Policies are the cluster's.
+	Policies []router.Policy `json:"policies,omitempty"`
 }
 
 // headerView is one change to the headers.
@@ -145,6 +149,7 @@ func explain(state proxyState, c call) explanation {
 	if decision.Route != nil {
 		e.Route, e.Match = decision.Route.Name, decision.Route.Match.String()
 		e.Rule = state.rule(decision.Route.Origin)
+		e.Policies = decision.Route.Route.Policies()
 	}
 	switch decision.Outcome {
 	case router.TLSRedirect:
@@ -218,6 +223,7 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 		if cluster := table.Clusters()[dest.Cluster.ID]; cluster != nil {
 			found = true
 			view.Resolution = cluster.Resolution.String()
+			view.Policies = cluster.Policies()
 			for _, endpoint := range cluster.Endpoints {
 				view.Endpoints = append(view.Endpoints, endpoint.Address)
 			}

@@ -38,6 +38,9 @@ func (e explanation) writeText(w io.Writer) {
 		add("Authority", e.Authority)
 	}
 	add("Timeout", e.Timeout)
+	for _, policy := range e.Policies {
+		add(policyTitles[policy.Name], policy.Text)
+	}
 	add("Body", e.Body)
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
@@ -50,6 +53,9 @@ func (e explanation) writeText(w io.Writer) {
 		fmt.Fprintf(w, "\n%s\n", p.paint(inkYellow, "Hint: "+e.Hint))
 	}
 }
+
+// policyTitles are the names of a route's policies as rows have them.
+var policyTitles = map[string]string{"cors": "CORS", "fault": "Fault", "mirror": "Mirror", "retry": "Retry"}
 
 // summary is the outcome in a line.
 func (e explanation) summary() (string, ink) {
@@ -91,6 +97,9 @@ func (e explanation) writeDestinations(w io.Writer, p painter) {
 		fmt.Fprintf(w, "        %s\n", d.endpoints(p))
 		if d.Authority != "" && d.Authority != e.Authority {
 			fmt.Fprintf(w, "        authority: %s\n", d.Authority)
+		}
+		for _, policy := range d.Policies {
+			fmt.Fprintf(w, "        %s: %s\n", policy.Name, policy.Text)
 		}
 		writeHeaders(w, "request", d.RequestHeaders)
 		writeHeaders(w, "response", d.ResponseHeaders)

@@ -39,7 +39,7 @@ exactly as the gateway or the sidecar would make it.`,
 		}, routeRows),
 		newShowCommand(showVerb{
 			noun: "cluster", filters: []string{"name", "port", "fqdn"},
-			header: []string{"FQDN", "PORT", "SUBSET", "RESOLUTION", "BALANCER", "ENDPOINTS", "MADE FROM"},
+			header: []string{"FQDN", "PORT", "SUBSET", "RESOLUTION", "BALANCER", "POLICY", "ENDPOINTS", "HEALTHY", "MADE FROM"},
 		}, clusterRows),
 		newShowCommand(showVerb{
 			noun: "endpoint", filters: []string{"name", "port", "fqdn"},
@@ -263,15 +263,35 @@ func (r routeRow) cells() []string {
 }
 
 type clusterRow struct {
-	Name           string  `json:"name"`
-	FQDN           string  `json:"fqdn"`
-	Port           uint16  `json:"port"`
-	Subset         string  `json:"subset,omitempty"`
-	Resolution     string  `json:"resolution"`
-	Balancer       string  `json:"balancer"`
-	ConnectTimeout string  `json:"connectTimeout,omitempty"`
-	Endpoints      int     `json:"endpoints"`
-	Origin         ruleRef `json:"origin,omitzero"`
+	Name           string `json:"name"`
+	FQDN           string `json:"fqdn"`
+	Port           uint16 `json:"port"`
+	Subset         string `json:"subset,omitempty"`
+	Resolution     string `json:"resolution"`
+	Balancer       string `json:"balancer"`
+	ConnectTimeout string `json:"connectTimeout,omitempty"`
+	// Policies are the cluster's, its balancer left out.
+	Policies  []router.Policy `json:"policies,omitempty"`
+	Endpoints int             `json:"endpoints"`
+	// Live is what the proxy says of the endpoints; nil where files were read.
+	Live   *liveCluster `json:"live,omitempty"`
+	Origin ruleRef      `json:"origin,omitzero"`
+}
+
+// liveCluster counts a cluster's endpoints, and those in use.
+type liveCluster struct {
+	Endpoints int `json:"endpoints"`
+	Healthy   int `json:"healthy"`
+}
+
+func newLiveCluster(c admin.Cluster) *liveCluster {
+	live := &liveCluster{Endpoints: len(c.Endpoints)}
+	for _, e := range c.Endpoints {
+		if e.Healthy {
+			live.Healthy++
+		}
+	}
+	return live
 }
 
 func clusterRows(state proxyState, f filter) []clusterRow {
@@ -285,6 +305,10 @@ func clusterRows(state proxyState, f filter) []clusterRow {
 		if c.ConnectTimeout != 0 {
 			r.ConnectTimeout = c.ConnectTimeout.String()
 		}
+		r.Policies = slices.DeleteFunc(c.Policies(), func(p router.Policy) bool { return p.Name == "balancer" })
+		if live, ok := state.upstreams[c.Name]; ok {
+			r.Live = newLiveCluster(live)
+		}
 		rows = append(rows, r)
 	}
 	return rows
@@ -295,7 +319,18 @@ func (r clusterRow) cells() []string {
 	if fqdn == "" {
 		fqdn = r.Name
 	}
-	return []string{fqdn, portText(r.Port), orDash(r.Subset), r.Resolution, r.Balancer, strconv.Itoa(r.Endpoints), orDash(r.Origin.String())}
+	policies := make([]string, len(r.Policies))
+	for i, p := range r.Policies {
+		policies[i] = p.Name
+	}
+	endpoints, healthy := r.Endpoints, "-"
+	if r.Live != nil {
+		endpoints, healthy = r.Live.Endpoints, strconv.Itoa(r.Live.Healthy)
+	}
+	return []string{
+		fqdn, portText(r.Port), orDash(r.Subset), r.Resolution, r.Balancer, orDash(strings.Join(policies, ", ")),
+		strconv.Itoa(endpoints), healthy, orDash(r.Origin.String()),
+	}
 }
 
 type endpointRow struct {
