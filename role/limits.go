@@ -28,6 +28,9 @@ type Limits struct {
 	// the process. The last is never more than half of the file descriptors that the
 	// process may have, since each request may want one to its upstream too.
 	MaxConnections, MaxConnectionsPerIP, MaxConnectionsTotal int
+	// MinBodyRate is the least rate, in bytes a second, of a request body of known length
+	// that has taken 30 s: 64.
+	MinBodyRate int
 }
 
 func (l Limits) withDefaults(descriptors uint64, logger *slog.Logger) Limits {

@@ -98,6 +98,7 @@ func (p *process) newServer(b Bind) *http1.Server {
 		Timeouts:            p.o.Limits.Timeouts,
 		MaxConnections:      p.o.Limits.MaxConnections,
 		MaxConnectionsPerIP: p.o.Limits.MaxConnectionsPerIP,
+		MinBodyRate:         p.o.Limits.MinBodyRate,
 		Budget:              p.budget,
 		Policy:              p.o.Policy,
 		Observe:             func(e http1.ConnEvent) { count(int(e)) },

@@ -29,6 +29,7 @@ func (f *Flags) counts() []count {
 		{&l.MaxConnections, "max-connections", role.DefaultMaxConnections, "connections that a listener may have; more are answered 503; 0 for any number", true},
 		{&l.MaxConnectionsPerIP, "max-connections-per-ip", 0, "connections that one client address may have at a listener; 0 for any number", true},
 		{&l.MaxConnectionsTotal, "max-connections-total", role.DefaultMaxConnectionsTotal, "connections that all listeners may have together, at most half of the open files allowed; 0 for that many", true},
+		{&l.MinBodyRate, "min-body-rate", 64, "bytes a second that a request body of known length must bring once it has taken 30 s, on average; then 408; 0 for any rate", true},
 	}
 }
 
