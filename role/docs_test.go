@@ -2,6 +2,7 @@ package role
 
 import (
 	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -26,9 +27,12 @@ func TestDocumentedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := run(t, func(o *Options) { o.AccessLog = os.DevNull })
-	s := p.set([]*router.Listener{mirrored("a", "x", "y")}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
+	listener := mirrored("a", "x", "y")
+	listener.Tables[0].VirtualHosts[0].Routes[0].CORS = &router.CORS{}
+	s := p.set([]*router.Listener{listener}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
 	fetch(t, "http://"+s.Address("a")+"/")
 	fetch(t, "http://"+s.Address("a")+"/a%2fb") // refused
+	crossOrigin(t, "http://"+s.Address("a")+"/")
 
 	_, index := fetch(t, "http://"+s.Admin+"/")
 	pages := find(index, `(?m)^  (/\S+)`)
@@ -73,6 +77,21 @@ func TestMetricsAreClean(t *testing.T) {
 	if metrics = p.metrics("sluice_requests_total"); strings.Contains(metrics, `"y"`) {
 		t.Error("there are series of a cluster that is gone")
 	}
+}
+
+// crossOrigin asks for a URL as a page of another origin does.
+func crossOrigin(t *testing.T, url string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", "https://other.example")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 }
 
 // mirrored is a listener that forwards everything to one cluster, and copies to another.

@@ -58,6 +58,9 @@ var (
 	rejectedDesc = prometheus.NewDesc("sluice_rejected_requests_total",
 		"Requests that were refused before routing, by the reason that the access log has as response code details.",
 		[]string{"listener", "reason"}, nil)
+	corsDesc = prometheus.NewDesc("sluice_cors_requests_total",
+		"Requests of pages of other origins on routes with a CORS policy, by what it made of them.",
+		[]string{"listener", "result"}, nil)
 	durationDesc = prometheus.NewDesc("sluice_request_duration_seconds",
 		"Time from a request's head to the end of its response.", []string{"listener"}, nil)
 	receivedDesc = prometheus.NewDesc("sluice_request_body_bytes_total",
@@ -139,6 +142,11 @@ func (c *requestCounts) collect(ch chan<- prometheus.Metric, listener string) {
 	}
 	for reason, n := range c.rejected {
 		counter(ch, rejectedDesc, n, listener, reason)
+	}
+	for result, n := range c.cors {
+		if n > 0 {
+			counter(ch, corsDesc, n, listener, corsNames[result])
+		}
 	}
 	buckets := make(map[float64]uint64, len(durationBounds))
 	var cumulative uint64

@@ -48,6 +48,7 @@ type requestCounts struct {
 	flagged map[flaggedKey]uint64
 	// rejected counts the requests that the codec refused, by its reason.
 	rejected map[string]uint64
+	cors     [corsResults]uint64
 	// buckets counts durations, each once, the last beyond all bounds.
 	buckets        [len(durationBounds) + 1]uint64
 	duration       time.Duration
@@ -119,6 +120,9 @@ func (c *requestCounts) add(ex *proxy.Exchange) {
 	if ex.Flags&proxy.FlagDownstreamProtocolError != 0 && ex.Details != "" {
 		c.addRejected(ex.Details)
 	}
+	if r := ex.Decision.Route; r != nil && r.CORS != nil {
+		c.addCORS(ex)
+	}
 	took := max(0, time.Duration(ex.End-ex.Start))
 	c.duration += took
 	c.buckets[bucket(took)]++
@@ -187,6 +191,9 @@ func (c *requestCounts) merge(o *requestCounts) {
 	}
 	for k, n := range o.rejected {
 		c.rejected[k] += n
+	}
+	for i, n := range o.cors {
+		c.cors[i] += n
 	}
 	for i, n := range o.buckets {
 		c.buckets[i] += n
