@@ -56,6 +56,8 @@ type Conn struct {
 	// proxy.Now, are for the pool that keeps the connection.
 	Requests          int64
 	Opened, IdleSince int64
+	// LookedAt is when Look last found the idle connection to be quiet.
+	LookedAt int64
 	// suspect says that the last response could be followed by a body that it must not
 	// have, so that the connection wants a look before it is used again.
 	suspect bool
@@ -100,6 +102,23 @@ func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Suspect tells that the connection should be looked at (Quiet) before it is used again.
 func (c *Conn) Suspect() bool { return c.suspect }
+
+// MaxLook is how many connections Look takes at once.
+const MaxLook = 16
+
+// Look looks at idle connections, with one system call for all of them, and notes in
+// LookedAt that those which are as they should be (Quiet) were so now. A connection that is
+// Suspect is not noted. The caller must own them.
+func Look(conns []*Conn, now int64) {
+	var quiet [MaxLook]bool
+	conns = conns[:min(len(conns), MaxLook)]
+	peekAll(conns, &quiet)
+	for i, c := range conns {
+		if quiet[i] && !c.suspect {
+			c.LookedAt = now
+		}
+	}
+}
 
 // Quiet tells whether the idle connection is still good: open, and with nothing to read.
 // The caller must own the connection.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
 )
 
@@ -57,6 +58,17 @@ func (e *Endpoint) pop() *http1.Conn {
 	e.idle[n-1] = nil
 	e.idle = e.idle[:n-1]
 	return conn
+}
+
+// look looks at a connection that was taken, and at those that will be taken next, since a
+// look at many costs no more than at one.
+func (e *Endpoint) look(conn *http1.Conn) {
+	var conns [http1.MaxLook]*http1.Conn
+	conns[0] = conn
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 1 + copy(conns[1:], e.idle[max(0, len(e.idle)-len(conns)+1):])
+	http1.Look(conns[:n], proxy.Now())
 }
 
 // push keeps an idle connection, unless the endpoint is retired or keeps enough of them.

@@ -17,9 +17,9 @@ const (
 	defaultConnectTimeout = 10 * time.Second
 	defaultIdleTimeout    = time.Hour
 	// quietFor is how long a connection may have been idle to be used again without a look
-	// at it. The look is a system call; within so short a time it would hardly ever find
-	// anything.
-	quietFor = int64(4 * time.Millisecond)
+	// at it. The look is a system call, shared by those that will be used next; within so
+	// short a time it would hardly ever find anything.
+	quietFor = int64(2 * time.Millisecond)
 )
 
 // errGone says that nobody waits for the connection any more.
@@ -134,6 +134,9 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
 func (c *Cluster) takeIdle(e *Endpoint) *http1.Conn {
 	closed := 0
 	conn := e.pop()
+	if conn != nil && !conn.Suspect() && proxy.Now()-lastSeen(conn) > quietFor {
+		e.look(conn)
+	}
 	for conn != nil && !c.good(conn, proxy.Now(), quietFor) {
 		c.state.drop(e, conn)
 		closed++
@@ -157,8 +160,11 @@ func (c *Cluster) good(conn *http1.Conn, now, trust int64) bool {
 		c.Count(CxMaxDuration)
 		return false
 	}
-	return idle <= trust && !conn.Suspect() || conn.Quiet()
+	return now-lastSeen(conn) <= trust && !conn.Suspect() || conn.Quiet()
 }
+
+// lastSeen returns when an idle connection was last known to be good.
+func lastSeen(conn *http1.Conn) int64 { return max(conn.IdleSince, conn.LookedAt) }
 
 // await returns a connection to e when there is room for a new one, or one is released. The
 // request is a pending one until then.

@@ -259,9 +259,9 @@ func TestSystemCalls(t *testing.T) {
 	if data := float64(calls["read"]+calls["write"]+calls["writev"]) / float64(requests); data > 4.1 {
 		t.Errorf("%.2f reads and writes for a request, want 4", data)
 	}
-	// A connection that was idle for a while is looked at before it is used again; traced,
-	// the gateway is slow enough for that to happen.
-	if perRequest > 5 {
+	// Connections that were idle for a while are looked at before one of them is used again;
+	// traced, the gateway is slow enough for that to happen. Setting them up counts too.
+	if perRequest > 4.5 {
 		t.Errorf("%.2f system calls for a request, want 4", perRequest)
 	}
 }
