@@ -42,9 +42,10 @@ unit: ## every test, without the race detector: time and allocations are budgete
 race: ## the tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 15m $(PKGS)
 
-lint: ## gofmt, go vet, staticcheck (its version is pinned in go.mod)
+lint: ## gofmt, go.mod, go vet, staticcheck (its version is pinned in go.mod)
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod tidy -diff
 	$(GO) vet $(PKGS)
 	$(GO) tool staticcheck $(PKGS)
 
