@@ -14,7 +14,9 @@ type Exchange struct {
 	// Request is what routing sees. Its headers are those that arrived, cleaned of
 	// what must not be forwarded.
 	Request router.Request
-	// Protocol is "HTTP/1.1" or "HTTP/1.0", as the client spoke.
+	// Connection is the client's.
+	Connection *Connection
+	// Protocol is "HTTP/1.1", "HTTP/1.0", "HTTP/2" or "HTTP/3", as the client spoke.
 	Protocol string
 	// Local and Remote are the addresses of the client's connection; Client is the
 	// address that is believed to be the caller's (x-forwarded-for through the

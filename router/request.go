@@ -8,6 +8,8 @@ type Request struct {
 	// Port is the port that the caller addressed, where the listener has tables
 	// for several (sidecar outbound); else 0.
 	Port uint16
+	// Chain is the name of the connection's Chain, on a listener with chains.
+	Chain string
 	// Method, Scheme ("http" or "https"), Authority (as sent, port included) and
 	// Path (with query; normalised by the codec).
 	Method    string

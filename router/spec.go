@@ -11,6 +11,8 @@ type Spec struct {
 	// Clusters are the destinations that exist. A route may name others; it then
 	// answers 503 with flag NC for their share of the traffic.
 	Clusters []*Cluster
+	// Secrets are those that Credentials and Authorities name.
+	Secrets []*Secret
 }
 
 // Listener is one socket and the route tables behind it.
@@ -29,6 +31,9 @@ type Listener struct {
 	// Tables hold the routes. A request takes the table whose Port is the port it
 	// was sent to, else the one with Port 0; where there is only one table, that.
 	Tables []*RouteTable
+	// Chains say what becomes of connections, by TLS server name. A listener has either
+	// Chains or Tables; with Tables alone it speaks plaintext HTTP.
+	Chains []*Chain
 }
 
 // RouteTable is a set of virtual hosts that are chosen by a request's host (Envoy's
@@ -265,7 +270,15 @@ type Cluster struct {
 	Warmup    *Warmup
 	Locality  *Locality
 	Endpoints []*Endpoint
-	Origin    Origin
+	// Protocol is what the endpoints speak, HTTP2 how, where that is HTTP/2; TLS, where not
+	// nil, wraps it.
+	Protocol Protocol
+	HTTP2    HTTP2
+	TLS      *ClientTLS
+	// ProxyProtocol is the version of the PROXY protocol's header that begins each
+	// connection, 1 or 2; 0 for none.
+	ProxyProtocol uint8
+	Origin        Origin
 }
 
 // Resolution says where a cluster's endpoints come from.
@@ -277,6 +290,9 @@ const (
 	// ResolutionDNS: the endpoints listed are names, each of which stands for all
 	// the addresses it resolves to.
 	ResolutionDNS
+	// ResolutionLogicalDNS: as ResolutionDNS, but only the first address is used at a time
+	// (DNS_ROUND_ROBIN).
+	ResolutionLogicalDNS
 	// ResolutionOriginal: the endpoint is where the request was sent to
 	// (PassthroughCluster, ServiceEntry resolution NONE).
 	ResolutionOriginal

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 )
 
 // connState is where in an exchange a Conn stands.
@@ -45,7 +46,7 @@ const (
 type Conn struct {
 	*proxy.Aborter
 	conn   net.Conn
-	sock   socket
+	sock   socket.Socket
 	limits Limits
 
 	// Local and Remote are the connection's addresses, as text.
@@ -90,7 +91,7 @@ func NewConn(conn net.Conn, limits Limits) *Conn {
 		Remote:  conn.RemoteAddr().String(),
 		Peer:    addrPort(conn.RemoteAddr()),
 	}
-	c.sock = newSocket(conn, c.step)
+	c.sock = socket.New(conn, c.step)
 	return c
 }
 
@@ -104,15 +105,19 @@ func (c *Conn) NetConn() net.Conn { return c.conn }
 func (c *Conn) Suspect() bool { return c.suspect }
 
 // MaxLook is how many connections Look takes at once.
-const MaxLook = 16
+const MaxLook = socket.MaxPeek
 
 // Look looks at idle connections, with one system call for all of them, and notes in
 // LookedAt that those which are as they should be (Quiet) were so now. A connection that is
 // Suspect is not noted. The caller must own them.
 func Look(conns []*Conn, now int64) {
 	var quiet [MaxLook]bool
+	var socks [MaxLook]*socket.Socket
 	conns = conns[:min(len(conns), MaxLook)]
-	peekAll(conns, &quiet)
+	for i, c := range conns {
+		socks[i] = &c.sock
+	}
+	socket.PeekAll(socks[:len(conns)], &quiet)
 	for i, c := range conns {
 		if quiet[i] && !c.suspect {
 			c.LookedAt = now
@@ -122,7 +127,7 @@ func Look(conns []*Conn, now int64) {
 
 // Quiet tells whether the idle connection is still good: open, and with nothing to read.
 // The caller must own the connection.
-func (c *Conn) Quiet() bool { return c.sock.peek() == idleQuiet }
+func (c *Conn) Quiet() bool { return c.sock.Peek() == socket.Quiet }
 
 // RoundTrip sends the exchange's request and relays the response to down, as filter allows.
 // The connection must be kept only if the result says Reusable.
@@ -131,7 +136,7 @@ func (c *Conn) RoundTrip(ex *proxy.Exchange, filter proxy.ResponseFilter, down p
 	c.state, c.res, c.interim, c.scanned = connSend, proxy.Result{}, 0, 0
 	c.suspect = false
 	c.Requests++
-	if err := c.sock.run(); err != nil && c.state != connDone {
+	if err := c.sock.Run(); err != nil && c.state != connDone {
 		c.fail(classify(err), err)
 	}
 	if c.state == connSplice {
@@ -157,7 +162,7 @@ func (c *Conn) keepUpgraded() int {
 	return copy(c.in, c.in[c.r:c.w])
 }
 
-// step is called when the socket may have news; see socket.run.
+// step is called when the socket may have news; see socket.Socket.Run.
 func (c *Conn) step() bool {
 	if c.state == connSend {
 		if err := c.send(); err != nil {
@@ -171,7 +176,7 @@ func (c *Conn) step() bool {
 		if c.in == nil {
 			c.in, c.r, c.w = getLarge(), 0, 0
 		}
-		n, again, err := c.sock.read(c.in[c.w:])
+		n, again, err := c.sock.Read(c.in[c.w:])
 		if again {
 			c.release()
 			return false
@@ -403,7 +408,7 @@ func (c *Conn) advance(end bool) bool {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 	}
-	if c.mode == bodyLength && c.left >= spliceFrom && c.r == c.w {
+	if _, plain := c.conn.(*net.TCPConn); plain && c.mode == bodyLength && c.left >= spliceFrom && c.r == c.w {
 		c.state = connSplice
 		return true
 	}
@@ -424,7 +429,7 @@ func (c *Conn) splice() {
 	switch {
 	case !ok:
 		c.state = connBody
-		if err := c.sock.run(); err != nil && c.state != connDone {
+		if err := c.sock.Run(); err != nil && c.state != connDone {
 			c.fail(classify(err), err)
 		}
 	case err != nil || c.left > 0:
@@ -490,7 +495,7 @@ func (c *Conn) spliceFailure(err error) proxy.Failure {
 	switch {
 	case lost, c.left == 0, errors.Is(err, syscall.EPIPE):
 		return proxy.FailDownstream
-	case errors.Is(err, syscall.ECONNRESET) && c.sock.peek() != idleClosed:
+	case errors.Is(err, syscall.ECONNRESET) && c.sock.Peek() != socket.Closed:
 		return proxy.FailDownstream
 	}
 	return classify(err)

@@ -17,18 +17,18 @@ func (c *Conn) send() error {
 	var err error
 	switch {
 	case !ex.Buffered && ex.Body.Kind != proxy.BodyNone:
-		if err = c.sock.write(out); err == nil {
+		if err = c.sock.Write(out); err == nil {
 			c.pump = startPump(c)
 		}
 	case len(ex.Payload) == 0 && ex.Body.Kind != proxy.BodyStream:
-		err = c.sock.write(out)
+		err = c.sock.Write(out)
 	case ex.Body.Kind == proxy.BodyStream:
 		err = c.sendChunked(out)
 	case len(out)+len(ex.Payload) <= cap(out):
 		out = append(out, ex.Payload...)
-		err = c.sock.write(out)
+		err = c.sock.Write(out)
 	default:
-		err = c.sock.writev(out, ex.Payload, nil)
+		err = c.sock.Writev(out, ex.Payload, nil)
 	}
 	putBuffer(out)
 	return err
@@ -41,7 +41,7 @@ func (c *Conn) sendChunked(out []byte) error {
 		out = append(out, c.ex.Payload...)
 		out = append(out, '\r', '\n')
 	}
-	return c.sock.write(appendLastChunk(out, c.down.Trailers()))
+	return c.sock.Write(appendLastChunk(out, c.down.Trailers()))
 }
 
 // appendRequestHead appends the head that the upstream gets.

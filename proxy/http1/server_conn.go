@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 )
 
 // phase is what a server's connection is waiting for.
@@ -47,7 +48,7 @@ const (
 type serverConn struct {
 	server        *Server
 	conn          net.Conn
-	sock          socket
+	sock          socket.Socket
 	local, remote netip.AddrPort
 
 	// in[r:w] is what was read and not dealt with yet; the first scanned bytes of it hold
@@ -83,7 +84,7 @@ type serverConn struct {
 func newServerConn(s *Server, conn net.Conn) *serverConn {
 	c := &serverConn{server: s, conn: conn, since: proxy.Now()}
 	c.local, c.remote = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
-	c.sock = newSocket(conn, c.step)
+	c.sock = socket.New(conn, c.step)
 	return c
 }
 
@@ -99,7 +100,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (c *serverConn) serve() {
 	defer c.end()
 	for {
-		if err := c.sock.run(); err != nil {
+		if err := c.sock.Run(); err != nil {
 			if !c.interrupted(err) {
 				return
 			}
@@ -169,12 +170,12 @@ func (c *serverConn) interrupted(err error) bool {
 		return true
 	}
 	// A request may have come just as the idle connection was to be closed.
-	return !c.server.draining.Load() || c.sock.peek() == idleData
+	return !c.server.draining.Load() || c.sock.Peek() == socket.Data
 }
 
 var errHeadTimeout = &ProtocolError{Status: 408, Detail: "http1.request_head_timeout"}
 
-// step is called when the socket may have news; see socket.run. It serves every request
+// step is called when the socket may have news; see socket.Socket.Run. It serves every request
 // that is whole in the buffer, and returns true to leave the callback.
 func (c *serverConn) step() bool {
 	short := false
@@ -194,7 +195,7 @@ func (c *serverConn) step() bool {
 		}
 		c.room(max(1, c.need-(c.w-c.r)))
 		room := len(c.in) - c.w
-		n, again, err := c.sock.read(c.in[c.w:])
+		n, again, err := c.sock.Read(c.in[c.w:])
 		if again {
 			c.rest()
 			return false
@@ -204,7 +205,7 @@ func (c *serverConn) step() bool {
 			return true
 		}
 		c.w += n
-		short = c.sock.short(n, room)
+		short = c.sock.Short(n, room)
 	}
 }
 
@@ -402,7 +403,7 @@ func (c *serverConn) kill() {
 	}
 	c.conn.SetDeadline(time.Unix(1, 0))
 	// The deadline does not stop what is written past the poller.
-	c.sock.stopWrites()
+	c.sock.StopWrites()
 }
 
 // drainQuiet is how long a connection must have been idle for a drain to close it: one that
@@ -467,7 +468,7 @@ func (c *serverConn) look(now int64) {
 		return
 	}
 	c.looked = true
-	if c.sock.peek() != idleQuiet {
+	if c.sock.Peek() != socket.Quiet {
 		c.wake()
 	}
 }
@@ -488,13 +489,13 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 		return
 	}
 	c.nextLook = now + min(max(now-c.since, int64(watchEvery)), int64(time.Second))
-	if c.sock.peek() == idleClosed {
+	if c.sock.Peek() == socket.Closed {
 		c.giveUp()
 		return
 	}
 	// What the kernel moves by itself is seen in its counters only.
 	if c.moved == 0 {
-		c.moved = c.sock.moved()
+		c.moved = c.sock.Moved()
 	}
 	if c.slowBody(now) {
 		c.timedOut = true
@@ -505,7 +506,7 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 	if limit <= 0 || now-c.since <= int64(limit) {
 		return
 	}
-	if moved := c.sock.moved(); moved != c.moved {
+	if moved := c.sock.Moved(); moved != c.moved {
 		c.moved, c.since = moved, now
 		return
 	}

@@ -21,7 +21,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 	out := appendStatusLine(getSmall()[:0], r)
 	out = appendFields(out, r.Headers)
 	out = append(out, '\r', '\n')
-	err := st.c.sock.write(out)
+	err := st.c.sock.Write(out)
 	putBuffer(out)
 	return err
 }
@@ -138,9 +138,9 @@ func (st *stream) write(out, body []byte, trailers []router.Header, end bool) er
 		if len(out) == 0 {
 			return nil
 		}
-		return st.c.sock.write(out)
+		return st.c.sock.Write(out)
 	default:
-		return st.c.sock.writev(out, body, tail)
+		return st.c.sock.Writev(out, body, tail)
 	}
 }
 
@@ -158,7 +158,7 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 		putBuffer(out)
 	} else {
 		st.finished = end
-		err = st.c.sock.write(p)
+		err = st.c.sock.Write(p)
 	}
 	st.c.touch()
 	return err

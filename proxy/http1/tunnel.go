@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 )
 
 // Tunnel moves bytes both ways between the client and the upstream of an upgraded
@@ -66,12 +67,12 @@ type tunnel struct {
 
 // copy moves bytes from one side to the other until the end, which it passes on.
 func (t *tunnel) copy(to, from net.Conn) {
-	var s socket
+	var s socket.Socket
 	var failed error
-	s = newSocket(from, func() bool {
+	s = socket.New(from, func() bool {
 		for {
 			buf := getLarge()
-			n, again, err := s.read(buf)
+			n, again, err := s.Read(buf)
 			if n > 0 {
 				t.moved.Store(proxy.Now())
 				_, failed = to.Write(buf[:n])
@@ -90,7 +91,7 @@ func (t *tunnel) copy(to, from net.Conn) {
 	})
 	for {
 		t.arm(from)
-		err := s.run()
+		err := s.Run()
 		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() && !t.aborted() {
 			continue
 		}
