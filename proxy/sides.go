@@ -135,6 +135,11 @@ const (
 	FailOverflow
 	// FailRefused: the filter did not want the response.
 	FailRefused
+	// FailStreamReset: the upstream reset the stream, and no other of its connection.
+	FailStreamReset
+	// FailRefusedStream: the upstream has done nothing with the request, and says so
+	// (RFC 9113 section 8.7).
+	FailRefusedStream
 )
 
 // Result is what became of one attempt.
@@ -156,6 +161,7 @@ type Result struct {
 // Aborter lets another goroutine end what an exchange waits for.
 type Aborter struct {
 	conn    net.Conn
+	cancel  func()
 	wake    chan struct{}
 	once    sync.Once
 	aborted atomic.Bool
@@ -163,6 +169,10 @@ type Aborter struct {
 
 // NewAborter returns an Aborter for an upstream connection.
 func NewAborter(conn net.Conn) *Aborter { return &Aborter{conn: conn} }
+
+// NewCanceler returns an Aborter that calls cancel, which must not wait, and must not mind
+// being called twice.
+func NewCanceler(cancel func()) *Aborter { return &Aborter{cancel: cancel} }
 
 // NewWaiter returns an Aborter for a wait for Woken.
 func NewWaiter() *Aborter { return &Aborter{wake: make(chan struct{})} }
@@ -172,6 +182,9 @@ func (a *Aborter) Abort() {
 	a.aborted.Store(true)
 	if a.conn != nil {
 		a.conn.SetDeadline(time.Unix(1, 0))
+	}
+	if a.cancel != nil {
+		a.cancel()
 	}
 	if a.wake != nil {
 		a.once.Do(func() { close(a.wake) })

@@ -34,24 +34,25 @@ func (d *delivery) run() bool {
 // came. closed tells that the connection had served others, had been closed, and that the
 // copy may be sent again (RFC 9110 section 9.2.2).
 func (d *delivery) try(endpoint *upstream.Endpoint, fresh bool) (status int, closed bool) {
-	conn, reused, err := d.target.cluster.Acquire(endpoint, fresh, d.left(), d.sink)
+	up, reused, err := d.target.cluster.Acquire(endpoint, fresh, d.left(), d.sink)
 	if err != nil {
 		return 0, false
 	}
 	report := upstream.Report{Failure: proxy.FailDownstream}
-	defer func() { d.target.cluster.Release(endpoint, conn, report) }()
+	defer func() { d.target.cluster.Release(endpoint, up, report) }()
 	defer d.sink.Attach(nil)
-	if conn.Peer.IsValid() && conn.Peer == d.copy.listener || !d.sink.Attach(conn.Aborter) {
+	_, _, peer := up.Addresses()
+	if peer.IsValid() && peer == d.copy.listener || !d.sink.Attach(up.Aborter()) {
 		// A mirror that is the very listener would be mirrored again, for ever.
 		return 0, false
 	}
-	conn.NetConn().SetDeadline(time.Now().Add(d.left()))
+	up.Bound(d.left())
 	ex := d.copy.exchange()
-	res := conn.RoundTrip(ex, d.sink, d.sink)
+	res := up.RoundTrip(ex, d.sink, d.sink)
 	d.sink.Attach(nil)
-	report = upstream.Report{Status: d.sink.status, Failure: res.Failure, Reusable: res.Reusable && !conn.Aborted()}
+	report = upstream.Report{Status: d.sink.status, Failure: res.Failure, Reusable: res.Reusable}
 	if report.Reusable {
-		conn.NetConn().SetDeadline(time.Time{})
+		up.Bound(0)
 	}
 	closed = reused && !res.Received && !d.sink.aborted() &&
 		(res.Failure == proxy.FailSend || (res.Failure == proxy.FailClosed || res.Failure == proxy.FailReset) && safe(d.copy.method))

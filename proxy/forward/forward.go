@@ -132,44 +132,45 @@ func (d *delivery) number(endpoint *upstream.Endpoint) {
 	}
 }
 
-// try has one connection to an endpoint send the request and relay the response. reused tells
-// that the connection had served others before.
+// try has an endpoint sent the request, and relays the response. reused tells that the
+// connection had served others before.
 func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bool) {
 	ex := d.ex
-	conn, reused, err := d.cluster.Acquire(endpoint, d.replays >= maxReplays, d.left(), d.down)
+	up, reused, err := d.cluster.Acquire(endpoint, d.replays >= maxReplays, d.left(), d.down)
 	if err != nil {
 		return d.notConnected(err), false
 	}
-	if conn.Peer.IsValid() && conn.Peer == ex.Local {
+	local, remote, peer := up.Addresses()
+	if peer.IsValid() && peer == ex.Local {
 		// The destination is this very listener: it would ask itself for ever.
-		d.cluster.Release(endpoint, conn, upstream.Report{})
+		d.cluster.Release(endpoint, up, upstream.Report{})
 		return proxy.Result{Failure: proxy.FailConnect, Err: errLoop}, false
 	}
-	if !d.down.Attach(conn.Aborter) {
+	if !d.down.Attach(up.Aborter()) {
 		d.down.Attach(nil)
-		d.cluster.Release(endpoint, conn, upstream.Report{Failure: proxy.FailDownstream})
+		d.cluster.Release(endpoint, up, upstream.Report{Failure: proxy.FailDownstream})
 		return proxy.Result{Failure: proxy.FailDownstream}, false
 	}
-	ex.UpstreamLocal, ex.UpstreamHost = conn.Local, conn.Remote
+	ex.UpstreamLocal, ex.UpstreamHost = local, remote
 	if ex.UpstreamStart == 0 {
 		ex.UpstreamStart = proxy.Now()
 	}
-	armed := d.arm(conn)
+	armed := d.arm(up)
 	ex.UpstreamStatus = 0
-	res = conn.RoundTrip(ex, d, d.down)
+	res = up.RoundTrip(ex, d, d.down)
 	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure}
 	if res.Upgraded {
-		conn.Tunnel(d.down, max(d.engine.options.Timeouts.Tunnel, 0))
+		up.Tunnel(d.down, max(d.engine.options.Timeouts.Tunnel, 0))
 		d.down.Attach(nil)
-		d.cluster.Release(endpoint, conn, report)
+		d.cluster.Release(endpoint, up, report)
 		return res, reused
 	}
 	d.down.Attach(nil)
 	if armed && res.Reusable {
-		conn.NetConn().SetDeadline(time.Time{})
+		up.Bound(0)
 	}
-	report.Reusable = res.Reusable && !conn.Aborted()
-	d.cluster.Release(endpoint, conn, report)
+	report.Reusable = res.Reusable
+	d.cluster.Release(endpoint, up, report)
 	return res, reused
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
-	"github.com/sluicegate/sluice/proxy/http1"
 )
 
 // setTimeouts settles how long the tries may take: by the route, or by a caller that is
@@ -47,8 +46,8 @@ func (d *delivery) left() time.Duration {
 	return max(d.timeout-time.Duration(proxy.Now()-d.began), time.Millisecond)
 }
 
-// arm sets the connection's deadline for a try, and tells whether there is one.
-func (d *delivery) arm(conn *http1.Conn) bool {
+// arm bounds a try, and tells whether there is a bound.
+func (d *delivery) arm(up proxy.Upstream) bool {
 	limit := d.left()
 	if d.perTry > 0 && (limit == 0 || d.perTry < limit) {
 		limit = d.perTry
@@ -56,7 +55,7 @@ func (d *delivery) arm(conn *http1.Conn) bool {
 	if limit <= 0 {
 		return false
 	}
-	conn.NetConn().SetDeadline(time.Now().Add(limit))
+	up.Bound(limit)
 	return true
 }
 

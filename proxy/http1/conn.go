@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/socket"
@@ -44,15 +45,15 @@ const (
 // Conn is a connection to an endpoint, for one exchange at a time. It is not safe for
 // concurrent use.
 type Conn struct {
-	*proxy.Aborter
-	conn   net.Conn
-	sock   socket.Socket
-	limits Limits
+	aborter *proxy.Aborter
+	conn    net.Conn
+	sock    socket.Socket
+	limits  Limits
 
-	// Local and Remote are the connection's addresses, as text.
-	Local, Remote string
-	// Peer is Remote where that is an IP address.
-	Peer netip.AddrPort
+	// local and remote are the connection's addresses, as text; peer is remote where that is
+	// an IP address.
+	local, remote string
+	peer          netip.AddrPort
 	// Requests counts the exchanges so far. Opened and IdleSince, of the clock of
 	// proxy.Now, are for the pool that keeps the connection.
 	Requests          int64
@@ -81,15 +82,17 @@ type Conn struct {
 	res    proxy.Result
 }
 
+var _ proxy.Upstream = (*Conn)(nil)
+
 // NewConn makes a Conn of an established connection.
 func NewConn(conn net.Conn, limits Limits) *Conn {
 	c := &Conn{
-		Aborter: proxy.NewAborter(conn),
+		aborter: proxy.NewAborter(conn),
 		conn:    conn,
 		limits:  limits.WithDefaults(),
-		Local:   conn.LocalAddr().String(),
-		Remote:  conn.RemoteAddr().String(),
-		Peer:    addrPort(conn.RemoteAddr()),
+		local:   conn.LocalAddr().String(),
+		remote:  conn.RemoteAddr().String(),
+		peer:    addrPort(conn.RemoteAddr()),
 	}
 	c.sock = socket.New(conn, c.step)
 	return c
@@ -100,6 +103,31 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // NetConn returns the connection beneath.
 func (c *Conn) NetConn() net.Conn { return c.conn }
+
+// Aborter implements proxy.Upstream.
+func (c *Conn) Aborter() *proxy.Aborter { return c.aborter }
+
+// Aborted tells whether the exchange was ended by its Aborter. The connection is then of no
+// more use.
+func (c *Conn) Aborted() bool { return c.aborter.Aborted() }
+
+// Addresses implements proxy.Upstream.
+func (c *Conn) Addresses() (local, remote string, peer netip.AddrPort) {
+	return c.local, c.remote, c.peer
+}
+
+// Bound implements proxy.Upstream.
+func (c *Conn) Bound(within time.Duration) {
+	if within <= 0 {
+		c.conn.SetDeadline(time.Time{})
+		return
+	}
+	c.conn.SetDeadline(time.Now().Add(within))
+	if c.Aborted() {
+		// The bound must not undo what has happened.
+		c.aborter.Abort()
+	}
+}
 
 // Suspect tells that the connection should be looked at (Quiet) before it is used again.
 func (c *Conn) Suspect() bool { return c.suspect }

@@ -116,7 +116,7 @@ func (p *bodyPump) run(c *Conn, down proxy.Downstream, body proxy.Body) {
 		case err != nil:
 			// The upstream must not take what it got for a whole body.
 			p.downErr = err
-			c.Abort()
+			c.aborter.Abort()
 			return
 		}
 	}
@@ -147,7 +147,7 @@ func (c *Conn) endPump() {
 	case <-p.done:
 	default:
 		stopped = true
-		c.Abort()
+		c.aborter.Abort()
 		c.down.CloseBody()
 		<-p.done
 	}

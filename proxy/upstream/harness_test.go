@@ -93,7 +93,7 @@ func (b *bench) acquire(address string) *http1.Conn {
 	if err != nil {
 		b.t.Fatalf("acquire: %v", err)
 	}
-	return conn
+	return conn.(*http1.Conn)
 }
 
 // done gives a connection back after a good response.

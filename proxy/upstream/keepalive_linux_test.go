@@ -38,7 +38,7 @@ func TestKeepalive(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Release(e, conn, Report{})
-			raw, err := conn.NetConn().(*net.TCPConn).SyscallConn()
+			raw, err := conn.(*http1.Conn).NetConn().(*net.TCPConn).SyscallConn()
 			if err != nil {
 				t.Fatal(err)
 			}

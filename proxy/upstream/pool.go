@@ -56,7 +56,15 @@ func newPoolTimes(p *router.Pool) poolTimes {
 //
 // The caller gives the connection back with Release. An error is ErrOverflow, or says why
 // there is no connection; outlier detection has heard of a failure to connect.
-func (c *Cluster) Acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+func (c *Cluster) Acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
+	conn, reused, err := c.acquire(e, fresh, within, down)
+	if err != nil {
+		return nil, false, err
+	}
+	return conn, reused, nil
+}
+
+func (c *Cluster) acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
 	e.active.Add(1)
 	if !fresh && e.waiting.Load() == 0 {
 		if conn = c.takeIdle(e); conn != nil {
@@ -91,7 +99,8 @@ type Report struct {
 
 // Release takes back a connection after an exchange: to keep it where that may be, or to
 // close it. A tunnel's connection comes back when the tunnel has ended.
-func (c *Cluster) Release(e *Endpoint, conn *http1.Conn, r Report) {
+func (c *Cluster) Release(e *Endpoint, up proxy.Upstream, r Report) {
+	conn := up.(*http1.Conn)
 	e.active.Add(-1)
 	c.endRequest()
 	if r.Failure != proxy.FailNone && r.Failure != proxy.FailDownstream {
@@ -102,7 +111,7 @@ func (c *Cluster) Release(e *Endpoint, conn *http1.Conn, r Report) {
 		}
 	}
 	c.observe(e, r.Status, r.Failure)
-	if r.Reusable {
+	if r.Reusable && !conn.Aborted() {
 		c.keep(e, conn)
 	} else {
 		c.state.discard(e, conn)

@@ -28,7 +28,8 @@ type outcome struct {
 func (b *bench) wait(name, address string, within time.Duration, down proxy.Downstream, to chan outcome) {
 	c, e := b.c, b.endpoint(address)
 	go func() {
-		conn, reused, err := c.Acquire(e, false, within, down)
+		up, reused, err := c.Acquire(e, false, within, down)
+		conn, _ := up.(*http1.Conn)
 		to <- outcome{name, conn, reused, err}
 	}()
 	synctest.Wait()
@@ -243,7 +244,7 @@ func TestFreshAtTheLimit(t *testing.T) {
 			t.Fatalf("reused %v, %v", reused, err)
 		}
 		b.want(map[Stat]uint64{CxActive: 2, CxTotal: 3})
-		b.done("a:1", conn)
+		b.done("a:1", conn.(*http1.Conn))
 	})
 }
 
