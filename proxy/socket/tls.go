@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -23,6 +24,7 @@ type TLS struct {
 // of the client that were read already are passed in early, which is not kept.
 func Server(conn net.Conn, early []byte, config *tls.Config) *TLS {
 	w := newWire(conn)
+	w.keep = true
 	w.take(early)
 	return &TLS{Conn: tls.Server(w, config), wire: w}
 }
@@ -32,6 +34,17 @@ func Client(conn net.Conn, config *tls.Config) *TLS {
 	w := newWire(conn)
 	return &TLS{Conn: tls.Client(w, config), wire: w}
 }
+
+// Decide is called when it is clear, from the client's first message, that TLS is to end here:
+// what was read is then no longer kept for Seen.
+func (t *TLS) Decide() { t.wire.keep = false }
+
+// Mute lets nothing more be written: TLS is not to end here, and the client must not hear of
+// it.
+func (t *TLS) Mute() { t.wire.muted = true }
+
+// Seen returns a copy of all that was read before Decide.
+func (t *TLS) Seen() []byte { return bytes.Clone(t.wire.in[:t.wire.w]) }
 
 // Beneath returns the connection that carries the records.
 func (t *TLS) Beneath() net.Conn { return t.wire.Conn }
@@ -67,6 +80,8 @@ type wire struct {
 	// direct: a Socket's callback is on, in which nothing may wait. short: the last read
 	// left the socket empty.
 	direct, short bool
+	// keep: everything stays in the buffer. muted: nothing is written.
+	keep, muted bool
 	// pull reads without waiting; nil where only ordinary reads can be had.
 	pull func(p []byte) (n int, again bool, err error)
 	// push writes what it can without waiting, and the rest as it can.
@@ -127,7 +142,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	n := copy(p, w.record())
 	w.handed(n)
-	if w.r == w.w {
+	if w.r == w.w && !w.keep {
 		w.empty()
 	}
 	return n, nil
@@ -171,17 +186,22 @@ func (w *wire) more() error {
 	if w.in == nil {
 		w.fill()
 	}
-	w.r, w.w = 0, 0
+	if !w.keep {
+		w.r, w.w = 0, 0
+	}
+	if w.w == len(w.in) {
+		return errHello
+	}
 	var n int
 	var again bool
 	var err error
 	if w.direct {
-		n, again, err = w.pull(w.in)
-		w.short = again || n < len(w.in)
+		n, again, err = w.pull(w.in[w.w:])
+		w.short = again || n < len(w.in)-w.w
 	} else {
-		n, err = w.Conn.Read(w.in)
+		n, err = w.Conn.Read(w.in[w.w:])
 	}
-	w.w = n
+	w.w += n
 	switch {
 	case n > 0:
 		return nil
@@ -190,14 +210,23 @@ func (w *wire) more() error {
 	case err == nil:
 		err = errNothing
 	}
-	w.empty()
+	if w.r == w.w && !w.keep {
+		w.empty()
+	}
 	return err
 }
 
-var errNothing = errors.New("a read returned nothing")
+var (
+	errNothing = errors.New("a read returned nothing")
+	errHello   = errors.New("the client's first message is too long")
+	errMuted   = errors.New("TLS does not end here")
+)
 
 // Write sends a record, or keeps it while the wire is corked.
 func (w *wire) Write(p []byte) (int, error) {
+	if w.muted {
+		return 0, errMuted
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.corked.Load() {
