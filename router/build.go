@@ -31,7 +31,7 @@ func (p Problem) String() string {
 // it, and cluster IDs stay. All problems are returned, old and new.
 func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 	if prev == nil {
-		prev = &Table{spec: &Spec{}, clusters: &clusterSet{}}
+		prev = &Table{spec: &Spec{}, clusters: &clusterSet{}, secrets: &secretSet{}}
 	}
 	t := &Table{spec: spec, generation: prev.generation + 1, listeners: make(map[string]*compiledListener, len(spec.Listeners))}
 	c := &compiler{
@@ -40,6 +40,10 @@ func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 	}
 	for _, cluster := range c.clusters.define(prev.spec.Clusters, spec.Clusters) {
 		c.report(cluster.Origin, "cluster %s is already defined; the first definition serves", cluster.Name)
+	}
+	t.secrets = prev.secrets.next(prev.spec.Secrets, spec.Secrets)
+	for _, secret := range t.secrets.repeats(spec.Secrets) {
+		c.report(secret.Origin, "secret %s is already defined; the first definition serves", secret.Name)
 	}
 	for _, l := range spec.Listeners {
 		if t.listeners[l.Name] != nil {
@@ -80,9 +84,15 @@ func (c *compiler) pattern(source string) (*pattern, error) {
 	return p, err
 }
 
-// compileListener compiles a listener's tables; old is what the previous table had
+// compileListener compiles a listener's chains or tables; old is what the previous table had
 // under that name, or nil.
 func (c *compiler) compileListener(l *Listener, old *compiledListener) *compiledListener {
+	if len(l.Chains) > 0 {
+		if len(l.Tables) > 0 {
+			c.report(Origin{Kind: "Listener", Name: l.Name}, "it has both chains and tables; the chains serve")
+		}
+		return &compiledListener{Listener: l, chains: c.compileChains(l, old.chainSet())}
+	}
 	out := &compiledListener{Listener: l, byPort: make(map[uint16]*CompiledTable, len(l.Tables))}
 	for _, rt := range l.Tables {
 		if out.byPort[rt.Port] != nil {
@@ -108,12 +118,25 @@ func (l *compiledListener) tableOf(port uint16) *CompiledTable {
 	return l.byPort[port]
 }
 
-// releaseDropped gives up the tables of a listener that it, or its successor, no
-// longer has.
+// chainSet returns the listener's chains, or nil; the listener may be nil.
+func (l *compiledListener) chainSet() *chainSet {
+	if l == nil {
+		return nil
+	}
+	return l.chains
+}
+
+// releaseDropped gives up the tables and chains of a listener that it, or its
+// successor, no longer has.
 func (c *compiler) releaseDropped(old, successor *compiledListener) {
 	for port, table := range old.byPort {
 		if successor.tableOf(port) == nil {
 			c.release(table.compiled)
+		}
+	}
+	if old.chains != nil && successor.chainSet() == nil {
+		for _, chain := range old.chains.compiled {
+			c.releaseChain(chain)
 		}
 	}
 }
@@ -130,7 +153,7 @@ func (c *compiler) release(hosts []*CompiledVirtualHost) {
 // compileTable compiles a table, with what did not change since an old one, or nil.
 func (c *compiler) compileTable(rt *RouteTable, old *CompiledTable) *CompiledTable {
 	if old == nil {
-		old = &CompiledTable{RouteTable: &RouteTable{}, hosts: &hostIndex{}}
+		old = &CompiledTable{RouteTable: &RouteTable{}, hosts: &hostIndex[*CompiledVirtualHost]{}}
 	}
 	if old.RouteTable == rt {
 		return old
@@ -259,33 +282,18 @@ func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
 	return &moved
 }
 
-// useClusters resolves the clusters that routes name, and returns their IDs. It does
-// not touch a reference that is right, as those are that older tables share.
+// useClusters resolves the clusters that routes name, and returns their IDs.
 func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
-	used := map[int]bool{}
-	var ids []int32
-	use := func(ref *ClusterRef) {
-		if ref.Name == "" {
-			return
-		}
-		if id := int(c.clusters.intern(ref.Name)); ref.ID != id {
-			ref.ID = id
-		}
-		if !used[ref.ID] {
-			used[ref.ID] = true
-			ids = append(ids, int32(ref.ID))
-			c.clusters.use(int32(ref.ID))
-		}
-	}
+	u := clusterUse{edit: c.clusters}
 	for _, route := range routes {
 		for i := range route.Destinations {
-			use(&route.Destinations[i].Cluster)
+			u.resolve(&route.Destinations[i].Cluster)
 		}
 		for i := range route.Mirrors {
-			use(&route.Mirrors[i].Cluster)
+			u.resolve(&route.Mirrors[i].Cluster)
 		}
 	}
-	return ids
+	return u.ids
 }
 
 // compileRoute compiles a route, or says why it can't be in force. What it has in

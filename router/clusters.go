@@ -17,8 +17,8 @@ type ClusterRef struct {
 // clusterSet gives the clusters that are named anywhere their IDs. It never changes.
 type clusterSet struct {
 	ids cowMap[int32]
-	// defined, names and uses are by ID; uses counts the virtual hosts that name a
-	// cluster, and the Spec that defines it.
+	// defined, names and uses are by ID; uses counts the virtual hosts and chains that name
+	// a cluster, and the Spec that defines it.
 	defined []*Cluster
 	names   []string
 	uses    []int32
@@ -65,6 +65,34 @@ func (e *clusterEdit) release(id int32) {
 	if e.uses[id] == 0 {
 		e.released = append(e.released, id)
 	}
+}
+
+// clusterUse is what one owner of references uses.
+type clusterUse struct {
+	edit *clusterEdit
+	// ids are those of the clusters used, each once.
+	ids  []int32
+	used map[int]bool
+}
+
+// resolve gives a reference its ID. It does not touch one that is right, as those are
+// that older tables share.
+func (u *clusterUse) resolve(ref *ClusterRef) {
+	if ref.Name == "" {
+		return
+	}
+	if id := int(u.edit.intern(ref.Name)); ref.ID != id {
+		ref.ID = id
+	}
+	if u.used[ref.ID] {
+		return
+	}
+	if u.used == nil {
+		u.used = map[int]bool{}
+	}
+	u.used[ref.ID] = true
+	u.ids = append(u.ids, int32(ref.ID))
+	u.edit.use(int32(ref.ID))
 }
 
 // intern returns the ID for a name.

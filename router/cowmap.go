@@ -36,6 +36,22 @@ func (m *cowMap[V]) get(name []byte) (value V, ok bool) {
 	return value, ok
 }
 
+// lookup finds a name.
+func (m *cowMap[V]) lookup(name string) (value V, ok bool) {
+	if len(m.shards) == 0 {
+		return value, false
+	}
+	value, ok = m.shards[m.shardOf(name)][name]
+	return value, ok
+}
+
+func (m *cowMap[V]) shardOf(name string) int {
+	if len(m.shards) == 1 {
+		return 0
+	}
+	return int(maphash.String(shardSeed, name) & uint64(len(m.shards)-1))
+}
+
 // each calls f for every entry, in no order.
 func (m *cowMap[V]) each(f func(name string, value V)) {
 	for _, shard := range m.shards {
@@ -73,13 +89,6 @@ func (e *cowEdit[V]) reshard(entries int) {
 	old.each(func(name string, value V) { e.shards[e.shardOf(name)][name] = value })
 }
 
-func (e *cowEdit[V]) shardOf(name string) int {
-	if len(e.shards) == 1 {
-		return 0
-	}
-	return int(maphash.String(shardSeed, name) & uint64(len(e.shards)-1))
-}
-
 // own returns the shard for a name, as a copy that may be changed.
 func (e *cowEdit[V]) own(name string) map[string]V {
 	if e.owned == nil {
@@ -92,14 +101,6 @@ func (e *cowEdit[V]) own(name string) map[string]V {
 		e.owned[i] = true
 	}
 	return e.shards[i]
-}
-
-func (e *cowEdit[V]) lookup(name string) (value V, ok bool) {
-	if len(e.shards) == 0 {
-		return value, false
-	}
-	value, ok = e.shards[e.shardOf(name)][name]
-	return value, ok
 }
 
 func (e *cowEdit[V]) set(name string, value V) {

@@ -138,10 +138,10 @@ func (v *CompiledVirtualHost) domainFor(host string) string {
 	for _, name := range v.Domains {
 		d, err := parseDomain(name)
 		switch {
-		case err != nil:
-		case !d.wildcard && d.name == host:
+		case err != nil || !d.takes(host):
+		case !d.wildcard:
 			return name
-		case d.wildcard && len(d.name) > length && (d == anyHost || len(host) > len(d.name) && strings.HasSuffix(host, d.name)):
+		case len(d.name) > length:
 			best, length = name, len(d.name)
 		}
 	}

@@ -34,21 +34,28 @@ func NormalizeHost(authority string) string {
 	return host
 }
 
-// hostIndex finds the virtual host for an authority. It never changes.
-type hostIndex struct {
-	exact cowMap[*CompiledVirtualHost]
+// claimant is what hosts lead to: a virtual host, or a chain. It is a pointer.
+type claimant interface {
+	comparable
+	// claims are the domains that it takes hosts by.
+	claims() []string
+}
+
+// hostIndex finds what a host leads to. It never changes.
+type hostIndex[C claimant] struct {
+	exact cowMap[C]
 	// wildcards are keyed by what follows the star: ".example.com".
-	wildcards cowMap[*CompiledVirtualHost]
+	wildcards cowMap[C]
 	// suffixes has a bit for every length that a wildcard's key has, or had.
 	suffixes [maxHost/64 + 1]uint64
-	// any is the virtual host of "*".
-	any *CompiledVirtualHost
-	// contested are the domains that several virtual hosts claim.
+	// any is the claimant of "*".
+	any C
+	// contested are the domains that several claim.
 	contested map[domain]bool
 }
 
-// lookup returns the virtual host for an authority as it was sent, or nil.
-func (h *hostIndex) lookup(authority string) *CompiledVirtualHost {
+// lookup returns the claimant for an authority as it was sent, or nil.
+func (h *hostIndex[C]) lookup(authority string) C {
 	var buffer [maxHost]byte
 	host := hostOf(authority)
 	if len(host) > maxHost {
@@ -75,24 +82,22 @@ func (h *hostIndex) lookup(authority string) *CompiledVirtualHost {
 }
 
 // hasSuffixOf says whether a wildcard of that length may be there.
-func (h *hostIndex) hasSuffixOf(length int) bool {
+func (h *hostIndex[C]) hasSuffixOf(length int) bool {
 	return h.suffixes[length/64]&(1<<(length%64)) != 0
 }
 
-// indexHosts indexes virtual hosts from the first: of two that claim a domain, it
-// has it.
-func indexHosts(hosts []*CompiledVirtualHost) *hostIndex {
-	e := (&hostIndex{}).edit(len(hosts))
+// indexHosts indexes claimants from the first: of two that claim a domain, it has it.
+func indexHosts[C claimant](hosts []C) *hostIndex[C] {
+	e := (&hostIndex[C]{}).edit(len(hosts))
 	for _, v := range hosts {
 		e.add(v)
 	}
 	return e.done()
 }
 
-// replaced returns the index after some virtual hosts went and others came. It is
-// nil where the order of the virtual hosts decides who has a domain: then all must
-// be indexed again.
-func (h *hostIndex) replaced(removed, added []*CompiledVirtualHost) *hostIndex {
+// replaced returns the index after some claimants went and others came. It is nil
+// where their order decides who has a domain: then all must be indexed again.
+func (h *hostIndex[C]) replaced(removed, added []C) *hostIndex[C] {
 	e := h.edit(len(added) - len(removed))
 	for _, v := range removed {
 		e.remove(v)
@@ -107,33 +112,34 @@ func (h *hostIndex) replaced(removed, added []*CompiledVirtualHost) *hostIndex {
 }
 
 // hostEdit is a hostIndex that is being changed.
-type hostEdit struct {
-	index            hostIndex
-	exact, wildcards *cowEdit[*CompiledVirtualHost]
-	// disputed: a domain was touched that several virtual hosts claim.
+type hostEdit[C claimant] struct {
+	index            hostIndex[C]
+	exact, wildcards *cowEdit[C]
+	// disputed: a domain was touched that several claim.
 	disputed bool
 }
 
-func (h *hostIndex) edit(growth int) *hostEdit {
-	e := &hostEdit{index: *h, exact: h.exact.edit(growth), wildcards: h.wildcards.edit(0)}
+func (h *hostIndex[C]) edit(growth int) *hostEdit[C] {
+	e := &hostEdit[C]{index: *h, exact: h.exact.edit(growth), wildcards: h.wildcards.edit(0)}
 	e.index.contested = maps.Clone(h.contested)
 	return e
 }
 
-func (e *hostEdit) done() *hostIndex {
+func (e *hostEdit[C]) done() *hostIndex[C] {
 	e.index.exact, e.index.wildcards = e.exact.cowMap, e.wildcards.cowMap
 	return &e.index
 }
 
-// add gives a virtual host those of its domains that are free.
-func (e *hostEdit) add(v *CompiledVirtualHost) {
-	for _, name := range v.Domains {
+// add gives a claimant those of its domains that are free.
+func (e *hostEdit[C]) add(v C) {
+	var none C
+	for _, name := range v.claims() {
 		d, err := parseDomain(name)
 		if err != nil {
 			continue
 		}
 		switch owner := e.owner(d); owner {
-		case nil:
+		case none:
 			e.set(d, v)
 		case v:
 		default:
@@ -142,9 +148,9 @@ func (e *hostEdit) add(v *CompiledVirtualHost) {
 	}
 }
 
-// remove frees the domains of a virtual host.
-func (e *hostEdit) remove(v *CompiledVirtualHost) {
-	for _, name := range v.Domains {
+// remove frees the domains of a claimant.
+func (e *hostEdit[C]) remove(v C) {
+	for _, name := range v.claims() {
 		d, err := parseDomain(name)
 		if err != nil {
 			continue
@@ -158,8 +164,8 @@ func (e *hostEdit) remove(v *CompiledVirtualHost) {
 	}
 }
 
-// contest notes that several virtual hosts claim a domain.
-func (e *hostEdit) contest(d domain) {
+// contest notes that several claim a domain.
+func (e *hostEdit[C]) contest(d domain) {
 	e.disputed = true
 	if e.index.contested == nil {
 		e.index.contested = map[domain]bool{}
@@ -167,7 +173,7 @@ func (e *hostEdit) contest(d domain) {
 	e.index.contested[d] = true
 }
 
-func (e *hostEdit) owner(d domain) *CompiledVirtualHost {
+func (e *hostEdit[C]) owner(d domain) C {
 	switch {
 	case d == anyHost:
 		return e.index.any
@@ -179,7 +185,7 @@ func (e *hostEdit) owner(d domain) *CompiledVirtualHost {
 	return v
 }
 
-func (e *hostEdit) set(d domain, v *CompiledVirtualHost) {
+func (e *hostEdit[C]) set(d domain, v C) {
 	switch {
 	case d == anyHost:
 		e.index.any = v
@@ -191,10 +197,11 @@ func (e *hostEdit) set(d domain, v *CompiledVirtualHost) {
 	}
 }
 
-func (e *hostEdit) clear(d domain) {
+func (e *hostEdit[C]) clear(d domain) {
 	switch {
 	case d == anyHost:
-		e.index.any = nil
+		var none C
+		e.index.any = none
 	case d.wildcard:
 		e.wildcards.delete(d.name)
 	default:
@@ -238,4 +245,12 @@ func parseDomain(s string) (domain, error) {
 		return domain{}, fmt.Errorf("domain %q: a star may only stand alone, or for the first labels, as in *.example.com", s)
 	}
 	return d, nil
+}
+
+// takes tells whether a normalised host is the domain, or under it.
+func (d domain) takes(host string) bool {
+	if d.wildcard {
+		return len(host) > len(d.name) && strings.HasSuffix(host, d.name) || d == anyHost
+	}
+	return d.name == host
 }

@@ -61,7 +61,8 @@ type VirtualHost struct {
 	// Routes in order: the first that matches serves the request.
 	Routes []*Route
 	// RequireTLS answers every plaintext request with 301 to https (Istio
-	// Gateway servers[].tls.httpsRedirect), before any route.
+	// Gateway servers[].tls.httpsRedirect), before any route, but for those under
+	// /.well-known/acme-challenge/, which are routed.
 	RequireTLS bool
 }
 

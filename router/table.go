@@ -1,6 +1,9 @@
 package router
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Table is what a Spec became. It never changes; a new one takes its place. All
 // its methods may be called from any number of goroutines.
@@ -11,11 +14,14 @@ type Table struct {
 	// serving are the listeners, in order.
 	serving  []*Listener
 	clusters *clusterSet
+	secrets  *secretSet
 }
 
-// compiledListener is a listener's tables, ready for a request's port.
+// compiledListener is a listener's tables, ready for a request's port, or its chains.
 type compiledListener struct {
 	*Listener
+	// chains is nil on a listener without.
+	chains *chainSet
 	tables []*CompiledTable
 	byPort map[uint16]*CompiledTable
 	// other serves the ports that have no table of their own; it may be nil.
@@ -25,7 +31,7 @@ type compiledListener struct {
 // CompiledTable is a RouteTable whose hosts are indexed.
 type CompiledTable struct {
 	*RouteTable
-	hosts *hostIndex
+	hosts *hostIndex[*CompiledVirtualHost]
 	// compiled are the virtual hosts, in the order of RouteTable.VirtualHosts.
 	compiled []*CompiledVirtualHost
 	// faulty are those of them that have problems.
@@ -47,6 +53,8 @@ type CompiledVirtualHost struct {
 	// clusters are the IDs of the clusters named, each once.
 	clusters []int32
 }
+
+func (v *CompiledVirtualHost) claims() []string { return v.Domains }
 
 // CompiledRoute is a Route that is ready to match and to be acted upon.
 type CompiledRoute struct {
@@ -145,8 +153,12 @@ func (o Outcome) String() string {
 // is nil where no host fits, Route where no route does. It points into the table and
 // holds nothing of the request.
 type Decision struct {
-	Outcome     Outcome
-	Listener    *Listener
+	Outcome  Outcome
+	Listener *Listener
+	// Chain is that of Request.Chain; nil on a listener without chains, and where it has
+	// none of that name, any more.
+	Chain *CompiledChain
+	// Table is nil where the listener, or the chain, has none for the request.
 	Table       *CompiledTable
 	VirtualHost *CompiledVirtualHost
 	Route       *CompiledRoute
@@ -159,14 +171,19 @@ func (t *Table) Route(r *Request) Decision {
 	if listener == nil {
 		return Decision{Outcome: NoListener}
 	}
-	d := Decision{Outcome: NotFound, Listener: listener.Listener, Table: listener.table(r.Port)}
+	d := Decision{Outcome: NotFound, Listener: listener.Listener}
+	if listener.chains == nil {
+		d.Table = listener.table(r.Port)
+	} else if d.Chain, _ = listener.chains.names.lookup(r.Chain); d.Chain != nil {
+		d.Table = d.Chain.table
+	}
 	if d.Table == nil {
 		return d
 	}
 	if d.VirtualHost = d.Table.hosts.lookup(r.Authority); d.VirtualHost == nil {
 		return d
 	}
-	if d.VirtualHost.requireTLS && r.Scheme != "https" {
+	if d.VirtualHost.requireTLS && r.Scheme != "https" && !strings.HasPrefix(r.Path, acmeChallenges) {
 		d.Outcome = TLSRedirect
 		return d
 	}
@@ -176,6 +193,10 @@ func (t *Table) Route(r *Request) Decision {
 	d.Outcome = d.Route.outcome
 	return d
 }
+
+// acmeChallenges is where HTTP-01 looks for the answer to a challenge, in plaintext
+// (RFC 8555 section 8.3).
+const acmeChallenges = "/.well-known/acme-challenge/"
 
 // table returns the table for a port that the caller addressed.
 func (l *compiledListener) table(port uint16) *CompiledTable {
@@ -208,11 +229,15 @@ func (d *Decision) Pick(random uint64) *CompiledDestination {
 	if d.Outcome != Forward {
 		return nil
 	}
-	destinations := d.Route.Destinations
+	return pickByWeight(d.Route.Destinations, d.Route.weights, random)
+}
+
+// pickByWeight chooses a destination by weight; total is the sum of theirs.
+func pickByWeight(destinations []CompiledDestination, total, random uint64) *CompiledDestination {
 	if len(destinations) == 1 {
 		return &destinations[0]
 	}
-	n := random % d.Route.weights
+	n := random % total
 	for i := range destinations {
 		weight := uint64(destinations[i].Weight)
 		if n < weight {
