@@ -72,8 +72,8 @@ func (o Options) address(l *router.Listener) (netip.Addr, error) {
 // in front of the gateway, the first is the Service's target port.)
 func (o Options) port(l *router.Listener) uint16 {
 	if _, ok := o.PortMap[l.Port]; !ok {
-		for _, t := range l.Tables {
-			if to, ok := o.PortMap[t.Port]; ok {
+		for _, called := range l.CalledPorts() {
+			if to, ok := o.PortMap[called]; ok {
 				return to
 			}
 		}

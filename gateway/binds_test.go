@@ -13,6 +13,8 @@ func TestBinds(t *testing.T) {
 	t.Parallel()
 	http := &router.Listener{Name: "http", Port: 80, NodePorts: []uint16{31380}, Tables: []*router.RouteTable{{Port: 80}}}
 	behind := &router.Listener{Name: "behind a Service", Port: 8080, Tables: []*router.RouteTable{{Port: 80}}}
+	tls := &router.Listener{Name: "tls", Port: 8443, Chains: []*router.Chain{{Name: "https", Table: &router.RouteTable{Port: 443}}}}
+	bytes := &router.Listener{Name: "bytes", Port: 6379, Chains: []*router.Chain{{Name: "tcp", Port: 16379}}}
 	fixed := &router.Listener{Name: "fixed", Address: "127.0.0.5", Port: 81}
 	unix := &router.Listener{Name: "unix", Address: "unix:///run/gateway.sock"}
 	wrong := &router.Listener{Name: "wrong", Address: "example.com", Port: 82}
@@ -29,6 +31,7 @@ func TestBinds(t *testing.T) {
 		"node ports":         {Options{NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:80", "http 0.0.0.0:31380"}, ""},
 		"mapped":             {Options{PortMap: map[uint16]uint16{80: 8080, 31380: 0}, NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:8080", "http 0.0.0.0:0"}, ""},
 		"mapped by Gateway":  {Options{PortMap: map[uint16]uint16{80: 9090}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9090"}, ""},
+		"mapped by chains":   {Options{PortMap: map[uint16]uint16{443: 9443, 16379: 9379}}, []*router.Listener{tls, bytes}, []string{"tls 0.0.0.0:9443", "bytes 0.0.0.0:9379"}, ""},
 		"mapped by socket":   {Options{PortMap: map[uint16]uint16{80: 9090, 8080: 9091}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9091"}, ""},
 		"any port, twice":    {Options{PortMap: map[uint16]uint16{80: 0, 8080: 0}}, []*router.Listener{http, other}, []string{"http 0.0.0.0:0", "other 0.0.0.0:0"}, ""},
 		"mapped onto others": {Options{PortMap: map[uint16]uint16{80: 8080}}, []*router.Listener{http, other}, []string{"http 0.0.0.0:8080"}, "Listener other: 0.0.0.0:8080 is listener http's already"},

@@ -23,11 +23,22 @@ type Chain struct {
 	Table *RouteTable
 	// Streams route connections, the first that matches.
 	Streams []*StreamRoute
+	// Port is the one that callers address, of a chain with Streams, as RouteTable.Port is
+	// of a chain with a Table. 0 is not known.
+	Port uint16
 	// IstioALPN takes connections only that offer one of Istio's protocols ("istio",
 	// "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"), as
 	// AUTO_PASSTHROUGH asks.
 	IstioALPN bool
 	Origin    Origin
+}
+
+// CalledPort is the port that callers address.
+func (c *Chain) CalledPort() uint16 {
+	if c.Table != nil {
+		return c.Table.Port
+	}
+	return c.Port
 }
 
 // StreamRoute is where the bytes of a connection go (Istio TCPRoute, TLSRoute).
