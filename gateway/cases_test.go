@@ -17,8 +17,10 @@ import (
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/http1"
+	accept "github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -100,7 +102,10 @@ func serve(t *testing.T, table *router.Table, mesh bool) map[uint16]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := http1.NewServer(http1.Options{Engine: engine, Listener: listener.Name, PortFromAuthority: mesh})
+		o := http1.Options{Engine: engine, PortFromAuthority: mesh}.WithDefaults()
+		s := accept.NewServer(accept.Options{Name: listener.Name, HTTP: func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
+			return http1.NewSession(conn, early, info, o)
+		}})
 		go s.Serve(l)
 		t.Cleanup(func() { s.Drain(t.Context()) })
 		for _, routes := range listener.Tables {

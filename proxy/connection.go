@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/netip"
 	"time"
+
+	"github.com/sluicegate/sluice/router"
 )
 
 // Connection is what is known of a client's connection apart from its requests. It does not
@@ -16,8 +18,11 @@ type Connection struct {
 	// Local and Remote are its addresses, as the PROXY protocol tells them where that is
 	// believed. Peer is who is really at the other end of the socket.
 	Local, Remote, Peer netip.AddrPort
-	// TLS is nil on plaintext.
+	// TLS is nil on plaintext. Where TLS is passed through, only its ServerName is known.
 	TLS *TLSState
+	// Headers are added to every response that does not have them (strict-transport-security,
+	// alt-svc).
+	Headers []router.Header
 }
 
 // TLSState is what a handshake with a client came to.

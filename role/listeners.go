@@ -10,7 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
-	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 )
 
 const (
@@ -40,7 +40,7 @@ type Bind struct {
 // listeners holds the sockets that are wanted, and lets the others go. A socket that is
 // wanted before and after a change is not touched, and so neither is a connection of it.
 type listeners struct {
-	newServer func(Bind) *http1.Server
+	newServer func(Bind) *listener.Server
 	// grace bounds how long the connections of a socket that is let go may take.
 	grace   time.Duration
 	logger  *slog.Logger
@@ -48,7 +48,7 @@ type listeners struct {
 	backoff time.Duration
 
 	mu     sync.Mutex
-	held   []*listener // in the order wanted
+	held   []*binding // in the order wanted
 	closed bool
 	retry  *time.Timer
 
@@ -58,10 +58,10 @@ type listeners struct {
 	rush    context.CancelFunc
 }
 
-// listener is a socket that is wanted, bound or not.
-type listener struct {
+// binding is a socket that is wanted, bound or not.
+type binding struct {
 	Bind
-	server *http1.Server
+	server *listener.Server
 	socket *socket // nil while it cannot be bound
 	served chan struct{}
 	err    error
@@ -69,7 +69,7 @@ type listener struct {
 	due    time.Time
 }
 
-func newListeners(newServer func(Bind) *http1.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
+func newListeners(newServer func(Bind) *listener.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
 	s := &listeners{newServer: newServer, grace: grace, logger: logger, changed: changed, backoff: firstRetry}
 	s.hurry, s.rush = context.WithCancel(context.Background())
 	return s
@@ -83,7 +83,7 @@ func (s *listeners) release(wanted []Bind) {
 	if s.closed {
 		return
 	}
-	s.held = slices.DeleteFunc(s.held, func(l *listener) bool {
+	s.held = slices.DeleteFunc(s.held, func(l *binding) bool {
 		if slices.Contains(wanted, l.Bind) {
 			return false
 		}
@@ -93,7 +93,7 @@ func (s *listeners) release(wanted []Bind) {
 }
 
 // leave stops a listener and ends its connections in the background.
-func (s *listeners) leave(l *listener) {
+func (s *listeners) leave(l *binding) {
 	if l.socket == nil {
 		return
 	}
@@ -110,7 +110,7 @@ func (s *listeners) leave(l *listener) {
 }
 
 // end lets the connections of a listener that has stopped finish what they do.
-func (l *listener) end(ctx context.Context) error {
+func (l *binding) end(ctx context.Context) error {
 	if l.server.Connections() > 0 {
 		select {
 		case <-time.After(settle):
@@ -128,16 +128,16 @@ func (s *listeners) acquire(wanted []Bind) {
 	if s.closed {
 		return
 	}
-	held := make([]*listener, 0, len(wanted))
+	held := make([]*binding, 0, len(wanted))
 	for _, b := range wanted {
-		if slices.ContainsFunc(held, func(l *listener) bool { return l.Bind == b }) {
+		if slices.ContainsFunc(held, func(l *binding) bool { return l.Bind == b }) {
 			continue
 		}
-		if i := slices.IndexFunc(s.held, func(l *listener) bool { return l.Bind == b }); i >= 0 {
+		if i := slices.IndexFunc(s.held, func(l *binding) bool { return l.Bind == b }); i >= 0 {
 			held = append(held, s.held[i])
 			continue
 		}
-		l := &listener{Bind: b, pause: s.backoff}
+		l := &binding{Bind: b, pause: s.backoff}
 		held = append(held, l)
 		s.open(l)
 	}
@@ -146,7 +146,7 @@ func (s *listeners) acquire(wanted []Bind) {
 }
 
 // open binds a listener's socket and serves it.
-func (s *listeners) open(l *listener) {
+func (s *listeners) open(l *binding) {
 	socket, err := bind(s.hurry, l.Address)
 	if err != nil {
 		if l.err == nil {
@@ -213,7 +213,7 @@ func (s *listeners) drain(ctx context.Context) error {
 	if s.retry != nil {
 		s.retry.Stop()
 	}
-	held := slices.DeleteFunc(slices.Clone(s.held), func(l *listener) bool { return l.socket == nil })
+	held := slices.DeleteFunc(slices.Clone(s.held), func(l *binding) bool { return l.socket == nil })
 	s.mu.Unlock()
 
 	stop := context.AfterFunc(ctx, s.rush)

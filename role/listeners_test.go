@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -53,8 +54,11 @@ func (e *echo) Reject(ex *proxy.Exchange, down proxy.Downstream, _ proxy.Rejecti
 // start returns an empty set of listeners whose servers are e.
 func start(t *testing.T, e *echo) *listeners {
 	t.Helper()
-	s := newListeners(func(b Bind) *http1.Server {
-		return http1.NewServer(http1.Options{Engine: e, Listener: b.Listener})
+	s := newListeners(func(b Bind) *listener.Server {
+		o := http1.Options{Engine: e}.WithDefaults()
+		return listener.NewServer(listener.Options{Name: b.Listener, HTTP: func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
+			return http1.NewSession(conn, early, info, o)
+		}})
 	}, 5*time.Second, quiet, func() {})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

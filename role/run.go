@@ -10,7 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/forward"
-	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/telemetry"
 	"github.com/sluicegate/sluice/version"
 )
@@ -22,7 +22,7 @@ type process struct {
 	pressure  *pressure
 	telemetry *telemetry.Telemetry
 	listeners *listeners
-	budget    *http1.ConnectionBudget
+	budget    *listener.Budget
 	pipeline  *pipeline.Pipeline
 	served    atomic.Pointer[served]
 	draining  atomic.Bool
@@ -37,7 +37,7 @@ type process struct {
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
 	o.Info.Version, o.Info.Started = version.Get(), time.Now()
-	p := &process{o: o, budget: http1.NewConnectionBudget(o.Limits.MaxConnectionsTotal)}
+	p := &process{o: o, budget: listener.NewBudget(o.Limits.MaxConnectionsTotal)}
 	p.served.Store(&served{})
 	var err error
 	p.telemetry, err = telemetry.New(telemetry.Options{
@@ -69,40 +69,6 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer operators.close()
 	return p.serve(ctx)
-}
-
-// connectionEvents name http1's events for the metrics.
-var connectionEvents = []string{
-	http1.ConnOpened:        "opened",
-	http1.ConnClosed:        "closed",
-	http1.ConnRefused:       "refused",
-	http1.ConnIdleTimeout:   "idle_timeout",
-	http1.ConnHeadTimeout:   "head_timeout",
-	http1.ConnStreamTimeout: "stream_timeout",
-	http1.ConnRejected:      "request_rejected",
-	http1.ConnRefusedPerIP:  "refused_per_ip",
-	http1.ConnRefusedTotal:  "refused_total",
-	http1.ConnSlowBody:      "slow_body",
-	http1.ConnTunnelTimeout: "tunnel_timeout",
-}
-
-// newServer returns the server of one socket.
-func (p *process) newServer(b Bind) *http1.Server {
-	count := p.telemetry.ConnectionEvents(b.Listener, connectionEvents)
-	return http1.NewServer(http1.Options{
-		Engine:              p.engine,
-		Pressure:            p.pressure.now,
-		Listener:            b.Listener,
-		PortFromAuthority:   b.PortFromAuthority,
-		Limits:              p.o.Limits.Head,
-		Timeouts:            p.o.Limits.Timeouts,
-		MaxConnections:      p.o.Limits.MaxConnections,
-		MaxConnectionsPerIP: p.o.Limits.MaxConnectionsPerIP,
-		MinBodyRate:         p.o.Limits.MinBodyRate,
-		Budget:              p.budget,
-		Policy:              p.o.Policy,
-		Observe:             func(e http1.ConnEvent) { count(int(e)) },
-	})
 }
 
 // serve follows the source until ctx ends or the source fails, and then drains.

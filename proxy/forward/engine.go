@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -27,11 +28,16 @@ type Options struct {
 	// Pressure, where not nil, says how short of memory the process is. It is asked for
 	// each request: at proxy.PressureExtreme, requests are answered 503 with flag OM.
 	Pressure func() proxy.Pressure
+	// ClientPolicy identifies what is asked of the certificates of clients: see
+	// proxy.TLSState.Policy. It is required where requests come inside TLS.
+	ClientPolicy func(*router.ServerTLS) string
 	// Random is the source for weighted choices and request ids; nil for the runtime's.
 	// It must be safe for concurrent use.
 	Random func() uint64
 	// Limits bound what an upstream may send.
 	Limits http1.Limits
+	// UpstreamTLS is upstream.Options.TLS: nil speaks plaintext only.
+	UpstreamTLS func(t *router.ClientTLS, serverName string, protocols ...string) (*tls.Config, error)
 	// Timeouts.Tunnel bounds upgraded connections.
 	Timeouts http1.Timeouts
 }
@@ -57,7 +63,7 @@ func New(o Options) *Engine {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	e := &Engine{options: o, manager: upstream.NewManager(o.Limits), mirrors: filter.NewMirrors(filter.MirrorOptions{})}
+	e := &Engine{options: o, manager: upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS}), mirrors: filter.NewMirrors(filter.MirrorOptions{})}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	table, _ := router.Build(&router.Spec{}, nil)
 	e.snapshot.Store(&snapshot{table: table})
@@ -106,6 +112,12 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	e.identify(ex)
 	if e.options.Pressure != nil && e.options.Pressure() >= proxy.PressureExtreme {
 		e.shed(ex, down)
+		e.complete(ex)
+		return
+	}
+	if ex.Connection.TLS != nil && !e.direct(ex, snap.table) {
+		e.addForwarding(ex)
+		e.misdirected(ex, down)
 		e.complete(ex)
 		return
 	}

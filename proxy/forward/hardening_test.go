@@ -603,8 +603,8 @@ func TestHardeningHostForms(t *testing.T) {
 func TestHardeningConnectionLimits(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func(*setup){
-		"all":    func(s *setup) { s.server.MaxConnections = 2 },
-		"per IP": func(s *setup) { s.server.MaxConnectionsPerIP = 2 },
+		"all":    func(s *setup) { s.accept.MaxConnections = 2 },
+		"per IP": func(s *setup) { s.accept.MaxConnectionsPerIP = 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := startOrigin(t, answering(okResponse))

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -30,7 +31,7 @@ type gateway struct {
 	t      testing.TB
 	addr   string
 	engine *forward.Engine
-	server *http1.Server
+	server *listener.Server
 
 	mu      sync.Mutex
 	records []record
@@ -50,6 +51,7 @@ type record struct {
 type setup struct {
 	engine forward.Options
 	server http1.Options
+	accept listener.Options
 	// quiet leaves the records out, for tests of many requests.
 	quiet bool
 }
@@ -60,7 +62,7 @@ func start(t testing.TB, spec *router.Spec, change ...func(*setup)) *gateway {
 	g := &gateway{t: t}
 	g.done = sync.NewCond(&g.mu)
 	var s setup
-	s.server.Listener = "main"
+	s.accept.Name = "main"
 	for _, c := range change {
 		c(&s)
 	}
@@ -70,7 +72,12 @@ func start(t testing.TB, spec *router.Spec, change ...func(*setup)) *gateway {
 	g.engine = forward.New(s.engine)
 	g.engine.Publish(build(t, spec))
 	s.server.Engine = g.engine
-	g.server = http1.NewServer(s.server)
+	o := s.server.WithDefaults()
+	s.accept.HTTP = func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
+		return http1.NewSession(conn, early, info, o)
+	}
+	s.accept.Observe = s.server.Observe
+	g.server = listener.NewServer(s.accept)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -176,6 +176,7 @@ func (e *Engine) addForwarding(ex *proxy.Exchange) {
 	} else if _, ok := r.Header("x-forwarded-proto"); !ok {
 		r.Headers = append(r.Headers, router.Header{Name: "x-forwarded-proto", Value: r.Scheme})
 	}
+	e.addClientCertificate(ex)
 	if ex.RequestID == "" {
 		ex.RequestID = e.newRequestID(ex)
 		r.Headers = append(r.Headers, router.Header{Name: "x-request-id", Value: ex.RequestID})
@@ -241,6 +242,7 @@ func (e *Engine) decorate(ex *proxy.Exchange, r *proxy.Response) {
 		r.Headers = applyOps(ex, r.Headers, ops)
 	}
 	filter.CORSResponse(ex, ex.Decision.Route, r)
+	addConnectionHeaders(ex, r)
 	ex.Details = "via_upstream"
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
@@ -298,8 +298,8 @@ func TestTunnelEnds(t *testing.T) {
 		var timeouts atomic.Int64
 		g := start(t, toOrigin(o.addr), func(s *setup) {
 			s.engine.Timeouts.Tunnel = 300 * time.Millisecond
-			s.server.Observe = func(e http1.ConnEvent) {
-				if e == http1.ConnTunnelTimeout {
+			s.server.Observe = func(e proxy.ConnEvent) {
+				if e == proxy.ConnTunnelTimeout {
 					timeouts.Add(1)
 				}
 			}

@@ -1,11 +1,13 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -42,11 +44,14 @@ const (
 	leaveServe
 	// leaveGone: the connection is somebody else's.
 	leaveGone
+	// leaveSuccessor: it speaks HTTP/2.
+	leaveSuccessor
 )
 
 // serverConn is a client's connection. All but what mu guards belongs to its goroutine.
 type serverConn struct {
-	server        *Server
+	options       *Options
+	info          *proxy.Connection
 	conn          net.Conn
 	sock          socket.Socket
 	local, remote netip.AddrPort
@@ -61,6 +66,11 @@ type serverConn struct {
 	hurry  bool
 	stream *stream
 	leave  leave
+	// draining: the connection ends with the response in progress, or the next one.
+	draining atomic.Bool
+	// spoken: the first bytes were looked at. successor has taken the connection over.
+	spoken    bool
+	successor atomic.Pointer[proxy.Session]
 
 	mu    sync.Mutex
 	phase phase
@@ -81,10 +91,16 @@ type serverConn struct {
 	closed         bool
 }
 
-func newServerConn(s *Server, conn net.Conn) *serverConn {
-	c := &serverConn{server: s, conn: conn, since: proxy.Now()}
-	c.local, c.remote = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
+// NewSession returns the session of a client's connection, of which early was read already.
+// The options must be complete (Options.WithDefaults).
+func NewSession(conn net.Conn, early []byte, info *proxy.Connection, o *Options) proxy.Session {
+	c := &serverConn{options: o, info: info, conn: conn, since: proxy.Now()}
+	c.local, c.remote = info.Local, info.Remote
 	c.sock = socket.New(conn, c.step)
+	if len(early) > 0 {
+		c.room(len(early))
+		c.w = copy(c.in, early)
+	}
 	return c
 }
 
@@ -96,8 +112,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// serve runs the connection until it ends.
-func (c *serverConn) serve() {
+// Serve implements proxy.Session.
+func (c *serverConn) Serve() {
 	defer c.end()
 	for {
 		if err := c.sock.Run(); err != nil {
@@ -118,10 +134,34 @@ func (c *serverConn) serve() {
 		case leaveLinger:
 			c.linger()
 			return
+		case leaveSuccessor:
+			c.succeed()
+			return
 		default:
 			return
 		}
 	}
+}
+
+// preface begins every HTTP/2 connection of a client (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+func beginsPreface(b []byte) bool {
+	n := min(len(b), len(preface))
+	return str(b[:n]) == preface[:n]
+}
+
+// succeed lets a session of HTTP/2 take the connection over, and serves that.
+func (c *serverConn) succeed() {
+	early := bytes.Clone(c.in[c.r:c.w])
+	c.r = c.w
+	c.mu.Lock()
+	c.clearWake()
+	c.mu.Unlock()
+	session := c.options.HTTP2(c.conn, early, c.info)
+	c.successor.Store(&session)
+	c.leave = leaveGone
+	session.Serve()
 }
 
 // end closes the connection and gives back what it holds.
@@ -140,7 +180,6 @@ func (c *serverConn) end() {
 	if c.leave != leaveGone {
 		c.conn.Close()
 	}
-	c.server.unregister(c)
 }
 
 // interrupted acts on the watcher's waking of a connection that waits for a request, and
@@ -170,7 +209,7 @@ func (c *serverConn) interrupted(err error) bool {
 		return true
 	}
 	// A request may have come just as the idle connection was to be closed.
-	return !c.server.draining.Load() || c.sock.Peek() == socket.Data
+	return !c.draining.Load() || c.sock.Peek() == socket.Data
 }
 
 var errHeadTimeout = &ProtocolError{Status: 408, Detail: "http1.request_head_timeout"}
@@ -212,6 +251,17 @@ func (c *serverConn) step() bool {
 // next looks at what is in the buffer. done leaves the callback; more says that it holds
 // no whole request.
 func (c *serverConn) next() (done, more bool) {
+	if !c.spoken && c.options.HTTP2 != nil && c.info.TLS == nil {
+		switch b := c.in[c.r:c.w]; {
+		case !beginsPreface(b):
+		case len(b) < len(preface):
+			return false, true
+		default:
+			c.leave = leaveSuccessor
+			return true, false
+		}
+	}
+	c.spoken = true
 	if c.stream == nil {
 		c.stream = newStream(c)
 	}
@@ -228,7 +278,7 @@ func (c *serverConn) next() (done, more bool) {
 		return true, false
 	}
 	c.enter()
-	c.server.options.Engine.Serve(&c.stream.ex, c.stream)
+	c.options.Engine.Serve(&c.stream.ex, c.stream)
 	if !c.settle() {
 		return true, false
 	}
@@ -283,7 +333,7 @@ func (c *serverConn) settle() bool {
 func (c *serverConn) serveStreaming() {
 	c.enter()
 	st := c.stream
-	c.server.options.Engine.Serve(&st.ex, st)
+	c.options.Engine.Serve(&st.ex, st)
 	if st.finished && !st.closeAfter && !st.tunneled {
 		st.drain()
 	}
@@ -355,13 +405,13 @@ func (c *serverConn) reject(perr *ProtocolError) {
 	st.begin()
 	st.closeAfter = true
 	c.enter()
-	c.server.observe(ConnRejected)
+	c.options.observe(proxy.ConnRejected)
 	r := proxy.Rejection{Status: perr.Status, Detail: perr.Detail}
 	if perr == errPathRedirect {
 		// Named in full: a path of "//host" alone would lead elsewhere.
 		r.Location = st.ex.Keep(st.ex.Request.Scheme, "://", st.ex.Request.Authority, st.ex.Request.Path)
 	}
-	c.server.options.Engine.Reject(&st.ex, st, r)
+	c.options.Engine.Reject(&st.ex, st, r)
 }
 
 const (
@@ -390,8 +440,12 @@ func (c *serverConn) linger() {
 	}
 }
 
-// kill ends the connection at once.
-func (c *serverConn) kill() {
+// Kill implements proxy.Session.
+func (c *serverConn) Kill() {
+	if next := c.successor.Load(); next != nil {
+		(*next).Kill()
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -410,8 +464,14 @@ func (c *serverConn) kill() {
 // is in use gets the chance to send a request, and is told with the answer.
 const drainQuiet = 250 * time.Millisecond
 
-// closeIdle ends the connection if it waits for a request.
-func (c *serverConn) closeIdle() {
+// CloseIdle implements proxy.Session: it ends the connection if that waits for a request, and
+// tells of the end with the next response.
+func (c *serverConn) CloseIdle() {
+	c.draining.Store(true)
+	if next := c.successor.Load(); next != nil {
+		(*next).CloseIdle()
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed && (c.phase == phaseIdle || c.phase == phaseNew) && proxy.Now()-c.since > int64(drainQuiet) {
@@ -433,24 +493,28 @@ func (c *serverConn) clearWake() {
 	}
 }
 
-// check enforces timeouts, and notices a client that has gone during its exchange.
-func (c *serverConn) check(now int64) {
+// Check implements proxy.Session. It also notices a client that has gone during its exchange.
+func (c *serverConn) Check(now int64) {
+	if next := c.successor.Load(); next != nil {
+		(*next).Check(now)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.timedOut {
 		return
 	}
-	t := &c.server.options.Timeouts
+	t := &c.options.Timeouts
 	if c.phase < phaseExchange {
 		c.look(now)
 	}
 	switch c.phase {
 	case phaseNew:
-		c.expire(now, min(t.Idle, maxFirstByte), ConnIdleTimeout)
+		c.expire(now, min(t.Idle, maxFirstByte), proxy.ConnIdleTimeout)
 	case phaseIdle:
-		c.expire(now, t.Idle, ConnIdleTimeout)
+		c.expire(now, t.Idle, proxy.ConnIdleTimeout)
 	case phaseHead:
-		c.expire(now, t.Head, ConnHeadTimeout)
+		c.expire(now, t.Head, proxy.ConnHeadTimeout)
 	case phaseBody:
 		if now-c.since > int64(smallBodyWait) {
 			c.timedOut = true
@@ -474,10 +538,10 @@ func (c *serverConn) look(now int64) {
 }
 
 // expire wakes a connection whose phase has lasted too long.
-func (c *serverConn) expire(now int64, limit time.Duration, e ConnEvent) {
+func (c *serverConn) expire(now int64, limit time.Duration, e proxy.ConnEvent) {
 	if limit > 0 && now-c.since > int64(limit) {
 		c.timedOut = true
-		c.server.observe(e)
+		c.options.observe(e)
 		c.wake()
 	}
 }
@@ -499,7 +563,7 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 	}
 	if c.slowBody(now) {
 		c.timedOut = true
-		c.server.observe(ConnSlowBody)
+		c.options.observe(proxy.ConnSlowBody)
 		c.giveUp()
 		return
 	}
@@ -511,15 +575,15 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 		return
 	}
 	c.timedOut = true
-	c.server.observe(ConnStreamTimeout)
+	c.options.observe(proxy.ConnStreamTimeout)
 	c.giveUp()
 }
 
 // slowBody tells whether a request's body drips in at less than the least rate.
 func (c *serverConn) slowBody(now int64) bool {
-	rate := int64(c.server.options.MinBodyRate)
+	rate := int64(c.options.MinBodyRate)
 	took := now - c.body.since
-	return rate > 0 && c.body.since != 0 && took > int64(c.server.options.MinBodyGrace) && c.body.bytes < rate*(took/int64(time.Second))
+	return rate > 0 && c.body.since != 0 && took > int64(c.options.MinBodyGrace) && c.body.bytes < rate*(took/int64(time.Second))
 }
 
 func (c *serverConn) giveUp() {

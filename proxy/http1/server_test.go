@@ -6,11 +6,11 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/listener"
 )
 
 // handlerFunc serves exchanges, and answers what the codec refuses.
@@ -27,9 +27,12 @@ func answerOK(ex *proxy.Exchange, down proxy.Downstream) {
 }
 
 // serveLoopback serves on a loopback socket until the test ends.
-func serveLoopback(t *testing.T, o Options) (*Server, string) {
+func serveLoopback(t *testing.T, o Options) (*listener.Server, string) {
 	t.Helper()
-	s := NewServer(o)
+	options := o.WithDefaults()
+	s := listener.NewServer(listener.Options{Name: "main", HTTP: func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
+		return NewSession(conn, early, info, options)
+	}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,56 +91,5 @@ func TestKilledExchangeSendsNothing(t *testing.T) {
 				t.Errorf("the client got %.40q", got)
 			}
 		})
-	}
-}
-
-// TestConnectionLimits: each bound turns the connection away that is one too many, says
-// which it was, and lets the next in when one has gone.
-func TestConnectionLimits(t *testing.T) {
-	t.Parallel()
-	budget := NewConnectionBudget(2)
-	_, elsewhere := serveLoopback(t, Options{Engine: handlerFunc(answerOK), Budget: budget})
-	for name, c := range map[string]struct {
-		options Options
-		want    ConnEvent
-		before  []string // connections made elsewhere
-	}{
-		"listener": {Options{MaxConnections: 1}, ConnRefused, nil},
-		"client":   {Options{MaxConnectionsPerIP: 1}, ConnRefusedPerIP, nil},
-		"process":  {Options{Budget: budget}, ConnRefusedTotal, []string{elsewhere}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var events [ConnTunnelTimeout + 1]atomic.Int64
-			c.options.Engine = handlerFunc(answerOK)
-			c.options.Observe = func(e ConnEvent) { events[e].Add(1) }
-			s, address := serveLoopback(t, c.options)
-			for _, other := range c.before {
-				readStatus(t, call(t, other, getRequest), "200")
-			}
-			first := call(t, address, getRequest)
-			readStatus(t, first, "200")
-			readStatus(t, call(t, address, ""), "503")
-			if n := events[c.want].Load(); n != 1 {
-				t.Errorf("event %d was told %d times, want once", c.want, n)
-			}
-			first.Close()
-			for s.Connections() > 0 {
-				time.Sleep(time.Millisecond)
-			}
-			readStatus(t, call(t, address, getRequest), "200")
-		})
-	}
-	if got := (*ConnectionBudget)(nil).Open(); got != 0 {
-		t.Errorf("no budget has %d connections open", got)
-	}
-}
-
-func readStatus(t *testing.T, c net.Conn, want string) {
-	t.Helper()
-	buf := make([]byte, 512)
-	n, err := c.Read(buf)
-	if err != nil || !strings.HasPrefix(string(buf[:n]), "HTTP/1.1 "+want+" ") {
-		t.Errorf("got %q, %v; want status %s", buf[:n], err, want)
 	}
 }

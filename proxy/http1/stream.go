@@ -107,6 +107,7 @@ func (st *stream) begin() {
 	if ex.Start == 0 {
 		ex.Start = proxy.Now()
 	}
+	ex.Connection = st.c.info
 	ex.Local, ex.Remote, ex.Client = st.c.local, st.c.remote, st.c.remote.Addr()
 	ex.ResponseServiceTime = -1
 	ex.Protocol = "HTTP/1.1"
@@ -114,15 +115,18 @@ func (st *stream) begin() {
 		ex.Protocol = "HTTP/1.0"
 	}
 	r := &ex.Request
-	r.Listener = st.c.server.options.Listener
+	r.Listener, r.Chain = st.c.info.Listener, st.c.info.Chain
 	r.Method, r.Authority, r.Path = st.head.method, st.head.authority, st.head.path
 	r.Scheme = "http"
+	if tls := st.c.info.TLS; tls != nil {
+		r.Scheme, ex.ServerName = "https", tls.ServerName
+	}
 	r.Headers = st.head.headers
 }
 
 // parse looks for a request in the connection's buffer and takes it out if it is there.
 func (st *stream) parse() (verdict, *ProtocolError) {
-	c, o := st.c, &st.c.server.options
+	c, o := st.c, st.c.options
 	b := c.in[c.r:c.w]
 	end, perr := headEnd(b, c.scanned)
 	if perr == nil && end == 0 {
@@ -257,7 +261,7 @@ func (st *stream) decode(b []byte) (data []byte, used int, done bool, perr *Prot
 	for used < len(b) && !done {
 		var piece []byte
 		var n int
-		piece, n, done, perr = st.chunks.next(b[used:], &st.c.server.options.Limits)
+		piece, n, done, perr = st.chunks.next(b[used:], &st.c.options.Limits)
 		used += n
 		if perr != nil {
 			return nil, used, false, perr
@@ -268,7 +272,7 @@ func (st *stream) decode(b []byte) (data []byte, used int, done bool, perr *Prot
 }
 
 func (st *stream) takeTrailers() *ProtocolError {
-	trailers, perr := st.chunks.fields(&st.c.server.options.Limits)
+	trailers, perr := st.chunks.fields(&st.c.options.Limits)
 	if perr != nil {
 		return perr
 	}

@@ -103,10 +103,10 @@ func (st *stream) decideClose() {
 	if st.stopped && !st.bodyDone.Load() {
 		unread = true
 	}
-	if pressure := st.c.server.options.Pressure; pressure != nil && pressure() >= proxy.PressureHigh {
+	if pressure := st.c.options.Pressure; pressure != nil && pressure() >= proxy.PressureHigh {
 		st.closeAfter = true
 	}
-	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || refused || st.c.server.draining.Load() {
+	if h.closes || h.http10 && !h.keeps || st.mode == bodyUntilClose || unread || refused || st.c.draining.Load() {
 		st.closeAfter = true
 	}
 }

@@ -54,7 +54,7 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 }
 
 // tunnelTimedOut counts a tunnel that ended because nothing moved.
-func (st *stream) tunnelTimedOut() { st.c.server.observe(ConnTunnelTimeout) }
+func (st *stream) tunnelTimedOut() { st.c.options.observe(proxy.ConnTunnelTimeout) }
 
 // tunnel is the state that both directions share.
 type tunnel struct {

@@ -1,19 +1,19 @@
-package http1
+package listener
 
 import "sync/atomic"
 
-// ConnectionBudget bounds the connections that several Servers have open together. It is
+// Budget bounds the connections that several Servers have open together. It is
 // safe for concurrent use.
-type ConnectionBudget struct {
+type Budget struct {
 	limit int64
 	open  atomic.Int64
 }
 
-// NewConnectionBudget returns a budget of so many connections.
-func NewConnectionBudget(limit int) *ConnectionBudget { return &ConnectionBudget{limit: int64(limit)} }
+// NewBudget returns a budget of so many connections.
+func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
 
 // Open returns how many connections are open.
-func (b *ConnectionBudget) Open() int {
+func (b *Budget) Open() int {
 	if b == nil {
 		return 0
 	}
@@ -21,7 +21,7 @@ func (b *ConnectionBudget) Open() int {
 }
 
 // take takes a connection from the budget, if there is one left. A nil budget has no end.
-func (b *ConnectionBudget) take() bool {
+func (b *Budget) take() bool {
 	if b == nil {
 		return true
 	}
@@ -33,7 +33,7 @@ func (b *ConnectionBudget) take() bool {
 }
 
 // give gives a connection back.
-func (b *ConnectionBudget) give() {
+func (b *Budget) give() {
 	if b != nil {
 		b.open.Add(-1)
 	}

@@ -1,0 +1,123 @@
+package listener
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// connection is a client's connection: first while it opens, then with its session.
+type connection struct {
+	server *Server
+	conn   net.Conn
+	info   *proxy.Connection
+	// behindProxy: the peer must tell by the PROXY protocol who its client is.
+	behindProxy bool
+	// counted is the address that the connection counts for; the server's lock guards it.
+	counted netip.Addr
+
+	mu sync.Mutex
+	// session is nil while the connection opens.
+	session proxy.Session
+	killed  bool
+}
+
+func newConnection(s *Server, conn net.Conn) *connection {
+	c := &connection{server: s, conn: conn}
+	peer := addrPort(conn.RemoteAddr())
+	c.info = &proxy.Connection{Listener: s.options.Name, Local: addrPort(conn.LocalAddr()), Remote: peer, Peer: peer}
+	for _, p := range s.options.TrustedProxies {
+		c.behindProxy = c.behindProxy || p.Contains(peer.Addr())
+	}
+	return c
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// serve opens the connection and serves its session until it ends.
+func (c *connection) serve() {
+	defer c.server.unregister(c)
+	session := c.open()
+	if session == nil {
+		c.conn.Close()
+		return
+	}
+	c.mu.Lock()
+	c.session = session
+	killed := c.killed
+	c.mu.Unlock()
+	if killed {
+		session.Kill()
+	}
+	session.Serve()
+}
+
+// open returns the connection's session, or nil where there is none to be had.
+func (c *connection) open() proxy.Session {
+	o := &c.server.options
+	chains := c.server.hasChains()
+	if !chains && !c.behindProxy {
+		return o.HTTP(c.conn, nil, c.info)
+	}
+	var early []byte
+	if c.behindProxy {
+		var ok bool
+		if early, ok = c.readProxyHeader(); !ok {
+			return nil
+		}
+	}
+	if !chains {
+		return o.HTTP(c.conn, early, c.info)
+	}
+	return c.enter(early)
+}
+
+// reset ends the connection with a RST, as for a port that nobody serves.
+func (c *connection) reset() {
+	if tcp, ok := c.conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
+}
+
+func (c *connection) sessionNow() proxy.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
+// check has the session enforce its timeouts. An opening connection has a deadline.
+func (c *connection) check(now int64) {
+	if s := c.sessionNow(); s != nil {
+		s.Check(now)
+	}
+}
+
+// closeIdle lets the session end when that loses nothing. An opening connection may become
+// one whose client has much to lose.
+func (c *connection) closeIdle() {
+	if s := c.sessionNow(); s != nil {
+		s.CloseIdle()
+	}
+}
+
+// kill ends the connection at once.
+func (c *connection) kill() {
+	c.mu.Lock()
+	c.killed = true
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.Kill()
+		return
+	}
+	c.conn.SetDeadline(time.Unix(1, 0))
+}
