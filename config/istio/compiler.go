@@ -3,6 +3,7 @@ package istio
 import (
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -45,6 +46,8 @@ type Options struct {
 	// destinations of VirtualServices for other proxies too: for judging a folder
 	// rather than serving it.
 	AllGateways bool
+	// Now is the time by which certificates are said to expire; nil is time.Now.
+	Now func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -86,6 +89,7 @@ type Compiler struct {
 	rules      *destinationRules
 	clusters   *clusters
 	conditions *conditionSet
+	secrets    *secrets
 
 	// gateways are by "namespace/name".
 	gateways        map[string]*gatewayConfig
@@ -114,6 +118,8 @@ type pending struct {
 	ruleHosts, unhashed []string
 	// judge are the VirtualServices whose conditions may have changed.
 	judge map[*virtualService]struct{}
+	// rules are the DestinationRules whose credentials may have come or gone.
+	rules map[config.Key]struct{}
 }
 
 // NewCompiler returns a compiler without any objects.
@@ -132,6 +138,7 @@ func NewCompiler(o Options) *Compiler {
 		delegators:      map[objectName]map[objectName]struct{}{},
 		callers:         map[string]map[objectName]struct{}{},
 		shortNames:      shortNames{},
+		secrets:         newSecrets(o.Now),
 	}
 	c.clusters = newClusters(c.registry, c.rules, c.workloads, here)
 	c.pending.reset()
@@ -144,7 +151,7 @@ func NewCompiler(o Options) *Compiler {
 }
 
 func (p *pending) reset() {
-	*p = pending{virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}}
+	*p = pending{virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}, rules: map[config.Key]struct{}{}}
 }
 
 // Apply takes a change to the objects and returns what they come to. An object with
@@ -178,12 +185,16 @@ func (c *Compiler) Apply(d config.Delta) Result {
 			c.pending.judge[user] = struct{}{}
 		}
 	}
+	if changed = changed || clustersChanged || c.spec == nil; changed || c.secrets.due() {
+		clusters := c.clusters.all()
+		if c.settleSecrets(listeners, clusters) || changed {
+			c.spec = &router.Spec{Listeners: listeners, Clusters: clusters, Secrets: c.secrets.listed}
+		}
+	}
 	c.judgeUnbound()
 	c.judge()
+	c.judgeRules()
 	c.pending.reset()
-	if c.spec == nil || changed || clustersChanged {
-		c.spec = &router.Spec{Listeners: listeners, Clusters: c.clusters.all()}
-	}
 	return Result{Spec: c.spec, Conditions: c.conditions.list(d.Conditions)}
 }
 
@@ -219,6 +230,8 @@ func (c *Compiler) take(ch change) {
 		}
 		c.registry.replace(ch.key, services)
 		c.pending.translation = true
+	case *tlsMaterial:
+		c.takeSecret(ch)
 	case *networkingv1.WorkloadEntry, *corev1.Pod, *legacyEndpoints, *discoveryv1.EndpointSlice:
 		c.takeWorkload(ch)
 	}
@@ -250,6 +263,7 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	if old := c.rules.byObject[key]; old != nil {
 		c.conditions.replace(old, nil)
 		hosts = append(hosts, old.host)
+		c.rules.fileCredentials(key, old, c.options.Namespace, false)
 		c.forgetShort(key, old.spec.Host, key.Namespace)
 	}
 	if rule != nil && !slices.Contains(hosts, rule.host) {
@@ -257,8 +271,10 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	}
 	if rule != nil {
 		c.conditions.replace(rule, rule.notServed())
+		c.rules.fileCredentials(key, rule, c.options.Namespace, true)
 		c.noteShort(key, rule.spec.Host, key.Namespace)
 	}
+	c.pending.rules[key] = struct{}{}
 	for _, h := range c.rules.replace(key, rule) {
 		c.conditions.replace(h, h.conditions())
 	}

@@ -48,6 +48,17 @@ const (
 	PolicyNotServed config.Reason = "PolicyNotServed"
 	// DuplicateSubset: an older DestinationRule for the host has a subset of that name.
 	DuplicateSubset config.Reason = "DuplicateSubset"
+	// SecretNotFound: a credentialName is no Secret that holds what is needed of it.
+	SecretNotFound config.Reason = "SecretNotFound"
+	// SecretGone: a Secret in use was removed; its last certificate serves on.
+	SecretGone config.Reason = "SecretGone"
+	// BadCertificate: what a key of a Secret holds cannot be read, or does not go with
+	// the rest; the Secret's last good version stays in force.
+	BadCertificate config.Reason = "BadCertificate"
+	// CertificateExpiring: a certificate in use ends within 14 days.
+	CertificateExpiring config.Reason = "CertificateExpiring"
+	// CertificateExpired: a certificate in use has ended.
+	CertificateExpired config.Reason = "CertificateExpired"
 )
 
 // newCondition returns a condition on a field of an object, with its file and line.

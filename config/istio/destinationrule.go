@@ -103,6 +103,8 @@ type destinationRules struct {
 	labels          map[string]string
 	byNamespace     map[string]map[string]*hostRules
 	byObject        map[config.Key]*destinationRule
+	// bySecret are the rules that name a Secret.
+	bySecret map[string]map[config.Key]struct{}
 }
 
 func newDestinationRules(o Options) *destinationRules {

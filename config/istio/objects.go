@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
 	"github.com/sluicegate/sluice/config/istio/validate"
@@ -104,12 +106,25 @@ func check(o *config.Object) verdict {
 	if typed == nil {
 		return verdict{nil, conditions}
 	}
+	if s, ok := typed.(*corev1.Secret); ok {
+		return checkedSecret(o, s, conditions)
+	}
 	found := validate.Object(typed)
 	o.Place(found)
 	if slices.ContainsFunc(found, func(c config.Condition) bool { return c.Severity == config.Error }) {
 		typed = nil
 	}
 	return verdict{typed, append(conditions, found...)}
+}
+
+// checkedSecret keeps of a Secret what TLS needs.
+func checkedSecret(o *config.Object, s *corev1.Secret, conditions []config.Condition) verdict {
+	material, found := checkSecret(o, s)
+	conditions = append(conditions, found...)
+	if material == nil {
+		return verdict{nil, conditions}
+	}
+	return verdict{material, conditions}
 }
 
 // age orders objects: the oldest first, among equals the one whose name, then

@@ -16,8 +16,9 @@ import (
 
 // Decode returns o as the Go type of its kind: *networkingv1.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *corev1.Service, Endpoints, Pod or Namespace; *discoveryv1.EndpointSlice. Status
-// is left out of Istio's kinds.
+// *corev1.Service, Endpoints, Pod, Secret or Namespace; *discoveryv1.EndpointSlice. Status
+// is left out of Istio's kinds, and the values of Secrets of types that hold no
+// certificates.
 //
 // It returns nil where one of the conditions is an Error, and for kinds that are not
 // decoded: those get a condition where their author would expect an effect. The
@@ -37,6 +38,8 @@ func Decode(o *config.Object) (any, []config.Condition) {
 			}
 			return object
 		})
+	} else if o.Group == "" && o.Kind == "Secret" {
+		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any { return d.secret(root) })
 	} else if newObject, ok := kubernetesKinds[groupKind{o.Group, o.Kind}]; ok {
 		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any {
 			object, meta := newObject()

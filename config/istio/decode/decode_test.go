@@ -236,7 +236,6 @@ func TestDecodeOtherKinds(t *testing.T) {
 		{"apps/v1", "Deployment", "", "", ""},
 		{"v1", "ServiceAccount", "", "", ""},
 		{"v1", "ConfigMap", "", "", ""},
-		{"v1", "Secret", "", "", ""},
 		{"example.com/v1", "VirtualService", "", "", ""},
 	}
 	for _, tt := range tests {
