@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -14,7 +15,9 @@ import (
 type requestCopy struct {
 	mirrors *Mirrors
 	// listener is where the request came in: a mirror must not lead there.
-	listener        netip.AddrPort
+	listener netip.AddrPort
+	// need is what connections to mirrors must be like.
+	need            upstream.Need
 	method          string
 	path, authority string
 	headers         []router.Header
@@ -42,6 +45,8 @@ func (m *Mirrors) copy(ex *proxy.Exchange) (*requestCopy, bool) {
 		return text.String()[at:]
 	}
 	c.method, c.path, c.authority = keep(ex.Request.Method), keep(ex.UpstreamPath), keep(ex.UpstreamAuthority)
+	c.need = upstream.NeedOf(ex)
+	c.need.Authority = c.authority
 	c.headers = make([]router.Header, len(ex.Request.Headers))
 	for i, h := range ex.Request.Headers {
 		c.headers[i] = router.Header{Name: keep(h.Name), Value: keep(h.Value)}

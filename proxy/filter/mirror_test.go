@@ -15,7 +15,6 @@ import (
 	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
-	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/upstream"
 	"github.com/sluicegate/sluice/router"
 )
@@ -97,7 +96,7 @@ type bench struct {
 // named m0, m1 and so on.
 func mirrorTo(t *testing.T, o MirrorOptions, addresses ...string) *bench {
 	t.Helper()
-	manager := upstream.NewManager(http1.Limits{})
+	manager := upstream.NewManager(upstream.Options{})
 	b := &bench{Mirrors: NewMirrors(o), t: t, route: &router.CompiledRoute{}}
 	t.Cleanup(func() { b.Close(); manager.Close() })
 	var specs []*router.Cluster

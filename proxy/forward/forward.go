@@ -30,6 +30,7 @@ type delivery struct {
 	cluster *upstream.Cluster
 	retry   *router.Retry
 	choice  upstream.Choice
+	need    upstream.Need
 	tried   [maxTried]*upstream.Endpoint
 
 	// timeout bounds all tries, counting from began; perTry bounds each. 0 for no bound.
@@ -81,6 +82,7 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 // prepare settles what holds for all tries.
 func (d *delivery) prepare() {
 	d.setTimeouts()
+	d.need = upstream.NeedOf(d.ex)
 	if d.cluster.Spec.Resolution == router.ResolutionOriginal {
 		d.choice.Target = originalTarget(d.ex)
 	}
@@ -136,7 +138,7 @@ func (d *delivery) number(endpoint *upstream.Endpoint) {
 // connection had served others before.
 func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bool) {
 	ex := d.ex
-	up, reused, err := d.cluster.Acquire(endpoint, d.replays >= maxReplays, d.left(), d.down)
+	up, reused, err := d.cluster.Acquire(endpoint, &d.need, d.replays >= maxReplays, d.left(), d.down)
 	if err != nil {
 		return d.notConnected(err), false
 	}

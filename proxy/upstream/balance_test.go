@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -24,7 +23,7 @@ type scales struct {
 
 func newScales(t testing.TB, spec router.Cluster) *scales {
 	t.Helper()
-	s := &scales{t: t, m: NewManager(http1.Limits{})}
+	s := &scales{t: t, m: NewManager(Options{})}
 	t.Cleanup(s.m.Close)
 	s.update(spec)
 	return s

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -45,9 +44,9 @@ func TestAcquireAllocatesNothing(t *testing.T) {
 	for name, policy := range policies {
 		b.update(policy, "a:1")
 		b.done("a:1", b.acquire("a:1"))
-		e := b.endpoint("a:1")
+		e, need := b.endpoint("a:1"), &Need{}
 		n := testing.AllocsPerRun(1000, func() {
-			conn, _, err := b.c.Acquire(e, false, 0, nil)
+			conn, _, err := b.c.Acquire(e, need, false, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,14 +59,14 @@ func TestAcquireAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAcquireRelease(b *testing.B) {
-	m := NewManager(http1.Limits{})
+	m := NewManager(Options{})
 	defer m.Close()
 	spec := &router.Cluster{Name: "c", Endpoints: []*router.Endpoint{{Address: sink(b)}}}
 	c := m.Update([]*router.Cluster{spec}, nil)[0]
-	e := c.Pick(&Choice{})
+	e, need := c.Pick(&Choice{}), &Need{}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			conn, _, err := c.Acquire(e, false, 0, nil)
+			conn, _, err := c.Acquire(e, need, false, 0, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

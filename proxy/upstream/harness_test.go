@@ -30,7 +30,7 @@ type bench struct {
 // newBench makes a cluster of the addresses, with the policy that change sets.
 func newBench(t *testing.T, change func(*router.Cluster), addresses ...string) *bench {
 	t.Helper()
-	b := &bench{t: t, m: NewManager(http1.Limits{}), refuse: map[string]error{}}
+	b := &bench{t: t, m: NewManager(Options{}), refuse: map[string]error{}}
 	b.m.dial = b.dial
 	t.Cleanup(b.close)
 	b.update(change, addresses...)
@@ -89,7 +89,7 @@ func (b *bench) endpoint(address string) *Endpoint {
 // acquire wants a connection.
 func (b *bench) acquire(address string) *http1.Conn {
 	b.t.Helper()
-	conn, _, err := b.c.Acquire(b.endpoint(address), false, 0, nil)
+	conn, _, err := b.c.Acquire(b.endpoint(address), &Need{}, false, 0, nil)
 	if err != nil {
 		b.t.Fatalf("acquire: %v", err)
 	}

@@ -28,12 +28,12 @@ func TestKeepalive(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := NewManager(http1.Limits{})
+			m := NewManager(Options{})
 			defer m.Close()
 			spec := &router.Cluster{Name: "c", Pool: test.pool, Endpoints: []*router.Endpoint{{Address: address}}}
 			c := m.Update([]*router.Cluster{spec}, nil)[0]
 			e := c.Pick(&Choice{})
-			conn, _, err := c.Acquire(e, false, 0, nil)
+			conn, _, err := c.Acquire(e, &Need{}, false, 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

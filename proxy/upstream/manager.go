@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	ctls "crypto/tls"
 	"net"
 	"sync"
 	"time"
@@ -14,10 +15,20 @@ import (
 // sweepEvery is how often idle connections are looked at.
 const sweepEvery = time.Second
 
+// Options configure a Manager. The zero value speaks plaintext only.
+type Options struct {
+	// Limits bound what an endpoint may send.
+	Limits http1.Limits
+	// TLS returns the configuration for a handshake with an endpoint of a cluster. It is
+	// asked at each dial. The serverName is what to send and verify; protocols are offered
+	// by ALPN where t has none.
+	TLS func(t *router.ClientTLS, serverName string, protocols ...string) (*ctls.Config, error)
+}
+
 // Manager keeps the clusters' state from table to table.
 type Manager struct {
-	limits http1.Limits
-	dial   func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
+	options Options
+	dial    func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
 	// clock is what endpoints warm up by, nil for the process's.
 	clock  func() int64
 	mu     sync.Mutex
@@ -27,8 +38,8 @@ type Manager struct {
 }
 
 // NewManager starts a Manager, which looks after idle connections until Close.
-func NewManager(limits http1.Limits) *Manager {
-	m := &Manager{limits: limits, dial: dialTCP, states: make(map[string]*clusterState), stop: make(chan struct{})}
+func NewManager(options Options) *Manager {
+	m := &Manager{options: options, dial: dialTCP, states: make(map[string]*clusterState), stop: make(chan struct{})}
 	go m.sweep()
 	return m
 }

@@ -22,7 +22,7 @@ func (b *bench) happen(address, words string) {
 	for _, word := range strings.Fields(words) {
 		if word == "refused" {
 			b.refuse[address] = syscall.ECONNREFUSED
-			if _, _, err := b.c.Acquire(e, true, 0, nil); err == nil {
+			if _, _, err := b.c.Acquire(e, &Need{}, true, 0, nil); err == nil {
 				b.t.Fatal("connected")
 			}
 			delete(b.refuse, address)

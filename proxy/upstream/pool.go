@@ -47,7 +47,7 @@ func newPoolTimes(p *router.Pool) poolTimes {
 	return t
 }
 
-// Acquire returns a connection to e for one exchange: one that was used before, which
+// Acquire returns a connection to e for one exchange, as need says: one that was used before, which
 // reused tells, or a new one; always a new one where fresh asks for it. Where
 // Pool.MaxConnections is reached it waits for one to become free, first come, first served.
 // It takes no longer than within, where that is not 0, and no longer than the cluster's
@@ -56,15 +56,15 @@ func newPoolTimes(p *router.Pool) poolTimes {
 //
 // The caller gives the connection back with Release. An error is ErrOverflow, or says why
 // there is no connection; outlier detection has heard of a failure to connect.
-func (c *Cluster) Acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
-	conn, reused, err := c.acquire(e, fresh, within, down)
+func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
+	conn, reused, err := c.acquire(e, need, fresh, within, down)
 	if err != nil {
 		return nil, false, err
 	}
 	return conn, reused, nil
 }
 
-func (c *Cluster) acquire(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+func (c *Cluster) acquire(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
 	e.active.Add(1)
 	if !fresh && e.waiting.Load() == 0 {
 		if conn = c.takeIdle(e); conn != nil {
@@ -72,7 +72,7 @@ func (c *Cluster) acquire(e *Endpoint, fresh bool, within time.Duration, down pr
 		}
 	}
 	if conn == nil {
-		conn, reused, err = c.await(e, fresh, within, down)
+		conn, reused, err = c.await(e, need, fresh, within, down)
 	}
 	if err == nil && !c.beginRequest() {
 		c.keep(e, conn)
@@ -177,12 +177,12 @@ func lastSeen(conn *http1.Conn) int64 { return max(conn.IdleSince, conn.LookedAt
 
 // await returns a connection to e when there is room for a new one, or one is released. The
 // request is a pending one until then.
-func (c *Cluster) await(e *Endpoint, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+func (c *Cluster) await(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
 	if !c.beginPending() {
 		return nil, false, ErrOverflow
 	}
 	defer c.endPending()
-	p := patience{aborter: proxy.NewWaiter()}
+	p := patience{aborter: proxy.NewWaiter(), need: need}
 	if within > 0 {
 		p.until = proxy.Now() + int64(within)
 	}
@@ -208,6 +208,7 @@ func (c *Cluster) await(e *Endpoint, fresh bool, within time.Duration, down prox
 // while its client is there.
 type patience struct {
 	aborter *proxy.Aborter
+	need    *Need
 	until   int64
 }
 
@@ -233,12 +234,11 @@ func (p *patience) Err() error {
 
 // dial makes a connection, for which room is reserved.
 func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
-	d := net.Dialer{Timeout: p.left(c.ConnectTimeout), KeepAliveConfig: c.times.keepalive}
-	conn, err := c.manager.dial(&d, p, e.network, e.target)
+	conn, _, err := c.connect(p, e, p.need)
 	if err == nil {
 		c.Count(CxTotal)
 		e.dialed.Add(1)
-		made := http1.NewConn(conn, c.manager.limits)
+		made := http1.NewConn(conn, c.manager.options.Limits)
 		made.Opened = proxy.Now()
 		return made, nil
 	}

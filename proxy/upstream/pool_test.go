@@ -28,7 +28,7 @@ type outcome struct {
 func (b *bench) wait(name, address string, within time.Duration, down proxy.Downstream, to chan outcome) {
 	c, e := b.c, b.endpoint(address)
 	go func() {
-		up, reused, err := c.Acquire(e, false, within, down)
+		up, reused, err := c.Acquire(e, &Need{}, false, within, down)
 		conn, _ := up.(*http1.Conn)
 		to <- outcome{name, conn, reused, err}
 	}()
@@ -74,7 +74,7 @@ func TestWaitingForConnections(t *testing.T) {
 		for _, name := range []string{"x", "y", "z"} {
 			b.wait(name, "a:1", 0, nil, got)
 		}
-		if _, _, err := b.c.Acquire(b.endpoint("a:1"), false, 0, nil); err != ErrOverflow {
+		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); err != ErrOverflow {
 			t.Errorf("a fourth waits: %v", err)
 		}
 		b.want(map[Stat]uint64{CxActive: 2, CxTotal: 2, CxOverflow: 3, RqPendingActive: 3, RqPendingOverflow: 1, RqPendingTotal: 5, CxOpen: 1, RqPendingOpen: 1, RqActive: 2})
@@ -239,7 +239,7 @@ func TestFreshAtTheLimit(t *testing.T) {
 		one, two := b.acquire("a:1"), b.acquire("a:1")
 		b.done("a:1", one)
 		b.done("a:1", two)
-		conn, reused, err := b.c.Acquire(b.endpoint("a:1"), true, time.Minute, nil)
+		conn, reused, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, true, time.Minute, nil)
 		if err != nil || reused || conn == one || conn == two {
 			t.Fatalf("reused %v, %v", reused, err)
 		}
@@ -252,7 +252,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *router.Cluster) { c.Pool.MaxRequests = 2 }, "a:1", "b:1")
 	one, two := b.acquire("a:1"), b.acquire("b:1")
-	if _, _, err := b.c.Acquire(b.endpoint("a:1"), false, 0, nil); err != ErrOverflow {
+	if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); err != ErrOverflow {
 		t.Errorf("a third request: %v", err)
 	}
 	b.want(map[Stat]uint64{RqActive: 2, RqPendingOverflow: 1, RqOpen: 1})
@@ -331,12 +331,12 @@ func TestConnectFailures(t *testing.T) {
 	b := newBench(t, limited(1, 1), "a:1")
 	b.refuse["a:1"] = syscall.ECONNREFUSED
 	for range 3 {
-		if _, _, err := b.c.Acquire(b.endpoint("a:1"), false, 0, nil); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Fatal(err)
 		}
 	}
 	b.refuse["a:1"] = os.ErrDeadlineExceeded
-	if _, _, err := b.c.Acquire(b.endpoint("a:1"), false, 0, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal(err)
 	}
 	b.want(map[Stat]uint64{CxConnectFail: 4, CxConnectTimeout: 1, CxTotal: 0, CxActive: 0, RqActive: 0, RqPendingActive: 0})
@@ -456,7 +456,7 @@ func TestPoolUnderStress(t *testing.T) {
 				if n%5 == 0 {
 					within = time.Duration(1+n%40) * time.Microsecond
 				}
-				conn, _, err := c.Acquire(e, n%11 == 0, within, nil)
+				conn, _, err := c.Acquire(e, &Need{}, n%11 == 0, within, nil)
 				if err != nil {
 					if !errors.Is(err, os.ErrDeadlineExceeded) || within == 0 {
 						t.Errorf("acquire: %v", err)
