@@ -14,6 +14,12 @@ func naiveRoute(spec *Spec, r *Request) (Outcome, *VirtualHost, *Route) {
 			continue
 		}
 		table := naiveTable(l, r.Port)
+		if len(l.Chains) > 0 {
+			table = nil
+			if chain := naiveNamedChain(l, r.Chain); chain != nil {
+				table = chain.Table
+			}
+		}
 		if table == nil {
 			return NotFound, nil, nil
 		}
@@ -21,7 +27,7 @@ func naiveRoute(spec *Spec, r *Request) (Outcome, *VirtualHost, *Route) {
 		switch {
 		case host == nil:
 			return NotFound, nil, nil
-		case host.RequireTLS && r.Scheme != "https":
+		case host.RequireTLS && r.Scheme != "https" && !strings.HasPrefix(r.Path, "/.well-known/acme-challenge/"):
 			return TLSRedirect, host, nil
 		}
 		for _, route := range host.Routes {
@@ -51,6 +57,53 @@ func naiveTable(l *Listener, port uint16) *RouteTable {
 		}
 	}
 	return other
+}
+
+// naiveChains are the chains in force.
+func naiveChains(l *Listener) (chains []*Chain) {
+	names := map[string]bool{}
+	for _, c := range l.Chains {
+		if (c.Table == nil) == (len(c.Streams) == 0) || names[c.Name] {
+			continue
+		}
+		names[c.Name] = true
+		chains = append(chains, c)
+	}
+	return chains
+}
+
+func naiveNamedChain(l *Listener, name string) *Chain {
+	for _, c := range naiveChains(l) {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// naiveChain scans for the chain of a connection.
+func naiveChain(l *Listener, serverName string, tls, istio bool) *Chain {
+	if !tls {
+		for _, c := range naiveChains(l) {
+			if len(c.ServerNames) == 0 {
+				return c
+			}
+		}
+		return nil
+	}
+	// Virtual hosts are chosen alike.
+	named := map[*VirtualHost]*Chain{}
+	t := &RouteTable{}
+	for _, c := range naiveChains(l) {
+		vh := &VirtualHost{Domains: c.ServerNames}
+		named[vh] = c
+		t.VirtualHosts = append(t.VirtualHosts, vh)
+	}
+	c := named[naiveHost(t, serverName)]
+	if c != nil && c.IstioALPN && !istio {
+		return nil
+	}
+	return c
 }
 
 func naiveNormal(authority string) string {

@@ -142,15 +142,31 @@ func checkClusters(t *testing.T, table *Table, before map[string]int) {
 	for name := range defined {
 		used[name] = true
 	}
+	use := func(ref ClusterRef) {
+		used[ref.Name] = true
+		if got := table.Clusters()[ref.ID]; got != defined[ref.Name] {
+			t.Errorf("cluster %s has ID %d, where the table has %v", ref.Name, ref.ID, got)
+		}
+	}
 	for _, l := range table.listeners {
-		for _, rt := range l.tables {
+		tables := l.tables
+		if l.chains != nil {
+			for _, chain := range l.chains.compiled {
+				if chain.table != nil {
+					tables = append(tables, chain.table)
+				}
+				for _, stream := range chain.streams {
+					for _, d := range stream.Destinations {
+						use(d.Cluster)
+					}
+				}
+			}
+		}
+		for _, rt := range tables {
 			for _, v := range rt.compiled {
 				for _, route := range v.Routes {
 					for _, d := range route.Destinations {
-						used[d.Cluster.Name] = true
-						if got := table.Clusters()[d.Cluster.ID]; got != defined[d.Cluster.Name] {
-							t.Errorf("cluster %s has ID %d, where the table has %v", d.Cluster.Name, d.Cluster.ID, got)
-						}
+						use(d.Cluster)
 					}
 				}
 			}
