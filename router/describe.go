@@ -130,6 +130,8 @@ func (r Resolution) String() string {
 	switch r {
 	case ResolutionDNS:
 		return "DNS"
+	case ResolutionLogicalDNS:
+		return "LOGICAL_DNS"
 	case ResolutionOriginal:
 		return "ORIGINAL_DST"
 	}

@@ -174,8 +174,11 @@ type Pool struct {
 	KeepaliveTime, KeepaliveIv time.Duration
 	// MaxConnectionAge ends connections that are older (maxConnectionDuration).
 	MaxConnectionAge time.Duration
-	// IdleTimeout ends connections that are idle for longer: 1 h.
+	// IdleTimeout ends connections for requests that are idle for longer: 1 h.
 	IdleTimeout time.Duration
+	// TCPIdleTimeout ends a stream (StreamRoute) through which nothing has moved for so long,
+	// where the route's IdleTimeout is 0: 0 means an hour.
+	TCPIdleTimeout time.Duration
 	// MaxPending bounds the requests that wait for a connection
 	// (http1MaxPendingRequests), MaxRequests those in progress (http2MaxRequests).
 	MaxPending, MaxRequests int

@@ -216,6 +216,8 @@ func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
 		Resolution: s.resolution,
 		Origin:     originOf(s.object, ""),
 	}
+	port, _ := s.port(key.port)
+	built.Protocol = port.upstream
 	of, _ := policy.subset(key.subset)
 	if key.subset != "" {
 		built.Origin = of.origin
@@ -223,6 +225,7 @@ func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
 	if policy != nil {
 		traffic := c.trafficPolicyOf(policy, key)
 		traffic.apply(built, c.place)
+		built.TLS = c.clientTLS(traffic.tls, s, policy, built)
 	}
 	if built.Resolution != router.ResolutionOriginal {
 		built.Endpoints = c.endpoints(s, key.port, of.Subset.GetLabels())

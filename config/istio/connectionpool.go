@@ -3,6 +3,7 @@ package istio
 import (
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/router"
@@ -23,7 +24,8 @@ func compilePool(in *networking.ConnectionPoolSettings) router.Pool {
 		KeepaliveTime:            alive.GetTime().AsDuration(),
 		KeepaliveIv:              alive.GetInterval().AsDuration(),
 		MaxConnectionAge:         tcp.GetMaxConnectionDuration().AsDuration(),
-		IdleTimeout:              idleTimeout(in),
+		IdleTimeout:              idleTimeout(http.GetIdleTimeout(), tcp.GetIdleTimeout()),
+		TCPIdleTimeout:           idleTimeout(tcp.GetIdleTimeout()),
 		MaxPending:               int(http.GetHttp1MaxPendingRequests()),
 		MaxRequests:              int(http.GetHttp2MaxRequests()),
 		MaxRequestsPerConnection: int(http.GetMaxRequestsPerConnection()),
@@ -31,16 +33,56 @@ func compilePool(in *networking.ConnectionPoolSettings) router.Pool {
 	}
 }
 
-// idleTimeout is that for HTTP, else that for TCP; one that is said to be 0 is none.
-func idleTimeout(in *networking.ConnectionPoolSettings) time.Duration {
-	d := in.GetHttp().GetIdleTimeout()
-	if d == nil {
-		d = in.GetTcp().GetIdleTimeout()
+// idleTimeout is the first that is said; one that is said to be 0 is none.
+func idleTimeout(said ...*durationpb.Duration) time.Duration {
+	for _, d := range said {
+		switch {
+		case d == nil:
+		case d.AsDuration() <= 0:
+			return never
+		default:
+			return d.AsDuration()
+		}
 	}
-	if d != nil && d.AsDuration() <= 0 {
-		return never
+	return 0
+}
+
+// compileProtocol returns what is spoken to endpoints whose port speaks a protocol. Whoever
+// asks for an upgrade means a port with HTTP, whatever its name says (Istio); with TLS, other
+// than that of the mesh, the endpoint has a say in it.
+func compileProtocol(port router.Protocol, in *networking.ConnectionPoolSettings_HTTPSettings, tls networking.ClientTLSSettings_TLSmode) router.Protocol {
+	upgrade := in.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE
+	encrypted := tls == networking.ClientTLSSettings_SIMPLE || tls == networking.ClientTLSSettings_MUTUAL
+	switch {
+	case in.GetUseClientProtocol():
+		return router.ProtocolDownstream
+	case port == router.ProtocolHTTP2 || !upgrade:
+		return port
+	case encrypted:
+		return router.ProtocolAuto
 	}
-	return d.AsDuration()
+	return router.ProtocolHTTP2
+}
+
+// compileHTTP2 returns the bounds of a cluster's HTTP/2 connections.
+func compileHTTP2(in *networking.ConnectionPoolSettings_HTTPSettings) router.HTTP2 {
+	alive := in.GetHttp2KeepAlive()
+	return router.HTTP2{
+		MaxConcurrentStreams: uint32(in.GetMaxConcurrentStreams()),
+		KeepaliveInterval:    alive.GetInterval().AsDuration(),
+		KeepaliveTimeout:     alive.GetTimeout().AsDuration(),
+	}
+}
+
+// compileProxyProtocol returns the version of the PROXY protocol, 0 for none.
+func compileProxyProtocol(in *networking.TrafficPolicy_ProxyProtocol) uint8 {
+	switch {
+	case in == nil:
+		return 0
+	case in.Version == networking.TrafficPolicy_ProxyProtocol_V2:
+		return 2
+	}
+	return 1
 }
 
 // compileBudget returns the bound of retries by share, nil where there is none.

@@ -96,7 +96,7 @@ func (c *Compiler) credentialConditions(r *destinationRule) []config.Condition {
 		switch {
 		case strings.HasPrefix(use.name, configMapPrefix):
 			add(config.Error, PolicyNotServed, use, "this version reads no ConfigMaps, and connections fail: put the authorities into a Secret, as ca.crt")
-		case !c.usesCredentials(r.selected):
+		case !heedsCredential(c.options.Role, r.selected, use.name):
 			add(config.Info, PolicyNotServed, use, "sidecars use credentials of rules with a workloadSelector only: this one sends plaintext (as in Istio), for its gateway to encrypt")
 		default:
 			if problem := c.credentialProblem(use); problem != "" {
@@ -106,9 +106,6 @@ func (c *Compiler) credentialConditions(r *destinationRule) []config.Condition {
 	}
 	return out
 }
-
-// usesCredentials says whether this proxy heeds the credentialName of a rule.
-func (c *Compiler) usesCredentials(selected bool) bool { return c.options.Role == Gateway || selected }
 
 // secretSeverity is how bad a Secret is that is not there: where a folder is judged, it may
 // well be kept elsewhere.

@@ -46,11 +46,11 @@ func (w *workloads) ofEntry(s *service, port servicePort) []*router.Endpoint {
 		}
 	}
 	switch {
-	case entry.Resolution == networking.ServiceEntry_NONE:
+	case s.resolution == router.ResolutionOriginal:
 		return nil
 	case entry.WorkloadSelector != nil:
 		return w.selected(s.namespace, entry.WorkloadSelector.Labels, port.name, target)
-	case len(entry.Endpoints) == 0 && s.resolution == router.ResolutionDNS && !isWildcard(s.host):
+	case len(entry.Endpoints) == 0 && s.resolution != router.ResolutionStatic && !isWildcard(s.host):
 		return []*router.Endpoint{{Address: join(s.host, target)}}
 	}
 	var out []*router.Endpoint

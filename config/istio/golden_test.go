@@ -188,6 +188,9 @@ func printSpec(b *strings.Builder, s *router.Spec) {
 			fmt.Fprintf(b, "  %s weight=%d locality=%q workload=%q labels=%v\n", e.Address, e.Weight, e.Locality, e.Workload, e.Labels)
 		}
 	}
+	for _, secret := range s.Secrets {
+		printSecret(b, secret)
+	}
 }
 
 func origin(o router.Origin) string {
@@ -252,7 +255,32 @@ func printRoutePolicies(b *strings.Builder, r *router.Route) {
 	}
 }
 
+// printConnection writes how a cluster's endpoints are spoken to, where that is not HTTP/1.1
+// in the clear.
+func printConnection(b *strings.Builder, c *router.Cluster) {
+	if c.Protocol != router.ProtocolHTTP1 || c.HTTP2 != (router.HTTP2{}) {
+		fmt.Fprintf(b, "  speaks %s", [...]string{"HTTP/1.1", "HTTP/2", "as the client", "as ALPN says", "TCP"}[c.Protocol])
+		if c.HTTP2 != (router.HTTP2{}) {
+			fmt.Fprintf(b, " %s", said(c.HTTP2))
+		}
+		b.WriteByte('\n')
+	}
+	if c.TLS != nil {
+		fmt.Fprintf(b, "  tls %s\n", said(*c.TLS, "Certificate"))
+		printPolicy(b, "shows", c.TLS.Certificate)
+	}
+	if c.ProxyProtocol != 0 {
+		fmt.Fprintf(b, "  proxy protocol v%d\n", c.ProxyProtocol)
+	}
+}
+
+func printSecret(b *strings.Builder, s *router.Secret) {
+	fmt.Fprintf(b, "secret %s certificate=%d key=%s", s.Name, len(s.Certificate), s.Key)
+	fmt.Fprintf(b, " ca=%d crl=%d staple=%d from %s\n", len(s.CA), len(s.CRL), len(s.OCSPStaple), origin(s.Origin))
+}
+
 func printClusterPolicies(b *strings.Builder, c *router.Cluster) {
+	printConnection(b, c)
 	if c.RingSize != 0 || c.TableSize != 0 {
 		fmt.Fprintf(b, "  ring=%d table=%d\n", c.RingSize, c.TableSize)
 	}

@@ -36,21 +36,12 @@ func (u *unserved) level(at string, p *networking.TrafficPolicy, inherited *netw
 	if p == nil {
 		return
 	}
-	u.blocks(at, p.Tls, p.ConnectionPool)
 	u.balancer(at+".loadBalancer", p.LoadBalancer, cmp.Or(p.OutlierDetection, inherited))
 	for i, s := range p.PortLevelSettings {
 		port := fmt.Sprintf("%s.portLevelSettings[%d]", at, i)
-		u.blocks(port, s.Tls, s.ConnectionPool)
 		u.balancer(port+".loadBalancer", s.LoadBalancer, s.OutlierDetection)
 	}
-	u.note(p.ProxyProtocol != nil, config.Warning, at+".proxyProtocol", "this version sends no PROXY header: an upstream that insists on one refuses the connection")
-	u.note(p.Tunnel != nil, config.Info, at+".tunnel", "tunnels are for TCP and TLS routes, which this version does not serve: it has no effect")
-}
-
-func (u *unserved) blocks(at string, tls *networking.ClientTLSSettings, pool *networking.ConnectionPoolSettings) {
-	u.note(tls != nil && tls.Mode != networking.ClientTLSSettings_DISABLE, config.Warning, at+".tls",
-		"this version does not encrypt connections to upstreams: requests go in plain text. Write mode: DISABLE where that is meant")
-	u.http2(at+".connectionPool.http", pool.GetHttp())
+	u.note(p.Tunnel != nil, config.Warning, at+".tunnel", "this version makes no tunnels: connections go straight to the destination")
 }
 
 func (u *unserved) balancer(at string, lb *networking.LoadBalancerSettings, outlier *networking.OutlierDetection) {
@@ -58,13 +49,4 @@ func (u *unserved) balancer(at string, lb *networking.LoadBalancerSettings, outl
 		"this version does not weigh zones against each other: write localityLbSetting to prefer those nearby")
 	u.note(len(lb.GetLocalityLbSetting().GetDistribute()) > 0 && outlier == nil, config.Warning, at+".localityLbSetting.distribute",
 		"this version tells localities apart where there is outlierDetection: add it to the same policy")
-}
-
-// http2 is about HTTP/2, which this version does not speak to upstreams.
-func (u *unserved) http2(at string, http *networking.ConnectionPoolSettings_HTTPSettings) {
-	const message = "this version speaks HTTP/1.1 to upstreams: it has no effect"
-	u.note(http.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE, config.Warning, at+".h2UpgradePolicy", message)
-	u.note(http.GetUseClientProtocol(), config.Info, at+".useClientProtocol", message)
-	u.note(http.GetMaxConcurrentStreams() != 0, config.Info, at+".maxConcurrentStreams", message)
-	u.note(http.GetHttp2KeepAlive() != nil, config.Info, at+".http2KeepAlive", message)
 }

@@ -1,6 +1,10 @@
 package istio
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sluicegate/sluice/router"
+)
 
 // portProtocol is what a port speaks, as far as routing cares.
 type portProtocol uint8
@@ -33,33 +37,54 @@ func parseProtocol(s string) portProtocol {
 	return unknownProtocol
 }
 
-// kubeProtocol tells the protocol of a Kubernetes Service's port: its appProtocol,
-// else the part of its name before a dash, else the well-known ports where the
-// server speaks first.
-func kubeProtocol(name, appProtocol, transport string, port int32) portProtocol {
+// kubeProtocol names the protocol of a Kubernetes Service's port: its appProtocol, else the
+// part of its name before a dash, else TCP for the well-known ports where the server speaks
+// first; empty where nobody said.
+func kubeProtocol(name, appProtocol, transport string, port int32) string {
 	if transport == "UDP" {
-		return udpProtocol
+		return "udp"
 	}
 	switch appProtocol {
-	case "kubernetes.io/h2c", "kubernetes.io/ws":
-		return httpProtocol
+	case "kubernetes.io/h2c", "h2c":
+		return "http2"
+	case "kubernetes.io/ws":
+		return "http"
 	case "kubernetes.io/wss":
-		return httpsProtocol
-	case "":
-	default:
-		if p := parseProtocol(appProtocol); p != unknownProtocol {
-			return p
-		}
+		return "https"
+	}
+	if parseProtocol(appProtocol) != unknownProtocol {
+		return appProtocol
 	}
 	prefix, _, _ := strings.Cut(name, "-")
-	if p := parseProtocol(prefix); p != unknownProtocol {
-		return p
+	if parseProtocol(prefix) != unknownProtocol {
+		return prefix
 	}
 	switch port {
 	case 22, 25, 53, 3306, 27017:
-		return tcpProtocol
+		return "tcp"
 	}
-	return unknownProtocol
+	return ""
+}
+
+// newServicePort returns a port with the protocol of that name.
+func newServicePort(number uint16, name, protocol string) servicePort {
+	return servicePort{number: number, name: name, protocol: parseProtocol(protocol), upstream: upstreamProtocol(protocol)}
+}
+
+// upstreamProtocol is what the endpoints of a port speak, where no DestinationRule says
+// otherwise. The protocols of gRPC all mean HTTP/2, gRPC-Web too: as in Istio such an endpoint
+// speaks gRPC, and the proxy translates. A port of which nobody said it, and one with HTTPS,
+// speak HTTP/1.1 to requests; to a stream they are bytes like any other.
+func upstreamProtocol(protocol string) router.Protocol {
+	switch strings.ToLower(protocol) {
+	case "http2", "grpc", "grpc-web":
+		return router.ProtocolHTTP2
+	}
+	switch parseProtocol(protocol) {
+	case tcpProtocol, tlsProtocol:
+		return router.ProtocolTCP
+	}
+	return router.ProtocolHTTP1
 }
 
 // mayBeHTTP says whether a sidecar routes such a port as HTTP.

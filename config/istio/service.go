@@ -41,6 +41,8 @@ type servicePort struct {
 	number   uint16
 	name     string
 	protocol portProtocol
+	// upstream is what the endpoints speak.
+	upstream router.Protocol
 }
 
 // port returns the port with that number.
@@ -76,9 +78,9 @@ func kubeServices(o *config.Object, spec *corev1.ServiceSpec, domain string) []*
 		if p.AppProtocol != nil {
 			appProtocol = *p.AppProtocol
 		}
-		protocol := kubeProtocol(p.Name, appProtocol, string(p.Protocol), p.Port)
-		if protocol != udpProtocol {
-			s.ports = append(s.ports, servicePort{number: uint16(p.Port), name: p.Name, protocol: protocol})
+		port := newServicePort(uint16(p.Port), p.Name, kubeProtocol(p.Name, appProtocol, string(p.Protocol), p.Port))
+		if port.protocol != udpProtocol {
+			s.ports = append(s.ports, port)
 		}
 	}
 	switch {
@@ -119,16 +121,9 @@ func splitList(s string) []string {
 func entryServices(o *config.Object, entry *networking.ServiceEntry) []*service {
 	var ports []servicePort
 	for _, p := range entry.Ports {
-		if protocol := parseProtocol(p.Protocol); protocol != udpProtocol {
-			ports = append(ports, servicePort{number: uint16(p.Number), name: p.Name, protocol: protocol})
+		if port := newServicePort(uint16(p.Number), p.Name, p.Protocol); port.protocol != udpProtocol {
+			ports = append(ports, port)
 		}
-	}
-	resolution := router.ResolutionStatic
-	switch entry.Resolution {
-	case networking.ServiceEntry_NONE:
-		resolution = router.ResolutionOriginal
-	case networking.ServiceEntry_DNS, networking.ServiceEntry_DNS_ROUND_ROBIN:
-		resolution = router.ResolutionDNS
 	}
 	services := make([]*service, 0, len(entry.Hosts))
 	for _, host := range entry.Hosts {
@@ -138,12 +133,28 @@ func entryServices(o *config.Object, entry *networking.ServiceEntry) []*service 
 			object:     o,
 			exportTo:   entry.ExportTo,
 			ports:      ports,
-			resolution: resolution,
+			resolution: entryResolution(entry.Resolution),
 			addresses:  entryAddresses(entry.Addresses),
 			entry:      entry,
 		})
 	}
 	return services
+}
+
+// entryResolution says how the endpoints of a ServiceEntry are found. With DYNAMIC_DNS the
+// host is a wildcard, and the endpoint is the very name that a request asks for; with NONE it
+// is where the client meant to go, which a gateway knows by the same name only. So the two are
+// one here.
+func entryResolution(r networking.ServiceEntry_Resolution) router.Resolution {
+	switch r {
+	case networking.ServiceEntry_DNS:
+		return router.ResolutionDNS
+	case networking.ServiceEntry_DNS_ROUND_ROBIN:
+		return router.ResolutionLogicalDNS
+	case networking.ServiceEntry_NONE, networking.ServiceEntry_DYNAMIC_DNS:
+		return router.ResolutionOriginal
+	}
+	return router.ResolutionStatic
 }
 
 // entryAddresses returns the single addresses among those of a ServiceEntry.

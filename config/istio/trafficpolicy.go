@@ -14,18 +14,23 @@ type trafficPolicy struct {
 	balancer *networking.LoadBalancerSettings
 	pool     *networking.ConnectionPoolSettings
 	outlier  *networking.OutlierDetection
-	budget   *networking.TrafficPolicy_RetryBudget
+	tls      *networking.ClientTLSSettings
+	// Ports have none of their own.
+	budget *networking.TrafficPolicy_RetryBudget
+	header *networking.TrafficPolicy_ProxyProtocol
 }
 
 // trafficPolicyFor overlays the traffic policies of a service and of a subset for a
 // port. A block that the subset sets replaces the one above it as a whole. Settings for
 // a port replace those of their level as a set: what they leave out is the default
-// again. The retry budget, which ports have none of, is not concerned by them.
+// again. The retry budget and the PROXY header, which ports have none of, are not
+// concerned by them.
 func trafficPolicyFor(top, sub *networking.TrafficPolicy, port uint16) trafficPolicy {
 	p := ofLevel(top, port)
 	if forPort(sub, port) != nil {
 		own := ofLevel(sub, port)
 		own.budget = cmp.Or(own.budget, p.budget)
+		own.header = cmp.Or(own.header, p.header)
 		return own
 	}
 	own := ofLevel(sub, port)
@@ -33,16 +38,20 @@ func trafficPolicyFor(top, sub *networking.TrafficPolicy, port uint16) trafficPo
 		balancer: cmp.Or(own.balancer, p.balancer),
 		pool:     cmp.Or(own.pool, p.pool),
 		outlier:  cmp.Or(own.outlier, p.outlier),
+		tls:      cmp.Or(own.tls, p.tls),
 		budget:   cmp.Or(own.budget, p.budget),
+		header:   cmp.Or(own.header, p.header),
 	}
 }
 
 // ofLevel returns what one level says of a port.
 func ofLevel(p *networking.TrafficPolicy, port uint16) trafficPolicy {
 	if s := forPort(p, port); s != nil {
-		return trafficPolicy{s.LoadBalancer, s.ConnectionPool, s.OutlierDetection, p.RetryBudget}
+		return trafficPolicy{s.LoadBalancer, s.ConnectionPool, s.OutlierDetection, s.Tls, p.RetryBudget, p.ProxyProtocol}
 	}
-	return trafficPolicy{p.GetLoadBalancer(), p.GetConnectionPool(), p.GetOutlierDetection(), p.GetRetryBudget()}
+	return trafficPolicy{
+		p.GetLoadBalancer(), p.GetConnectionPool(), p.GetOutlierDetection(), p.GetTls(), p.GetRetryBudget(), p.GetProxyProtocol(),
+	}
 }
 
 func forPort(p *networking.TrafficPolicy, port uint16) *networking.TrafficPolicy_PortTrafficPolicy {
@@ -70,7 +79,7 @@ func (c *clusters) picksByHash(key clusterKey) bool {
 	return s != nil && why.reason == "" && compileHash(c.trafficPolicyOf(policy, key).balancer.GetConsistentHash()) != nil
 }
 
-// apply sets a cluster's policies. place is where this proxy is.
+// apply sets a cluster's policies, but for its TLS. place is where this proxy is.
 func (t *trafficPolicy) apply(built *router.Cluster, place place) {
 	applyBalancer(built, t.balancer)
 	built.Pool = compilePool(t.pool)
@@ -78,6 +87,9 @@ func (t *trafficPolicy) apply(built *router.Cluster, place place) {
 	built.ConnectTimeout = t.pool.GetTcp().GetConnectTimeout().AsDuration()
 	built.Outlier = compileOutlier(t.outlier)
 	built.Locality = place.compile(t.balancer.GetLocalityLbSetting(), built.Outlier != nil)
+	built.Protocol = compileProtocol(built.Protocol, t.pool.GetHttp(), t.tls.GetMode())
+	built.HTTP2 = compileHTTP2(t.pool.GetHttp())
+	built.ProxyProtocol = compileProxyProtocol(t.header)
 }
 
 // keepPolicies gives a cluster the policies that it had before where they are the same.
@@ -87,6 +99,7 @@ func keepPolicies(built, before *router.Cluster) {
 	keep(&built.Warmup, before.Warmup)
 	keep(&built.Locality, before.Locality)
 	keep(&built.Pool.Budget, before.Pool.Budget)
+	keep(&built.TLS, before.TLS)
 }
 
 func keep[T any](now **T, before *T) {
