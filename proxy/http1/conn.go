@@ -54,6 +54,8 @@ type Conn struct {
 	// an IP address.
 	local, remote string
 	peer          netip.AddrPort
+	// For is for the pool that keeps the connection: whom it was made for.
+	For any
 	// Requests counts the exchanges so far. Opened and IdleSince, of the clock of
 	// proxy.Now, are for the pool that keeps the connection.
 	Requests          int64

@@ -29,6 +29,7 @@ type Cluster struct {
 	state   *clusterState
 	manager *Manager
 	times   poolTimes
+	terms   *terms
 }
 
 // clusterState is what a cluster keeps through changes of its specification.
@@ -59,8 +60,12 @@ func newCluster(spec *router.Cluster, s *clusterState, m *Manager) *Cluster {
 		Spec: spec, ConnectTimeout: cmp.Or(spec.ConnectTimeout, defaultConnectTimeout),
 		state: s, manager: m, times: newPoolTimes(&spec.Pool),
 	}
+	if spec.ProxyProtocol != 0 {
+		c.times.idle = min(c.times.idle, ownedIdle)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.terms = s.agree(spec)
 	for _, e := range spec.Endpoints {
 		live := s.endpoints[e.Address]
 		if live == nil {

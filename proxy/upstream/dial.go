@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -44,40 +43,13 @@ func NeedOf(ex *proxy.Exchange) Need {
 	}
 }
 
-// identity is what a connection was made for, where it is not good for everybody: it may be
-// used again only for those of the same identity. The zero value is everybody's.
-type identity struct {
-	serverName          string
-	source, destination netip.AddrPort
-}
-
-// identity returns what a connection to the cluster must have been made for. With
-// AutoServerName that is the name that its endpoint has shown a certificate for. With
-// ProxyProtocol it is one client's connection, whose requests follow each other.
-func (c *Cluster) identity(need *Need) (id identity) {
-	if c.autoServerName() {
-		id.serverName = router.NormalizeHost(need.Authority)
-	}
-	if c.Spec.ProxyProtocol != 0 {
-		id.source, id.destination = need.Source, need.Destination
-	}
-	return id
-}
-
-func (c *Cluster) autoServerName() bool {
-	t := c.Spec.TLS
-	return t != nil && t.AutoServerName && t.ServerName == ""
-}
-
-// dedicated tells whether the cluster's connections have an identity.
-func (c *Cluster) dedicated() bool { return c.Spec.ProxyProtocol != 0 || c.autoServerName() }
-
 // connect makes a connection to e: the dial, the PROXY protocol's header and the handshake
-// of TLS, all within the cluster's ConnectTimeout. protocol is what is to be spoken: "h2",
-// "http/1.1", or "" for bytes.
+// of TLS, all within the cluster's ConnectTimeout. p.id says for whom. protocol is what is to
+// be spoken: "h2", "http/1.1", or "" for bytes.
 //
 // An error of the handshake is a *TLSError.
-func (c *Cluster) connect(p *patience, e *Endpoint, need *Need) (conn net.Conn, protocol string, err error) {
+func (c *Cluster) connect(p *patience, e *Endpoint) (conn net.Conn, protocol string, err error) {
+	id := p.id
 	until := time.Now().Add(p.left(c.ConnectTimeout))
 	d := net.Dialer{Deadline: until, KeepAliveConfig: c.times.keepalive}
 	conn, err = c.manager.dial(&d, p, e.network, e.target)
@@ -95,14 +67,14 @@ func (c *Cluster) connect(p *patience, e *Endpoint, need *Need) (conn net.Conn, 
 		defer raw.SetDeadline(time.Time{})
 	}
 	if c.Spec.ProxyProtocol != 0 {
-		header := proxyproto.Append(nil, c.Spec.ProxyProtocol, need.Source, need.Destination)
+		header := proxyproto.Append(nil, c.Spec.ProxyProtocol, id.source, id.destination)
 		if _, err := conn.Write(header); err != nil {
 			return nil, "", err
 		}
 	}
-	protocols := c.protocols(need)
+	protocols := id.protocols()
 	if c.Spec.TLS != nil {
-		return c.handshake(p, conn, need, protocols)
+		return c.handshake(p, conn, id, protocols)
 	}
 	if len(protocols) == 0 {
 		return conn, "", nil
@@ -111,19 +83,18 @@ func (c *Cluster) connect(p *patience, e *Endpoint, need *Need) (conn net.Conn, 
 	return conn, protocols[len(protocols)-1], nil
 }
 
-// protocols returns what may be spoken with the cluster's endpoints, the best first.
-func (c *Cluster) protocols(need *Need) []string {
-	switch c.Spec.Protocol {
+// protocols returns what may be spoken with an endpoint, the best first.
+func (id *identity) protocols() []string {
+	switch id.terms.protocol {
 	case router.ProtocolTCP:
 		return nil
 	case router.ProtocolHTTP2:
 		return []string{protocolHTTP2}
 	case router.ProtocolAuto:
 		return []string{protocolHTTP2, protocolHTTP1}
-	case router.ProtocolDownstream:
-		if need.HTTP2 {
-			return []string{protocolHTTP2}
-		}
+	}
+	if id.http2 {
+		return []string{protocolHTTP2}
 	}
 	return []string{protocolHTTP1}
 }
@@ -132,11 +103,10 @@ var errNoTLS = errors.New("this proxy was started without what TLS to endpoints 
 
 // handshake wraps conn in TLS. What the endpoint sent before belongs to no response: there
 // it is a record of TLS, or ends the handshake.
-func (c *Cluster) handshake(ctx context.Context, conn net.Conn, need *Need, protocols []string) (net.Conn, string, error) {
-	t := c.Spec.TLS
-	name := t.ServerName
-	if c.autoServerName() {
-		name = strings.Trim(router.NormalizeHost(need.Authority), "[]")
+func (c *Cluster) handshake(ctx context.Context, conn net.Conn, id *identity, protocols []string) (net.Conn, string, error) {
+	t, name := c.Spec.TLS, c.Spec.TLS.ServerName
+	if c.terms.autoServerName() {
+		name = id.serverName
 	}
 	if c.manager.options.TLS == nil {
 		return nil, "", &TLSError{ServerName: name, Err: errNoTLS}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,17 +47,20 @@ func newEndpoint(address string) *Endpoint {
 	return e
 }
 
-// pop takes the idle connection that was used last; nil where there is none.
-func (e *Endpoint) pop() *http1.Conn {
+// pop takes, of the idle connections that were made for id, or any where that is nil, the
+// one that was used last; nil where there is none.
+func (e *Endpoint) pop(id *identity) *http1.Conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := len(e.idle)
-	if n == 0 {
+	at := len(e.idle) - 1
+	for at >= 0 && id != nil && !serves(e.idle[at], id) {
+		at--
+	}
+	if at < 0 {
 		return nil
 	}
-	conn := e.idle[n-1]
-	e.idle[n-1] = nil
-	e.idle = e.idle[:n-1]
+	conn := e.idle[at]
+	e.idle = slices.Delete(e.idle, at, at+1)
 	return conn
 }
 

@@ -65,14 +65,16 @@ func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Durat
 }
 
 func (c *Cluster) acquire(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+	var room identity
+	id := c.terms.identity(need, &room)
 	e.active.Add(1)
 	if !fresh && e.waiting.Load() == 0 {
-		if conn = c.takeIdle(e); conn != nil {
+		if conn = c.takeIdle(e, id); conn != nil {
 			reused = true
 		}
 	}
 	if conn == nil {
-		conn, reused, err = c.await(e, need, fresh, within, down)
+		conn, reused, err = c.await(e, id, fresh, within, down)
 	}
 	if err == nil && !c.beginRequest() {
 		c.keep(e, conn)
@@ -124,6 +126,7 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
 	now := proxy.Now()
 	limit := int64(c.Spec.Pool.MaxRequestsPerConnection)
 	switch {
+	case c.state.current.Load().terms.outdated(conn):
 	case limit > 0 && conn.Requests >= limit:
 		c.Count(CxMaxRequests)
 	case now-conn.Opened >= c.times.age:
@@ -140,16 +143,16 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
 
 // takeIdle returns an idle connection that is good for another exchange, or nil. Those that
 // are not good are closed.
-func (c *Cluster) takeIdle(e *Endpoint) *http1.Conn {
+func (c *Cluster) takeIdle(e *Endpoint, id *identity) *http1.Conn {
 	closed := 0
-	conn := e.pop()
+	conn := e.pop(id)
 	if conn != nil && !conn.Suspect() && proxy.Now()-lastSeen(conn) > quietFor {
 		e.look(conn)
 	}
 	for conn != nil && !c.good(conn, proxy.Now(), quietFor) {
 		c.state.drop(e, conn)
 		closed++
-		conn = e.pop()
+		conn = e.pop(id)
 	}
 	if closed > 0 {
 		c.state.freed(e, closed)
@@ -162,6 +165,8 @@ func (c *Cluster) takeIdle(e *Endpoint) *http1.Conn {
 func (c *Cluster) good(conn *http1.Conn, now, trust int64) bool {
 	idle := now - conn.IdleSince
 	switch {
+	case c.terms.outdated(conn):
+		return false
 	case idle > c.times.idle:
 		c.Count(CxIdleTimeout)
 		return false
@@ -177,12 +182,12 @@ func lastSeen(conn *http1.Conn) int64 { return max(conn.IdleSince, conn.LookedAt
 
 // await returns a connection to e when there is room for a new one, or one is released. The
 // request is a pending one until then.
-func (c *Cluster) await(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+func (c *Cluster) await(e *Endpoint, id *identity, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
 	if !c.beginPending() {
 		return nil, false, ErrOverflow
 	}
 	defer c.endPending()
-	p := patience{aborter: proxy.NewWaiter(), need: need}
+	p := patience{aborter: proxy.NewWaiter(), id: id.keep()}
 	if within > 0 {
 		p.until = proxy.Now() + int64(within)
 	}
@@ -208,8 +213,9 @@ func (c *Cluster) await(e *Endpoint, need *Need, fresh bool, within time.Duratio
 // while its client is there.
 type patience struct {
 	aborter *proxy.Aborter
-	need    *Need
-	until   int64
+	// id is that of the connection that is waited for.
+	id    *identity
+	until int64
 }
 
 // left returns how much of it is left, at most limit.
@@ -234,12 +240,12 @@ func (p *patience) Err() error {
 
 // dial makes a connection, for which room is reserved.
 func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
-	conn, _, err := c.connect(p, e, p.need)
+	conn, _, err := c.connect(p, e)
 	if err == nil {
 		c.Count(CxTotal)
 		e.dialed.Add(1)
 		made := http1.NewConn(conn, c.manager.options.Limits)
-		made.Opened = proxy.Now()
+		made.Opened, made.For = proxy.Now(), p.id
 		return made, nil
 	}
 	c.state.unreserve(e)

@@ -26,6 +26,7 @@ type queue struct {
 // for the room to make one.
 type waiter struct {
 	endpoint *Endpoint
+	id       *identity
 	fresh    bool
 	granted  bool
 	grant    chan *http1.Conn
@@ -76,13 +77,16 @@ func (s *clusterState) serve(e *Endpoint, n int) {
 		next := at.Next()
 		var conn *http1.Conn
 		if w.endpoint == e {
-			for conn = e.pop(); conn != nil && !current.good(conn, proxy.Now(), quietFor); conn = e.pop() {
+			for conn = e.pop(w.id); conn != nil && !current.good(conn, proxy.Now(), quietFor); conn = e.pop(w.id) {
 				s.drop(e, conn)
 				n++
 			}
 			if conn != nil && w.fresh {
 				s.drop(e, conn)
 				conn = nil
+			}
+			if conn == nil && !s.room(e, limit) {
+				s.makeRoom(e, w.id)
 			}
 		}
 		if conn != nil || s.room(w.endpoint, limit) {
@@ -118,8 +122,8 @@ func (s *clusterState) admit() { s.freed(nil, math.MaxInt) }
 // one, which is then reserved: nil.
 func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, error) {
 	s := c.state
-	w := &waiter{endpoint: e, fresh: fresh, grant: make(chan *http1.Conn, 1)}
-	for !s.room(e, int64(c.Spec.Pool.MaxConnections)) && s.reclaim(e) {
+	w := &waiter{endpoint: e, id: p.id, fresh: fresh, grant: make(chan *http1.Conn, 1)}
+	for !s.room(e, int64(c.Spec.Pool.MaxConnections)) && (s.makeRoom(e, p.id) || s.reclaim(e)) {
 	}
 	s.queue.mu.Lock()
 	at := s.queue.list.PushBack(w)
@@ -162,6 +166,19 @@ func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, erro
 	return nil, err
 }
 
+// makeRoom closes an idle connection of e that is not id's, so that id can have one. It tells
+// false where there is none.
+func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
+	if id == &id.terms.everybody {
+		return false
+	}
+	conn := e.pop(nil)
+	if conn != nil {
+		s.drop(e, conn)
+	}
+	return conn != nil
+}
+
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
 // an endpoint that is out of use must not keep the others from having connections. It tells
 // false where there is none.
@@ -175,7 +192,7 @@ func (s *clusterState) reclaim(e *Endpoint) bool {
 		if other == e {
 			continue
 		}
-		if conn := other.pop(); conn != nil {
+		if conn := other.pop(nil); conn != nil {
 			s.drop(other, conn)
 			return true
 		}
