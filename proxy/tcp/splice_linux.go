@@ -1,0 +1,191 @@
+package tcp
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicegate/sluice/proxy/socket"
+)
+
+// pipeSize is how much a pipe is asked to hold, which is how much moves at a time. A kernel
+// that does not grant it leaves a smaller one.
+const pipeSize = 512 << 10
+
+// spliceFlags: nothing waits, and pages are moved where they can be.
+const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
+
+// pipe is what the kernel moves bytes through.
+type pipe struct{ r, w int }
+
+// pipes holds those that are empty; what the collector takes is closed.
+var pipes sync.Pool
+
+func getPipe() (*pipe, error) {
+	if p, ok := pipes.Get().(*pipe); ok {
+		return p, nil
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, err
+	}
+	p := &pipe{fds[0], fds[1]}
+	unix.FcntlInt(uintptr(p.r), unix.F_SETPIPE_SZ, pipeSize)
+	runtime.SetFinalizer(p, (*pipe).close)
+	return p, nil
+}
+
+func (p *pipe) close() {
+	runtime.SetFinalizer(p, nil)
+	unix.Close(p.r)
+	unix.Close(p.w)
+}
+
+// splice moves a direction's bytes from socket to socket. A pipe is held while bytes move
+// only.
+type splice struct {
+	d        *direction
+	from, to syscall.RawConn
+	toFD     int
+	// broken: the kernel does not do it for these sockets, or there is no pipe to be had.
+	broken bool
+	// held are the bytes in the pipe while the other side is waited for.
+	pipe *pipe
+	held int
+	err  error
+	// move and drain are the callbacks of the poller.
+	move, drain func(fd uintptr) bool
+}
+
+// prepare decides how the session's bytes move.
+func prepare(s *session) {
+	s.client.sock = socket.New(s.client.conn, s.up.step)
+	s.endpoint.sock = socket.New(s.endpoint.conn, s.down.step)
+	a, b := raw(s.client.conn), raw(s.endpoint.conn)
+	if a != nil && b != nil {
+		s.up.splice = newSplice(&s.up, a, b)
+		s.down.splice = newSplice(&s.down, b, a)
+		return
+	}
+	s.up.records, s.down.records = drivenTLS(s.client.conn), drivenTLS(s.endpoint.conn)
+}
+
+// raw returns a connection's socket, or nil where the bytes of the connection are not those
+// of one.
+func raw(conn net.Conn) syscall.RawConn {
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		rc, _ := c.SyscallConn()
+		return rc
+	case *net.UnixConn:
+		rc, _ := c.SyscallConn()
+		return rc
+	}
+	return nil
+}
+
+// drivenTLS tells whether a connection is one of TLS that can be read without waiting.
+func drivenTLS(conn net.Conn) bool {
+	t, ok := conn.(*socket.TLS)
+	return ok && raw(t.Beneath()) != nil
+}
+
+func newSplice(d *direction, from, to syscall.RawConn) *splice {
+	p := &splice{d: d, from: from, to: to, toFD: -1}
+	to.Control(func(fd uintptr) { p.toFD = int(fd) })
+	p.move, p.drain = p.step, p.flush
+	return p
+}
+
+func (p *splice) usable() bool { return !p.broken }
+
+// run moves bytes until the source ends, or something fails. Its error is the poller's.
+func (p *splice) run() error { return p.from.Read(p.move) }
+
+// step moves what there is.
+func (p *splice) step(fd uintptr) bool {
+	d := p.d
+	for !d.session.over.Load() {
+		if p.pipe == nil {
+			var err error
+			if p.pipe, err = getPipe(); err != nil {
+				p.broken = true
+				return true
+			}
+		}
+		n, err := unix.Splice(int(fd), nil, p.pipe.w, nil, pipeSize, spliceFlags)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			p.release()
+			return false
+		case err == unix.EINVAL || err == unix.ENOSYS:
+			p.broken = true
+			p.release()
+			return true
+		case err != nil:
+			p.release()
+			d.fail(d.from)
+			return true
+		case n == 0:
+			p.release()
+			d.ended = true
+			return true
+		default:
+			d.count(int(n))
+			p.held = int(n)
+			if err := p.pour(); err != nil {
+				p.pipe.close()
+				p.pipe = nil
+				d.fail(d.to)
+				return true
+			}
+		}
+	}
+	p.release()
+	return true
+}
+
+func (p *splice) release() {
+	pipes.Put(p.pipe)
+	p.pipe = nil
+}
+
+// pour writes what the pipe holds, waiting where the peer is slow.
+func (p *splice) pour() error {
+	if p.flush(uintptr(p.toFD)) {
+		return p.err
+	}
+	if err := p.to.Write(p.drain); err != nil {
+		return err
+	}
+	return p.err
+}
+
+// flush writes what the pipe holds, and tells false while the peer takes no more.
+func (p *splice) flush(fd uintptr) bool {
+	p.err = nil
+	for p.held > 0 {
+		n, err := unix.Splice(p.pipe.r, nil, int(fd), nil, p.held, spliceFlags)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			if p.d.session.over.Load() {
+				p.err = os.ErrDeadlineExceeded
+				return true
+			}
+			return false
+		case err != nil:
+			p.err = os.NewSyscallError("splice", err)
+			return true
+		default:
+			p.held -= int(n)
+			p.d.touch()
+		}
+	}
+	return true
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package tcp
+
+import "github.com/sluicegate/sluice/proxy/socket"
+
+// splice is what only Linux has: elsewhere bytes go through buffers.
+type splice struct{}
+
+func (*splice) usable() bool { return false }
+func (*splice) run() error   { return nil }
+
+func prepare(s *session) {
+	s.client.sock = socket.New(s.client.conn, s.up.step)
+	s.endpoint.sock = socket.New(s.endpoint.conn, s.down.step)
+}
