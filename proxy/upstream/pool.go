@@ -248,10 +248,16 @@ func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
 		made.Opened, made.For = proxy.Now(), p.id
 		return made, nil
 	}
+	return nil, c.missed(e, p, err)
+}
+
+// missed gives back the room for a connection to e that did not come about, and returns the
+// error to tell. Outlier detection hears of it.
+func (c *Cluster) missed(e *Endpoint, p *patience, err error) error {
 	c.state.unreserve(e)
 	c.state.freed(e, 1)
 	if p.aborter.Aborted() {
-		return nil, errGone
+		return errGone
 	}
 	c.Count(CxConnectFail)
 	e.noDial.Add(1)
@@ -262,7 +268,7 @@ func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
 		failure = proxy.FailTimeout
 	}
 	c.observe(e, 0, failure)
-	return nil, err
+	return err
 }
 
 // dialTCP is how connections are made, but for tests.

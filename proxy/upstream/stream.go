@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"net"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -28,8 +27,6 @@ func (c *Cluster) Connect(e *Endpoint, need *Need, a *proxy.Aborter) (net.Conn, 
 	conn, _, err := c.connect(&p, e)
 	if err != nil {
 		e.active.Add(-1)
-		s.unreserve(e)
-		s.freed(e, 1)
 		return nil, c.missed(e, &p, err)
 	}
 	c.Count(CxTotal)
@@ -61,21 +58,4 @@ func (c *Cluster) Disconnect(e *Endpoint, conn net.Conn) {
 	e.active.Add(-1)
 	c.state.unreserve(e)
 	c.state.freed(e, 1)
-}
-
-// missed counts a connection to e that did not come about, and returns the error to tell.
-func (c *Cluster) missed(e *Endpoint, p *patience, err error) error {
-	if p.aborter.Aborted() {
-		return errGone
-	}
-	c.Count(CxConnectFail)
-	e.noDial.Add(1)
-	e.requests.Add(1)
-	failure := proxy.FailConnect
-	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
-		c.Count(CxConnectTimeout)
-		failure = proxy.FailTimeout
-	}
-	c.observe(e, 0, failure)
-	return err
 }
