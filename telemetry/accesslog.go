@@ -71,15 +71,35 @@ func newAccessLog(out io.Writer, shards int, logger *slog.Logger) *accessLog {
 
 // record appends the exchange's line to a shard.
 func (l *accessLog) record(shard uint32, ex *proxy.Exchange, start time.Time) {
-	s := &l.shards[shard]
+	if s, before := l.enter(shard); s != nil {
+		s.filled = appendAccessLine(s.filled, ex, start)
+		l.leave(s, before)
+	}
+}
+
+// recordStream appends the stream's line to a shard.
+func (l *accessLog) recordStream(shard uint32, st *proxy.Stream, start time.Time) {
+	if s, before := l.enter(shard); s != nil {
+		s.filled = appendStreamLine(s.filled, st, start)
+		l.leave(s, before)
+	}
+}
+
+// enter locks a shard for a line, and returns how much it holds; nil where that is too much.
+func (l *accessLog) enter(shard uint32) (s *logShard, before int) {
+	s = &l.shards[shard]
 	s.mu.Lock()
-	before := len(s.filled)
+	before = len(s.filled)
 	if before >= shardLimit {
 		s.mu.Unlock()
 		l.dropped.Add(1)
-		return
+		return nil, 0
 	}
-	s.filled = appendAccessLine(s.filled, ex, start)
+	return s, before
+}
+
+// leave unlocks a shard that has a line more than before.
+func (l *accessLog) leave(s *logShard, before int) {
 	after := len(s.filled)
 	s.mu.Unlock()
 	switch {
