@@ -45,6 +45,7 @@ func endpoints(o Options) []endpoint {
 		page("/listeners", "sockets and their connections (text, or ?format=json)", listeners(o)),
 		page("/routes", "virtual hosts and routes (text, or ?format=json)", routes(o)),
 		page("/clusters", "clusters and their endpoints (text, or ?format=json)", clusters(o)),
+		page("/certs", "certificates: where they come from, and until when they hold (text, or ?format=json)", certificates(o)),
 		page("/conditions", "what is wrong with the configuration (text, or ?format=json)", conditions(o)),
 		page("/explain", "what a request would get, and why: ?url=http://host/path&method=GET&port=80&header=k:v, or POST JSON", explainQuery(o)),
 		page("/ready", "200 where the proxy serves its configuration, else 503 with the reason", readiness(o.Ready)),

@@ -23,6 +23,8 @@ type Options struct {
 	// Listeners and Clusters return the state of both sides.
 	Listeners func() []Listener
 	Clusters  func() []Cluster
+	// Certificates returns the state of the certificates; nil where there never are any.
+	Certificates func() []Certificate
 	// NormalPath returns a request's target as it is routed, or why it is refused
 	// before that; nil means that it stays as it is.
 	NormalPath func(target string) (string, error)

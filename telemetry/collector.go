@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -49,6 +50,8 @@ type collector struct {
 	connections func() map[string]int
 	clusters    func() []Cluster
 	conditions  func() map[string]int
+
+	certificates func() []Certificate
 }
 
 var (
@@ -119,6 +122,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for severity, n := range c.conditions() {
 			gauge(ch, conditionsDesc, n, severity)
 		}
+	}
+	if c.certificates != nil {
+		collectCertificates(ch, c.certificates(), time.Now())
 	}
 	if c.log != nil {
 		counter(ch, logLinesDesc, c.log.lines.Load())

@@ -26,6 +26,8 @@ type Options struct {
 	Connections func() map[string]int
 	Clusters    func() []Cluster
 	Conditions  func() map[string]int
+	// Certificates returns the state of the certificates, likewise.
+	Certificates func() []Certificate
 	// Logger is told of trouble with the access log; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -58,7 +60,7 @@ func New(o Options) (*Telemetry, error) {
 	}
 	t.config = newConfigMetrics(t.registry)
 	t.registry.MustRegister(
-		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions},
+		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
 		buildInfo(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

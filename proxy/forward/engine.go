@@ -31,6 +31,9 @@ type Options struct {
 	// ClientPolicy identifies what is asked of the certificates of clients: see
 	// proxy.TLSState.Policy. It is required where requests come inside TLS.
 	ClientPolicy func(*router.ServerTLS) string
+	// Challenge, where not nil, returns the answer to a certificate authority's request over
+	// plaintext HTTP, which comes before all routes. ok is false where there is none.
+	Challenge func(host, path string) (answer []byte, ok bool)
 	// Random is the source for weighted choices and request ids; nil for the runtime's.
 	// It must be safe for concurrent use.
 	Random func() uint64
@@ -118,6 +121,10 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	if ex.Connection.TLS != nil && !e.direct(ex, snap.table) {
 		e.addForwarding(ex)
 		e.misdirected(ex, down)
+		e.complete(ex)
+		return
+	}
+	if e.options.Challenge != nil && e.answerChallenge(ex, down) {
 		e.complete(ex)
 		return
 	}
