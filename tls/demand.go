@@ -1,0 +1,154 @@
+package tls
+
+import (
+	"crypto/sha256"
+	ctls "crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// maxClientLeaf bounds a client's certificate, in DER: it travels in a header of each
+// request.
+const maxClientLeaf = 16 << 10
+
+var (
+	errUnverified  = errors.New("the certificate was not verified")
+	errNoneGiven   = errors.New("the client presented no certificate")
+	errWrongName   = errors.New("the client's certificate has none of subjectAltNames")
+	errWrongKey    = errors.New("the client's certificate is not among those of verifyCertificateSpki and verifyCertificateHash")
+	errLargeClient = fmt.Errorf("the client's certificate is larger than %d bytes", maxClientLeaf)
+)
+
+// demand is what a server asks of its clients' certificates. It is checked on resumed
+// sessions too.
+type demand struct {
+	auth  router.ClientAuth
+	trust *trust
+	names []string
+	// spki and hash are SHA-256 sums. As Istio documents it, where both are given, a
+	// certificate that is in either is taken.
+	spki, hash map[[sha256.Size]byte]bool
+	clock      func() time.Time
+	policy     string
+}
+
+// noDemand is the policy of servers that ask for no certificate.
+const noDemand = "none"
+
+// newDemand reads what t asks for; trust verifies clients.
+func newDemand(t *router.ServerTLS, trust *trust, clock func() time.Time) (*demand, error) {
+	d := &demand{auth: t.ClientAuth, trust: trust, names: t.SubjectAltNames, clock: clock, policy: noDemand}
+	if t.ClientAuth == router.NoClientCertificate {
+		return d, nil
+	}
+	mode := "required"
+	if t.ClientAuth == router.OptionalClientCertificate {
+		mode = "optional"
+	}
+	var err error
+	if d.spki, err = sums(t.SPKIs, base64.StdEncoding.DecodeString); err != nil {
+		return nil, fmt.Errorf("verifyCertificateSpki: %w in base64", err)
+	}
+	if d.hash, err = sums(t.Hashes, func(s string) ([]byte, error) {
+		return hex.DecodeString(strings.ReplaceAll(s, ":", ""))
+	}); err != nil {
+		return nil, fmt.Errorf("verifyCertificateHash: %w in hexadecimal", err)
+	}
+	parts := []string{"trust " + trust.id}
+	for _, name := range t.SubjectAltNames {
+		parts = append(parts, "name "+name)
+	}
+	for sum := range d.spki {
+		parts = append(parts, "spki "+hex.EncodeToString(sum[:]))
+	}
+	for sum := range d.hash {
+		parts = append(parts, "hash "+hex.EncodeToString(sum[:]))
+	}
+	d.policy = mode + "-" + digestOf(parts)
+	return d, nil
+}
+
+func sums(texts []string, decode func(string) ([]byte, error)) (map[[sha256.Size]byte]bool, error) {
+	m := make(map[[sha256.Size]byte]bool, len(texts))
+	for _, text := range texts {
+		b, err := decode(text)
+		if err != nil || len(b) != sha256.Size {
+			return nil, fmt.Errorf("%q is not a SHA-256", text)
+		}
+		m[[sha256.Size]byte(b)] = true
+	}
+	return m, nil
+}
+
+// apply has crypto/tls verify clients, and check what it does not know.
+func (d *demand) apply(c *ctls.Config) {
+	switch d.auth {
+	case router.NoClientCertificate:
+		return
+	case router.OptionalClientCertificate:
+		c.ClientAuth = ctls.VerifyClientCertIfGiven
+	default:
+		c.ClientAuth = ctls.RequireAndVerifyClientCert
+	}
+	c.ClientCAs = d.trust.pool
+	c.VerifyConnection = d.verify
+}
+
+// verify is called at the end of every handshake, full or resumed.
+func (d *demand) verify(cs ctls.ConnectionState) error {
+	if len(cs.PeerCertificates) == 0 {
+		if d.auth == router.RequireClientCertificate {
+			return errNoneGiven
+		}
+		return nil
+	}
+	leaf := cs.PeerCertificates[0]
+	if len(cs.VerifiedChains) == 0 {
+		return errUnverified
+	}
+	if len(leaf.Raw) > maxClientLeaf {
+		return errLargeClient
+	}
+	names, err := namesOf(leaf)
+	if err != nil {
+		return fmt.Errorf("the client's certificate: %w", err)
+	}
+	if len(d.names) > 0 && !names.matchAny(leaf, d.names) {
+		return errWrongName
+	}
+	if !d.listed(leaf) {
+		return errWrongKey
+	}
+	if err := d.trust.revoked(cs.VerifiedChains, d.clock()); err != nil {
+		return fmt.Errorf("the client's certificate: %w", err)
+	}
+	return nil
+}
+
+// holds tells whether a connection that was verified before meets the demand as it is now:
+// authorities may have changed since.
+func (d *demand) holds(cs ctls.ConnectionState) bool {
+	if d.auth == router.NoClientCertificate || len(cs.PeerCertificates) == 0 {
+		return true
+	}
+	trusted := slices.ContainsFunc(cs.VerifiedChains, func(chain []*x509.Certificate) bool {
+		return d.trust.roots[string(chain[len(chain)-1].Raw)]
+	})
+	return trusted && d.verify(cs) == nil
+}
+
+// listed tells whether a certificate is among those listed, where any are.
+func (d *demand) listed(leaf *x509.Certificate) bool {
+	if len(d.spki)+len(d.hash) == 0 {
+		return true
+	}
+	return d.hash[sha256.Sum256(leaf.Raw)] || d.spki[sha256.Sum256(leaf.RawSubjectPublicKeyInfo)]
+}
