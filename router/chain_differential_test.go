@@ -177,6 +177,7 @@ func agreeChain(t *testing.T, w world, spec *Spec, table *Table) bool {
 		agreeStream(t, w, got)
 	}
 	agree(t, spec, table, r)
+	agreeExplained(t, table, &Connection{Listener: "l0", TLS: tls, ServerName: name, ALPN: offered}, got, r)
 	return got != nil
 }
 
@@ -203,6 +204,33 @@ func agreeStream(t *testing.T, w world, c *CompiledChain) {
 	}
 	if got != nil && got.Pick(w.Uint64()) == nil {
 		t.Errorf("%+v picked nothing", got)
+	}
+}
+
+// agreeExplained fails the test where a connection is explained otherwise than it is taken.
+func agreeExplained(t *testing.T, table *Table, c *Connection, taken *CompiledChain, r *Request) {
+	t.Helper()
+	e := table.ExplainOn(c, r)
+	why := e.Connection
+	if !table.HasChains("l0") {
+		return
+	}
+	set := table.listeners["l0"].chains
+	if (why.Chain == nil) != (taken == nil) || taken != nil && why.Chain.Name != taken.Name {
+		t.Errorf("%+v is explained as %+v, and goes to %+v", c, why, taken)
+	}
+	others := len(set.compiled)
+	if taken != nil {
+		others--
+	}
+	if len(why.Others)+why.OthersOmitted != others {
+		t.Errorf("%+v: %d others explained and %d omitted of %d", c, len(why.Others), why.OthersOmitted, others)
+	}
+	if taken != nil && taken.table == nil {
+		stream := taken.Stream(c.Local)
+		if (stream == nil) != (why.Stream == nil) || (why.Outcome == ConnectionStream) != (stream != nil) || stream != nil && stream.Name != why.Stream.Name {
+			t.Errorf("%+v: stream %+v is explained as %+v", c, stream, why)
+		}
 	}
 }
 

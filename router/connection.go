@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -148,8 +149,17 @@ func (Sensitive) String() string { return redacted }
 // GoString returns "[redacted]".
 func (Sensitive) GoString() string { return redacted }
 
+// Format prints "[redacted]", whatever is asked for.
+func (Sensitive) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) }
+
 // MarshalText returns "[redacted]".
 func (Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// UnmarshalText takes what MarshalText wrote: the bytes themselves are not there.
+func (s *Sensitive) UnmarshalText([]byte) error {
+	*s = nil
+	return nil
+}
 
 // Protocol is what a cluster's endpoints speak.
 type Protocol uint8

@@ -115,7 +115,7 @@ func (c *Cluster) Policies() []Policy {
 	if c.Resolution == ResolutionOriginal {
 		balancer = "CLUSTER_PROVIDED"
 	}
-	list := []Policy{{"balancer", balancer}}
+	list := append([]Policy{{"balancer", balancer}}, c.connectionPolicies()...)
 	add := func(name string, parts []string) {
 		if len(parts) > 0 {
 			list = append(list, Policy{name, strings.Join(parts, ", ")})

@@ -8,10 +8,17 @@ import (
 
 // Explanation says what a table makes of a request, and why.
 type Explanation struct {
-	// Outcome is the name of a constant of type Outcome.
+	// Outcome is the name of a constant of type Outcome or, where the connection is not
+	// served requests, what its explanation says.
 	Outcome string `json:"outcome"`
-	// Listener, Table and VirtualHost are names, as far as the request got.
+	// Connection is what became of the request's connection, where that was asked.
+	Connection *ConnectionExplanation `json:"connection,omitempty"`
+	// Misdirected says on what conditions the request is served at all, where its host is
+	// not that of the connection's chain.
+	Misdirected string `json:"misdirected,omitempty"`
+	// Listener, Chain, Table and VirtualHost are names, as far as the request got.
 	Listener    string `json:"listener,omitempty"`
+	Chain       string `json:"chain,omitempty"`
 	Table       string `json:"table,omitempty"`
 	VirtualHost string `json:"virtualHost,omitempty"`
 	// Host is the request's host as it was looked up, Domain what it was found by.
@@ -31,8 +38,10 @@ type Explanation struct {
 	KnownHosts []string `json:"knownHosts,omitempty"`
 	// KnownListeners are, where there is no such listener, the names of those there are.
 	KnownListeners []string `json:"knownListeners,omitempty"`
-	// KnownPorts are, where no table fits, the ports that have one.
-	KnownPorts []uint16 `json:"knownPorts,omitempty"`
+	// KnownPorts are, where no table fits, the ports that have one, and KnownChains the
+	// chains; not all of many.
+	KnownPorts  []uint16 `json:"knownPorts,omitempty"`
+	KnownChains []string `json:"knownChains,omitempty"`
 }
 
 // ExplainedRoute is a rule and what it does with the request.
@@ -57,8 +66,8 @@ type ExplainedDestination struct {
 	Cluster string `json:"cluster"`
 	// Weight is relative to the others; of a single destination it does not matter.
 	Weight uint32 `json:"weight"`
-	// Authority is what the upstream sees.
-	Authority string `json:"authority"`
+	// Authority is what the upstream sees of a request.
+	Authority string `json:"authority,omitempty"`
 	// Missing: no such cluster exists, so its share is answered 503 with flag NC.
 	Missing bool `json:"missing,omitempty"`
 	// Policies are the cluster's.
@@ -100,6 +109,9 @@ func (f FailedCondition) String() string {
 func (t *Table) Explain(r *Request) *Explanation {
 	d := t.Route(r)
 	e := &Explanation{Outcome: d.Outcome.String(), Host: NormalizeHost(r.Authority)}
+	if d.Chain != nil {
+		e.Chain = d.Chain.Name
+	}
 	switch {
 	case d.Listener == nil:
 		for _, l := range t.serving {
@@ -111,6 +123,7 @@ func (t *Table) Explain(r *Request) *Explanation {
 		for _, rt := range d.Listener.Tables {
 			e.KnownPorts = append(e.KnownPorts, rt.Port)
 		}
+		e.KnownChains = t.listeners[d.Listener.Name].chainNames()
 		return e
 	case d.VirtualHost == nil:
 		e.Listener, e.Table = d.Listener.Name, d.Table.Name
@@ -118,7 +131,7 @@ func (t *Table) Explain(r *Request) *Explanation {
 		return e
 	}
 	e.Listener, e.Table, e.VirtualHost = d.Listener.Name, d.Table.Name, d.VirtualHost.Name
-	e.Domain = d.VirtualHost.domainFor(e.Host)
+	e.Domain = domainFor(d.VirtualHost.Domains, e.Host)
 	e.Location = string(d.AppendLocation(nil, r))
 	if d.Outcome == TLSRedirect {
 		return e
@@ -132,10 +145,10 @@ func (t *Table) Explain(r *Request) *Explanation {
 	return e
 }
 
-// domainFor returns by which of its domains a virtual host was found for a host.
-func (v *CompiledVirtualHost) domainFor(host string) string {
+// domainFor returns by which of some domains a host is found, "" for none.
+func domainFor(domains []string, host string) string {
 	best, length := "", -1
-	for _, name := range v.Domains {
+	for _, name := range domains {
 		d, err := parseDomain(name)
 		switch {
 		case err != nil || !d.takes(host):
@@ -164,18 +177,10 @@ func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 	if route.Timeout > 0 {
 		e.Timeout = route.Timeout.String()
 	}
-	clusters := t.Clusters()
 	for i := range route.Destinations {
 		dest := &route.Destinations[i]
-		ed := ExplainedDestination{
-			Cluster:   dest.Cluster.Name,
-			Weight:    dest.Weight,
-			Authority: d.Authority(dest, r),
-			Missing:   dest.Cluster.ID < 0 || clusters[dest.Cluster.ID] == nil,
-		}
-		if !ed.Missing {
-			ed.Policies = clusters[dest.Cluster.ID].Policies()
-		}
+		ed := t.explainDestination(dest)
+		ed.Authority = d.Authority(dest, r)
 		e.Destinations = append(e.Destinations, ed)
 	}
 	return e
