@@ -16,7 +16,7 @@ type trust struct {
 	pool *x509.CertPool
 	// roots are the authorities in the pool, by their DER.
 	roots map[string]bool
-	crls revocations
+	crls  revocations
 	// id tells trusts of different content apart.
 	id string
 }
