@@ -38,17 +38,20 @@ func (c *clusters) clientTLS(in *networking.ClientTLSSettings, s *service, p *po
 		out.ServerName = s.externalName()
 		out.AutoServerName = out.ServerName == ""
 	}
-	if in.CredentialName != "" {
-		out.Authorities.Secrets = secretNames(c.registry.namespace, in.CredentialName)
-	} else {
-		out.Authorities.CAFile, out.Authorities.CRLFile = in.CaCertificates, in.CaCrl
+	mutual := in.Mode == networking.ClientTLSSettings_MUTUAL
+	if in.CredentialName == "" {
+		out.Authorities = router.Authorities{CAFile: in.CaCertificates, CRLFile: in.CaCrl}
+		if mutual {
+			out.Certificate = &router.Credential{CertificateFile: in.ClientCertificate, KeyFile: in.PrivateKey}
+		}
+		return out
 	}
-	switch {
-	case in.Mode == networking.ClientTLSSettings_SIMPLE:
-	case in.CredentialName != "":
-		out.Certificate = &router.Credential{Secret: out.Authorities.Secrets[0]}
-	default:
-		out.Certificate = &router.Credential{CertificateFile: in.ClientCertificate, KeyFile: in.PrivateKey}
+	names := secretNames(c.registry.namespace, in.CredentialName)
+	if !out.SkipVerify {
+		out.Authorities.Secrets = names
+	}
+	if mutual {
+		out.Certificate = &router.Credential{Secret: names[0]}
 	}
 	return out
 }

@@ -17,8 +17,8 @@ const configMapPrefix = "configmap://"
 type credentialUse struct {
 	// field is where it is written.
 	field, name string
-	// pair: a certificate to show is asked for, and not only authorities.
-	pair bool
+	// want is what is asked of it.
+	want secretUse
 }
 
 // credentials are the Secrets that the rule names.
@@ -27,7 +27,8 @@ func (r *destinationRule) credentials() []credentialUse {
 	eachTLS(r.spec, func(at string, tls *networking.ClientTLSSettings) {
 		mutual := tls.Mode == networking.ClientTLSSettings_MUTUAL
 		if tls.CredentialName != "" && (mutual || tls.Mode == networking.ClientTLSSettings_SIMPLE) {
-			out = append(out, credentialUse{at + ".credentialName", tls.CredentialName, mutual})
+			want := secretUse{pair: mutual, ca: !tls.GetInsecureSkipVerify().GetValue()}
+			out = append(out, credentialUse{at + ".credentialName", tls.CredentialName, want})
 		}
 	})
 	return out
@@ -119,14 +120,15 @@ func (c *Compiler) secretSeverity() config.Severity {
 // credentialProblem says what a credential lacks, and what comes of it; "" for nothing.
 func (c *Compiler) credentialProblem(use credentialUse) string {
 	names := secretNames(c.options.Namespace, use.name)
-	if use.pair {
-		if problem := c.noSecret(names[0], secretUse{pair: true}); problem != "" {
-			return problem + "; until then connections fail"
-		}
-		return ""
+	problem := ""
+	if use.want.pair {
+		problem = c.noSecret(names[0], secretUse{pair: true})
 	}
-	if slices.ContainsFunc(names, func(name string) bool { return useOf(c.secret(name)).ca }) {
-		return ""
+	if problem == "" && use.want.ca && !slices.ContainsFunc(names, func(name string) bool { return useOf(c.secret(name)).ca }) {
+		problem = c.noSecret(names[0], secretUse{ca: true})
 	}
-	return c.noSecret(names[0], secretUse{ca: true}) + "; until then connections fail"
+	if problem != "" {
+		problem += "; until then connections fail"
+	}
+	return problem
 }

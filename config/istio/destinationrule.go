@@ -114,6 +114,7 @@ func newDestinationRules(o Options) *destinationRules {
 		labels:      o.Labels,
 		byNamespace: map[string]map[string]*hostRules{},
 		byObject:    map[config.Key]*destinationRule{},
+		bySecret:    map[string]map[config.Key]struct{}{},
 	}
 }
 

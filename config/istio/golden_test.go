@@ -86,11 +86,15 @@ func compileCase(t *testing.T, sections map[string]string) string {
 		Namespace   string            `yaml:"namespace"`
 		AllGateways bool              `yaml:"allGateways"`
 		Locality    string            `yaml:"locality"`
+		Now         time.Time         `yaml:"now"`
 	}
 	if err := yaml.Unmarshal([]byte(sections["options"]), &given); err != nil {
 		t.Fatal(err)
 	}
 	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways, Locality: given.Locality}
+	if !given.Now.IsZero() {
+		options.Now = func() time.Time { return given.Now }
+	}
 	if given.Role == "sidecar" {
 		options.Role = istio.Sidecar
 	} else if options.Labels == nil {

@@ -103,9 +103,10 @@ func (c *Compiler) secretChanged(name string) {
 	})
 }
 
-// serverNames says whether a server's settings name a Secret of a namespace.
+// serverNames says whether a server's settings name a Secret of a namespace, in whatever form.
 func serverNames(tls *networking.ServerTLSSettings, namespace, secret string) bool {
 	for _, name := range append([]string{tls.GetCredentialName(), tls.GetCaCertCredentialName()}, tls.GetCredentialNames()...) {
+		name = name[strings.LastIndexByte(name, '/')+1:]
 		if name != "" && slices.Contains(secretNames(namespace, name), secret) {
 			return true
 		}
@@ -114,9 +115,10 @@ func serverNames(tls *networking.ServerTLSSettings, namespace, secret string) bo
 }
 
 // secretNames are the Secrets that a credentialName may take something from, in the order in
-// which they are tried: the one named, and that with the authorities only.
+// which they are tried: the one named, and that with the authorities only. Istio's name in
+// full, "kubernetes://shop", means the same as "shop".
 func secretNames(namespace, credential string) []string {
-	name := namespace + "/" + credential
+	name := namespace + "/" + strings.TrimPrefix(credential, "kubernetes://")
 	return []string{name, name + "-cacert"}
 }
 
@@ -239,10 +241,10 @@ func (s *secret) judge(now time.Time) []config.Condition {
 		return nil
 	case now.Before(ends):
 		return []config.Condition{newCondition(config.Warning, CertificateExpiring, s.object, s.material.field,
-			fmt.Sprintf("the certificate ends at %s: replace it before, clients will refuse it then", ends.UTC().Format(time.RFC3339)))}
+			fmt.Sprintf("the certificate ends at %s: replace it before, peers refuse it then", ends.UTC().Format(time.RFC3339)))}
 	default:
 		return []config.Condition{newCondition(config.Warning, CertificateExpired, s.object, s.material.field,
-			fmt.Sprintf("the certificate ended at %s, and clients refuse it: replace it", ends.UTC().Format(time.RFC3339)))}
+			fmt.Sprintf("the certificate ended at %s, and peers refuse it: replace it", ends.UTC().Format(time.RFC3339)))}
 	}
 }
 
