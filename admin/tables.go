@@ -86,7 +86,7 @@ func printCluster(w io.Writer, c Cluster) {
 	}
 }
 
-// routes shows each listener's virtual hosts and their routes, in order.
+// routes shows each listener's virtual hosts and their routes, in order, and the streams.
 func routes(o Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		spec := o.Config().Spec
@@ -100,10 +100,13 @@ func routes(o Options) http.HandlerFunc {
 		columns(w, func(t io.Writer) {
 			fmt.Fprintln(t, "LISTENER\tTABLE\tDOMAINS\tROUTE\tMATCH\tACTION\tFROM")
 			for _, l := range spec.Listeners {
-				for _, table := range l.Tables {
+				for _, table := range l.RouteTables() {
 					for _, v := range table.VirtualHosts {
 						printRoutes(t, l.Name, table.Name, v)
 					}
+				}
+				for _, c := range l.Chains {
+					printStreams(t, l.Name, c)
 				}
 			}
 		})
@@ -121,5 +124,16 @@ func printRoutes(t io.Writer, listener, table string, v *router.VirtualHost) {
 			name = fmt.Sprintf("#%d", i)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, table, domains, name, describeMatch(&r.Match), describeAction(r), describeOrigin(r.Origin))
+	}
+}
+
+// printStreams prints where a chain's bytes go.
+func printStreams(t io.Writer, listener string, c *router.Chain) {
+	for i, s := range c.Streams {
+		name := s.Name
+		if name == "" {
+			name = fmt.Sprintf("#%d", i)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, c.Name, strings.Join(c.ServerNames, ","), name, s.Match(), s.Action(), describeOrigin(s.Origin))
 	}
 }

@@ -216,6 +216,10 @@ func agreeExplained(t *testing.T, table *Table, c *Connection, taken *CompiledCh
 		return
 	}
 	set := table.listeners["l0"].chains
+	if plain := table.Chain("l0", "", false, nil); plain != nil {
+		// A listener with such a chain does not look for TLS.
+		taken = plain
+	}
 	if (why.Chain == nil) != (taken == nil) || taken != nil && why.Chain.Name != taken.Name {
 		t.Errorf("%+v is explained as %+v, and goes to %+v", c, why, taken)
 	}

@@ -39,8 +39,9 @@ type ConnectionExplanation struct {
 	// Outcome is one of the constants above.
 	Outcome  string `json:"outcome"`
 	Listener string `json:"listener,omitempty"`
-	// Plaintext tells that the connection does not begin with TLS; ServerName is what it was
-	// looked up by else, and Domain what it was found by.
+	// Plaintext tells that the connection does not begin with TLS, or that nobody looks
+	// whether it does, because one of the chains takes those that do not. ServerName is what
+	// it was looked up by else, and Domain what it was found by.
 	Plaintext  bool   `json:"plaintext,omitempty"`
 	ServerName string `json:"serverName,omitempty"`
 	Domain     string `json:"domain,omitempty"`
@@ -112,6 +113,12 @@ func (t *Table) ExplainConnection(c *Connection) *ConnectionExplanation {
 	if l.chains == nil {
 		e.Outcome = ConnectionRequests
 		return e
+	}
+	if c.TLS && len(l.chains.plain) > 0 {
+		// Protocols in which servers speak first leave no time to look for TLS.
+		blind := *c
+		blind.TLS, e.Plaintext, e.ServerName = false, true, ""
+		c = &blind
 	}
 	chain := t.Chain(c.Listener, c.ServerName, c.TLS, c.ALPN)
 	e.Others, e.OthersOmitted = l.chains.misses(chain, c)
@@ -211,6 +218,8 @@ func (s *chainSet) reason(chain, taken *CompiledChain, c *Connection) string {
 		return "is not in force: it is faulty, or another chain has its name"
 	case c.TLS && len(chain.ServerNames) == 0:
 		return "takes connections that do not begin with TLS"
+	case !c.TLS && len(chain.ServerNames) > 0 && taken != nil:
+		return "takes connections that begin with TLS, for which the listener does not look: " + taken.Name + " takes those that do not"
 	case !c.TLS && len(chain.ServerNames) > 0:
 		return "takes connections that begin with TLS"
 	case !c.TLS:
@@ -261,7 +270,7 @@ func (t *Table) ExplainOn(c *Connection, r *Request) *Explanation {
 		return &Explanation{Outcome: why.Outcome, Listener: why.Listener, Host: NormalizeHost(r.Authority), Connection: why}
 	case why.Chain != nil:
 		routed.Chain = why.Chain.Name
-		if c.TLS {
+		if !why.Plaintext {
 			routed.Chain, misdirected = t.coalesce(c, why.Chain.Name, r)
 		}
 	}
