@@ -18,7 +18,11 @@ type delivery struct {
 
 // run tells whether a response came that is no 5xx.
 func (d *delivery) run() bool {
-	endpoint := d.target.cluster.Pick(&upstream.Choice{Random: d.target.random})
+	choice := upstream.Choice{Random: d.target.random}
+	endpoint := d.target.cluster.Pick(&choice)
+	if endpoint == nil && d.target.cluster.Await(d.left(), d.sink) {
+		endpoint = d.target.cluster.Pick(&choice)
+	}
 	if endpoint == nil {
 		return false
 	}

@@ -1,7 +1,9 @@
 package forward
 
 import (
+	"context"
 	"crypto/tls"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"github.com/sluicegate/sluice/proxy/filter"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/upstream"
+	"github.com/sluicegate/sluice/proxy/upstream/dns"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -39,8 +42,11 @@ type Options struct {
 	Random func() uint64
 	// Limits bound what an upstream may send.
 	Limits http1.Limits
-	// UpstreamTLS is upstream.Options.TLS: nil speaks plaintext only.
+	// UpstreamTLS is upstream.Options.TLS: nil speaks plaintext only. Resolve and Log are
+	// those of upstream.Options.
 	UpstreamTLS func(t *router.ClientTLS, serverName string, protocols ...string) (*tls.Config, error)
+	Resolve     func(ctx context.Context, host string) (dns.Answer, error)
+	Log         *slog.Logger
 	// Timeouts.Tunnel bounds upgraded connections.
 	Timeouts http1.Timeouts
 }
@@ -66,7 +72,8 @@ func New(o Options) *Engine {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	e := &Engine{options: o, manager: upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS}), mirrors: filter.NewMirrors(filter.MirrorOptions{})}
+	manager := upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS, Resolve: o.Resolve, Log: o.Log})
+	e := &Engine{options: o, manager: manager, mirrors: filter.NewMirrors(filter.MirrorOptions{})}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	table, _ := router.Build(&router.Spec{}, nil)
 	e.snapshot.Store(&snapshot{table: table})

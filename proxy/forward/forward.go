@@ -102,6 +102,9 @@ func (d *delivery) run() {
 	for {
 		d.choice.Random = d.engine.options.Random()
 		endpoint := d.cluster.Pick(&d.choice)
+		if endpoint == nil && d.cluster.Await(d.left(), d.down) {
+			endpoint = d.cluster.Pick(&d.choice)
+		}
 		if endpoint == nil {
 			d.endRetry(false)
 			d.ex.Flags |= proxy.FlagNoHealthyUpstream

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -40,6 +41,9 @@ func (s *session) connect() net.Conn {
 	for n := range tried {
 		choice.Random = s.options.random()
 		e := cluster.Pick(&choice)
+		if e == nil && cluster.AwaitFor(0, s.aborter) {
+			e = cluster.Pick(&choice)
+		}
 		switch {
 		case e == nil:
 			st.Flags |= proxy.FlagNoHealthyUpstream
@@ -107,7 +111,7 @@ func (s *session) try(e *upstream.Endpoint) (conn net.Conn, again bool) {
 		return nil, true
 	}
 	remote := addrPort(conn.RemoteAddr())
-	if remote.IsValid() && (remote == info.Local || remote == addrPort(s.client.conn.LocalAddr())) {
+	if s.loops(remote) {
 		s.cluster.Disconnect(e, conn)
 		st.Flags |= proxy.FlagUpstreamConnectFailure
 		st.UpstreamFailure = errLoop.Error()
@@ -123,6 +127,16 @@ func (s *session) try(e *upstream.Endpoint) (conn net.Conn, again bool) {
 	}
 	return conn, false
 }
+
+// loops tells whether an endpoint is where the connection came in: at our own socket, or at
+// that of the proxy that told of its client.
+func (s *session) loops(remote netip.AddrPort) bool {
+	info := s.stream.Connection
+	told := info.Peer != info.Remote && remote == info.Local
+	return remote.IsValid() && (told || remote == addrPort(s.client.conn.LocalAddr()))
+}
+
+var errLoop = errors.New("the destination is the listener that the connection came in by")
 
 func addrPort(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {

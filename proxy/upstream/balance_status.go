@@ -37,15 +37,15 @@ func balancerName(spec *router.Cluster) string {
 }
 
 // describe adds to a status what the balancer knows.
-func (c *Cluster) describe(s *ClusterStatus) {
+func (c *Cluster) describe(s *ClusterStatus, members []*Endpoint, specs []*router.Endpoint) {
 	s.Balancer = balancerName(c.Spec)
 	if c.Spec.Resolution == router.ResolutionOriginal {
 		return
 	}
 	standings := c.standings()
-	for i, e := range c.members {
+	for i, e := range members {
 		s.Endpoints[i].BalanceStatus = standings[e]
-		s.Endpoints[i].Locality = c.Spec.Endpoints[i].Locality
+		s.Endpoints[i].Locality = specs[i].Locality
 	}
 }
 

@@ -20,8 +20,10 @@ type Cluster struct {
 	Spec *router.Cluster
 	// ConnectTimeout is that of Spec, or the default.
 	ConnectTimeout time.Duration
-	// members are the endpoints of Spec, in their order.
+	// members are the endpoints, in the order of Spec. specs has for each that of Spec which
+	// it is, or whose name stands for it. The state's lock guards them.
 	members []*Endpoint
+	specs   []*router.Endpoint
 	// plan is how they form groups; the state's lock guards it. picks is what Pick picks
 	// from, made of it; refresh replaces it.
 	plan    *plan
@@ -46,6 +48,10 @@ type clusterState struct {
 	// mu may be held while the queue's lock is taken, not the other way round.
 	mu        sync.Mutex
 	endpoints map[string]*Endpoint
+	// names are those that endpoints stand on. news, where not nil, is closed when one of
+	// them has been looked up.
+	names map[string]*name
+	news  chan struct{}
 	// abandoned says that no table has the cluster any more.
 	abandoned bool
 	// timer has outlier detection look at the endpoints every interval, which is 0
@@ -66,14 +72,8 @@ func newCluster(spec *router.Cluster, s *clusterState, m *Manager) *Cluster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.terms = s.agree(spec)
-	for _, e := range spec.Endpoints {
-		live := s.endpoints[e.Address]
-		if live == nil {
-			live = newEndpoint(e.Address)
-			s.endpoints[e.Address] = live
-		}
-		c.members = append(c.members, live)
-	}
+	s.followNames(spec, m.names)
+	c.gather()
 	s.current.Store(c)
 	s.watch(spec.Outlier)
 	c.rebuild()
@@ -117,10 +117,12 @@ func (s *clusterState) remove(e *Endpoint) {
 	s.close(e)
 }
 
-// keepOnly removes the endpoints that are not in kept.
-func (s *clusterState) keepOnly(kept map[*Endpoint]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// keepOnly removes the endpoints that are not the cluster's. The caller holds the lock.
+func (s *clusterState) keepOnly(c *Cluster) {
+	kept := make(map[*Endpoint]bool, len(c.members))
+	for _, e := range c.members {
+		kept[e] = true
+	}
 	for _, e := range s.endpoints {
 		if !kept[e] {
 			s.remove(e)
@@ -129,11 +131,18 @@ func (s *clusterState) keepOnly(kept map[*Endpoint]bool) {
 }
 
 // abandon ends what goes on by itself, and lets no endpoint keep connections.
-func (s *clusterState) abandon() {
+func (s *clusterState) abandon(all *names) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.abandoned = true
 	s.unwatch()
+	for _, x := range s.names {
+		all.leave(x, s)
+	}
+	if s.news != nil {
+		close(s.news)
+		s.news = nil
+	}
 	for _, e := range s.endpoints {
 		s.close(e)
 	}

@@ -52,7 +52,7 @@ func (c *Cluster) connect(p *patience, e *Endpoint) (conn net.Conn, protocol str
 	id := p.id
 	until := time.Now().Add(p.left(c.ConnectTimeout))
 	d := net.Dialer{Deadline: until, KeepAliveConfig: c.times.keepalive}
-	conn, err = c.manager.dial(&d, p, e.network, e.target)
+	conn, err = c.reach(p, &d, e)
 	if err != nil {
 		return nil, "", err
 	}

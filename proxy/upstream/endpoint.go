@@ -20,6 +20,9 @@ type Endpoint struct {
 	Address string
 	network string
 	target  string
+	// targets are the addresses to connect to, where Address is a name that stands for one
+	// endpoint.
+	targets atomic.Pointer[[]string]
 
 	mu      sync.Mutex
 	idle    []*http1.Conn

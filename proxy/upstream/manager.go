@@ -3,12 +3,14 @@ package upstream
 import (
 	"context"
 	ctls "crypto/tls"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/upstream/dns"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -23,11 +25,19 @@ type Options struct {
 	// asked at each dial. The serverName is what to send and verify; protocols are offered
 	// by ALPN where t has none.
 	TLS func(t *router.ClientTLS, serverName string, protocols ...string) (*ctls.Config, error)
+	// Resolve finds the addresses of a host name; nil asks as the system's files say. It is
+	// called again when the answer's TTL is over, but not sooner than after MinRefresh (5 s
+	// by default), and must be safe for concurrent use.
+	Resolve    func(ctx context.Context, host string) (dns.Answer, error)
+	MinRefresh time.Duration
+	// Log is told of names that cannot be resolved, once each; nil for nobody.
+	Log *slog.Logger
 }
 
 // Manager keeps the clusters' state from table to table.
 type Manager struct {
 	options Options
+	names   *names
 	dial    func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error)
 	// clock is what endpoints warm up by, nil for the process's.
 	clock  func() int64
@@ -39,7 +49,10 @@ type Manager struct {
 
 // NewManager starts a Manager, which looks after idle connections until Close.
 func NewManager(options Options) *Manager {
-	m := &Manager{options: options, dial: dialTCP, states: make(map[string]*clusterState), stop: make(chan struct{})}
+	m := &Manager{
+		options: options, names: newNames(&options), dial: dialTCP,
+		states: make(map[string]*clusterState), stop: make(chan struct{}),
+	}
 	go m.sweep()
 	return m
 }
@@ -97,20 +110,17 @@ func (m *Manager) state(name string) *clusterState {
 // retire removes the endpoints of old that its successor does not have. One that follows
 // its requests' targets keeps those of a predecessor that did.
 func (m *Manager) retire(old, successor *Cluster) {
-	kept := make(map[*Endpoint]bool)
 	switch {
 	case successor == nil:
 		delete(m.states, old.Spec.Name)
-		old.state.abandon()
+		old.state.abandon(m.names)
 		return
 	case successor.Spec.Resolution == router.ResolutionOriginal && old.Spec.Resolution == router.ResolutionOriginal:
 		return
-	default:
-		for _, e := range successor.members {
-			kept[e] = true
-		}
 	}
-	old.state.keepOnly(kept)
+	old.state.mu.Lock()
+	defer old.state.mu.Unlock()
+	old.state.keepOnly(successor)
 }
 
 // sweep looks after idle connections until Close.
@@ -143,7 +153,8 @@ func (m *Manager) all() []*clusterState {
 // Close closes all idle connections, and those in use when they are released.
 func (m *Manager) Close() {
 	m.once.Do(func() { close(m.stop) })
+	m.names.close()
 	for _, s := range m.all() {
-		s.abandon()
+		s.abandon(m.names)
 	}
 }

@@ -68,7 +68,7 @@ func (c *Cluster) newPlan() *plan {
 		p.distribute(c)
 	} else {
 		byKey := make(map[int]*planned)
-		for i, e := range c.Spec.Endpoints {
+		for i, e := range c.specs {
 			key := 0
 			if acts {
 				key = priorityOf(c.Spec.Locality, e)
@@ -107,7 +107,7 @@ func (p *plan) distribute(c *Cluster) {
 	shares := c.Spec.Locality.Distribute
 	byName := make(map[string]*planned)
 	sums := make([]uint64, len(shares))
-	for i, e := range c.Spec.Endpoints {
+	for i, e := range c.specs {
 		at := shareOf(shares, e)
 		if at < 0 {
 			continue

@@ -56,6 +56,15 @@ const (
 	RqPendingOpen
 	RqOpen
 	RqRetryOpen
+	// UpdateAttempt counts lookups of the names that endpoints stand on; UpdateSuccess those
+	// that found addresses, UpdateEmpty that found none, UpdateFailure that came to nothing.
+	// UpdateNoRebuild counts those that changed nothing, MembershipChange the others.
+	UpdateAttempt
+	UpdateSuccess
+	UpdateEmpty
+	UpdateFailure
+	UpdateNoRebuild
+	MembershipChange
 	// MembershipTotal are the endpoints, MembershipHealthy those that are not ejected.
 	MembershipTotal
 	MembershipHealthy
@@ -98,6 +107,12 @@ var statInfo = [stats]struct {
 	RqPendingOpen:        {"circuit_breakers.default.rq_pending_open", true},
 	RqOpen:               {"circuit_breakers.default.rq_open", true},
 	RqRetryOpen:          {"circuit_breakers.default.rq_retry_open", true},
+	UpdateAttempt:        {"update_attempt", false},
+	UpdateSuccess:        {"update_success", false},
+	UpdateEmpty:          {"update_empty", false},
+	UpdateFailure:        {"update_failure", false},
+	UpdateNoRebuild:      {"update_no_rebuild", false},
+	MembershipChange:     {"membership_change", false},
 	MembershipTotal:      {"membership_total", true},
 	MembershipHealthy:    {"membership_healthy", true},
 }

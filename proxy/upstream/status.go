@@ -16,6 +16,8 @@ type ClusterStatus struct {
 // EndpointStatus is a look at an endpoint's state.
 type EndpointStatus struct {
 	Address string `json:"address"`
+	// Name is what the address was resolved from, with the port.
+	Name string `json:"name,omitempty"`
 	// Healthy is false while outlier detection keeps the endpoint out of use.
 	Healthy bool   `json:"healthy"`
 	Weight  uint32 `json:"weight"`
@@ -34,19 +36,33 @@ type EndpointStatus struct {
 	BalanceStatus
 }
 
+// nameAfter adds the name that the endpoint stands on, if it does. One that a name stands
+// for as a whole shows the address that is tried first.
+func (s *EndpointStatus) nameAfter(e *Endpoint, spec *router.Endpoint) {
+	if targets := e.targets.Load(); targets != nil {
+		s.Address, s.Name = (*targets)[0], spec.Address
+	} else if e.Address != spec.Address {
+		s.Name = spec.Address
+	}
+}
+
 // Status returns a look at the cluster and its endpoints.
 func (c *Cluster) Status() ClusterStatus {
-	s := ClusterStatus{Name: c.Spec.Name, Endpoints: make([]EndpointStatus, 0, len(c.members))}
+	c.state.mu.Lock()
+	members, specs := c.members, c.specs
+	c.state.mu.Unlock()
+	s := ClusterStatus{Name: c.Spec.Name, Endpoints: make([]EndpointStatus, 0, len(members))}
 	if c.Spec.Resolution == router.ResolutionOriginal {
 		for _, e := range c.state.all() {
 			s.Endpoints = append(s.Endpoints, e.status(1))
 		}
 	} else {
-		for i, e := range c.members {
-			s.Endpoints = append(s.Endpoints, e.status(max(c.Spec.Endpoints[i].Weight, 1)))
+		for i, e := range members {
+			s.Endpoints = append(s.Endpoints, e.status(max(specs[i].Weight, 1)))
+			s.Endpoints[i].nameAfter(e, specs[i])
 		}
 	}
-	c.describe(&s)
+	c.describe(&s, members, specs)
 	for i := range s.Stats {
 		s.Stats[i] = uint64(max(c.state.counters[i].Load(), 0))
 	}

@@ -42,7 +42,7 @@ func (c *Cluster) join() {
 		return
 	}
 	now := int64(math.MinInt64)
-	if s.joined != nil {
+	if len(s.joined) > 0 {
 		now = c.manager.now()
 	}
 	joined := make(map[*Endpoint]int64, len(c.members))
