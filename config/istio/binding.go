@@ -11,29 +11,24 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// gatewayTables are the listeners of a gateway, each with a table of the virtual
-// hosts that VirtualServices claim there.
-type gatewayTables struct {
-	compiler *Compiler
-	tables   []*gatewayTable
-	// attached are the hosts that a VirtualService has claims on.
-	attached map[*virtualService][]*gatewayHost
-	// changed are the hosts to build anew.
-	changed map[*gatewayHost]struct{}
-	// listeners are those of the last settle.
-	listeners []*router.Listener
+// gatewayTable is a route table: that of all servers of plaintext requests on a socket, or
+// of one server that ends TLS.
+type gatewayTable struct {
+	socket  *gatewaySocket
+	servers []*gatewayServer
+	hosts   map[string]*gatewayHost
+	// order has the hosts that have a virtual host, by name.
+	order   []*gatewayHost
+	table   *router.RouteTable
+	changed bool
 }
 
-// gatewayTable is one socket's.
-type gatewayTable struct {
-	mergedServers
-	byGateway map[string][]*gatewayServer
-	hosts     map[string]*gatewayHost
-	// order has the hosts that have a virtual host, by name.
-	order    []*gatewayHost
-	table    *router.RouteTable
-	listener *router.Listener
-	changed  bool
+// name is the route table's name, as Istio has it.
+func (t *gatewayTable) name() string {
+	if s := t.servers[0]; s.kind == terminatedHTTP {
+		return s.chainName("https")
+	}
+	return t.socket.key.name()
 }
 
 // gatewayHost is one host of a table.
@@ -61,66 +56,21 @@ func (a claim) compare(b claim) int {
 	return compareVirtualServices(a.vs, b.vs)
 }
 
-// rebuild starts anew from a merging of Gateways. What comes out as before keeps
-// its pointers.
-func (t *gatewayTables) rebuild(merge *gatewayMerge, all map[objectName]*virtualService) {
-	before := t.tables
-	t.letAll()
-	t.tables, t.changed = nil, map[*gatewayHost]struct{}{}
-	for _, merged := range merge.order {
-		table := &gatewayTable{
-			mergedServers: *merged, byGateway: map[string][]*gatewayServer{}, hosts: map[string]*gatewayHost{}, changed: true,
-		}
-		for _, s := range merged.servers {
-			table.byGateway[s.gateway.name] = append(table.byGateway[s.gateway.name], s)
-		}
-		t.addRedirects(table)
-		t.tables = append(t.tables, table)
-	}
-	for _, v := range all {
-		t.attach(v)
-	}
-	for _, old := range before {
-		t.adopt(old)
-	}
-}
-
-// adopt gives the table that a socket has now what the one before it built, for
-// settle to keep where it still holds.
-func (t *gatewayTables) adopt(old *gatewayTable) {
-	for _, h := range old.hosts {
-		t.compiler.conditions.replace(h, nil)
-	}
-	at := slices.IndexFunc(t.tables, func(table *gatewayTable) bool { return table.key == old.key })
-	if at < 0 {
-		return
-	}
-	table := t.tables[at]
-	table.table, table.listener = old.table, old.listener
+// adopt takes over what the table before it built.
+func (t *gatewayTable) adopt(old *gatewayTable) {
+	t.table = old.table
 	for _, h := range old.order {
-		if now := table.hosts[h.host]; now != nil {
+		if now := t.hosts[h.host]; now != nil {
 			now.built = h.built
-			table.order = append(table.order, now)
+			t.order = append(t.order, now)
 		}
 	}
-}
-
-// letAll takes all claims back.
-func (t *gatewayTables) letAll() {
-	for _, table := range t.tables {
-		for _, h := range table.hosts {
-			for _, c := range h.claims {
-				t.compiler.let(c.vs, c.unit)
-			}
-		}
-	}
-	t.attached = map[*virtualService][]*gatewayHost{}
 }
 
 // addRedirects gives a table the hosts that redirect to https whether a
 // VirtualService is bound to them or not. As in Istio, a host that is for one
 // namespace only redirects where a VirtualService of that namespace has it.
-func (t *gatewayTables) addRedirects(table *gatewayTable) {
+func (t *gatewaySockets) addRedirects(table *gatewayTable) {
 	for _, s := range table.servers {
 		if !s.redirect {
 			continue
@@ -135,7 +85,7 @@ func (t *gatewayTables) addRedirects(table *gatewayTable) {
 	}
 }
 
-func (t *gatewayTables) host(table *gatewayTable, name string) *gatewayHost {
+func (t *gatewaySockets) host(table *gatewayTable, name string) *gatewayHost {
 	h := table.hosts[name]
 	if h == nil {
 		h = &gatewayHost{table: table, host: name}
@@ -145,78 +95,23 @@ func (t *gatewayTables) host(table *gatewayTable, name string) *gatewayHost {
 	return h
 }
 
-// attach gives a VirtualService its claims.
-func (t *gatewayTables) attach(v *virtualService) {
-	if v.rank.visibility == invisible || v.isDelegate() {
+// claimHosts gives a VirtualService the hosts that a server takes from it, with the routes
+// made for a port.
+func (t *gatewaySockets) claimHosts(table *gatewayTable, s *gatewayServer, v *virtualService, hosts []string, port uint16) {
+	u := t.compiler.unit(v, unitKey{gateway: s.gateway.name, port: port})
+	if len(u.routes) == 0 {
 		return
 	}
-	for _, table := range t.tables {
-		for i, g := range v.gateways {
-			if !slices.Contains(v.gateways[:i], g) {
-				t.attachTo(table, g, v)
-			}
-		}
+	a := t.attachmentOf(v)
+	for _, name := range hosts {
+		h := t.host(table, name)
+		h.claims = append(h.claims, claim{s, v, u})
+		t.compiler.hold(v, u)
+		a.hosts = append(a.hosts, h)
 	}
 }
 
-func (t *gatewayTables) attachTo(table *gatewayTable, gateway string, v *virtualService) {
-	var u *unit
-	for _, s := range table.byGateway[gateway] {
-		hosts := s.hosts.intersect(v.hosts, v.object.Namespace)
-		if len(hosts) == 0 {
-			continue
-		}
-		if u == nil {
-			// All of a Gateway's servers on a socket share the routes made for the first.
-			u = t.compiler.unit(v, unitKey{gateway, s.port})
-		}
-		if len(u.routes) == 0 {
-			continue
-		}
-		for _, name := range hosts {
-			h := t.host(table, name)
-			h.claims = append(h.claims, claim{s, v, u})
-			t.compiler.hold(v, u)
-			t.attached[v] = append(t.attached[v], h)
-		}
-	}
-}
-
-// detach takes a VirtualService's claims back.
-func (t *gatewayTables) detach(v *virtualService) {
-	for _, h := range t.attached[v] {
-		h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
-			if c.vs == v {
-				t.compiler.let(v, c.unit)
-			}
-			return c.vs == v
-		})
-		t.changed[h] = struct{}{}
-	}
-	delete(t.attached, v)
-}
-
-// settle builds the hosts that changed, and returns the listeners and whether any
-// of them is another than before.
-func (t *gatewayTables) settle() ([]*router.Listener, bool) {
-	for h := range t.changed {
-		t.settleHost(h)
-	}
-	clear(t.changed)
-	changed := len(t.listeners) != len(t.tables)
-	var listeners []*router.Listener
-	for i, table := range t.tables {
-		table.settle()
-		listeners = append(listeners, table.listener)
-		changed = changed || table.listener != t.listeners[i]
-	}
-	if changed {
-		t.listeners = listeners
-	}
-	return t.listeners, changed
-}
-
-func (t *gatewayTables) settleHost(h *gatewayHost) {
+func (t *gatewaySockets) settleHost(h *gatewayHost) {
 	before := h.built
 	built, conditions := h.build()
 	t.compiler.conditions.replace(h, conditions)
@@ -261,13 +156,13 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 	return vh, joined.conditions
 }
 
-// settle makes the table and the listener anew where a host changed.
-func (t *gatewayTable) settle() {
+// settle makes the table anew where a host changed, and returns whether it did.
+func (t *gatewayTable) settle() bool {
 	if !t.changed {
-		return
+		return false
 	}
 	t.changed = false
-	table := &router.RouteTable{Name: t.key.name(), Port: t.servers[0].port, VirtualHosts: make([]*router.VirtualHost, 0, len(t.order))}
+	table := &router.RouteTable{Name: t.name(), Port: t.servers[0].port, VirtualHosts: make([]*router.VirtualHost, 0, len(t.order))}
 	for _, h := range t.order {
 		table.VirtualHosts = append(table.VirtualHosts, h.built)
 	}
@@ -277,12 +172,7 @@ func (t *gatewayTable) settle() {
 	if t.table == nil || !sameTable(t.table, table) {
 		t.table = table
 	}
-	listener := &router.Listener{
-		Name: t.key.listenerName(), Address: t.key.bind, Port: t.key.port, NodePorts: t.nodePorts, Tables: []*router.RouteTable{t.table},
-	}
-	if t.listener == nil || t.listener.Tables[0] != t.table || !slices.Equal(t.listener.NodePorts, listener.NodePorts) {
-		t.listener = listener
-	}
+	return true
 }
 
 // blackhole is the virtual host of a socket that no VirtualService is bound to: it

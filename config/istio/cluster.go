@@ -16,12 +16,18 @@ import (
 type clusterKey struct {
 	host, subset string
 	port         uint16
+	// asIs is for clients that speak the endpoints' own TLS, through a gateway that passes
+	// it on: whatever the DestinationRule says, nothing is wrapped around it.
+	asIs bool
 }
 
 // String returns the name that Istio gives the cluster.
 func (k clusterKey) String() string {
 	if k == passthrough {
 		return k.host
+	}
+	if k.asIs {
+		return "outbound_." + strconv.Itoa(int(k.port)) + "_." + k.subset + "_." + k.host
 	}
 	return "outbound|" + strconv.Itoa(int(k.port)) + "|" + k.subset + "|" + k.host
 }
@@ -226,6 +232,9 @@ func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
 		traffic := c.trafficPolicyOf(policy, key)
 		traffic.apply(built, c.place)
 		built.TLS = c.clientTLS(traffic.tls, s, policy, built)
+	}
+	if key.asIs {
+		built.Protocol, built.TLS = router.ProtocolTCP, nil
 	}
 	if built.Resolution != router.ResolutionOriginal {
 		built.Endpoints = c.endpoints(s, key.port, of.Subset.GetLabels())

@@ -2,6 +2,7 @@ package istio
 
 import (
 	"slices"
+	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -14,11 +15,23 @@ import (
 type unitKey struct {
 	gateway string
 	port    uint16
+	rules   ruleKind
 }
 
-// unit is a VirtualService's rules as routes.
+// ruleKind is which of a VirtualService's lists of rules is meant.
+type ruleKind uint8
+
+const (
+	httpRules ruleKind = iota
+	tlsRules
+	tcpRules
+)
+
+// unit is a VirtualService's rules of one kind as routes.
 type unit struct {
 	routes []*router.Route
+	// streams are those of tls and tcp rules, each with what it takes.
+	streams []*streamRule
 	// origins are where each route's match is written.
 	origins []source
 	// keys are texts of the matches, made when they are first asked for.
@@ -30,7 +43,9 @@ type unit struct {
 	// hashed are the destinations of which it matters whether a hash picks their
 	// endpoints, with what was found.
 	hashed map[clusterKey]bool
-	// users counts the virtual hosts that have its routes.
+	// idle are the idle timeouts that destinations of streams ask for.
+	idle map[clusterKey]time.Duration
+	// users counts the virtual hosts, or chains, that have its routes.
 	users int
 }
 
@@ -41,8 +56,8 @@ type clusterUse struct {
 	field  string
 	// host is as written.
 	host string
-	// mirror is a destination that gets copies only.
-	mirror bool
+	// mirror is a destination that gets copies only, stream one of connections.
+	mirror, stream bool
 }
 
 // inferredPort is the cluster that a destination without a port went to.
@@ -90,6 +105,14 @@ func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
 // that takes all requests.
 func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
 	u := &unit{hashed: map[clusterKey]bool{}}
+	switch key.rules {
+	case tlsRules:
+		c.compileTLS(u, v, key)
+		return u
+	case tcpRules:
+		c.compileTCP(u, v, key)
+		return u
+	}
 	for _, r := range v.rules {
 		if len(r.http.Match) == 0 {
 			u.add(r, nil, source{r.object, r.field}, c.compileAction(u, v, key, r))
@@ -113,14 +136,22 @@ func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
 
 // applies says whether a match block is for this proxy: its port, its gateways, or,
 // where it names none, the labels and the namespace of the workload.
-func (c *Compiler) applies(m *networking.HTTPMatchRequest, namespace string, key unitKey) bool {
-	if m.Port != 0 && m.Port != uint32(key.port) {
+func (c *Compiler) applies(m sourceMatch, namespace string, key unitKey) bool {
+	if m.GetPort() != 0 && m.GetPort() != uint32(key.port) {
 		return false
 	}
-	if len(m.Gateways) > 0 {
-		return slices.ContainsFunc(m.Gateways, func(g string) bool { return gatewayName(g, namespace) == key.gateway })
+	if gateways := m.GetGateways(); len(gateways) > 0 {
+		return slices.ContainsFunc(gateways, func(g string) bool { return gatewayName(g, namespace) == key.gateway })
 	}
-	return selects(m.SourceLabels, c.options.Labels) && (m.SourceNamespace == "" || m.SourceNamespace == c.options.Namespace)
+	return selects(m.GetSourceLabels(), c.options.Labels) && (m.GetSourceNamespace() == "" || m.GetSourceNamespace() == c.options.Namespace)
+}
+
+// sourceMatch is what match blocks of all kinds of rules ask of a proxy.
+type sourceMatch interface {
+	GetPort() uint32
+	GetGateways() []string
+	GetSourceLabels() map[string]string
+	GetSourceNamespace() string
 }
 
 // add makes a route of one match block of a rule. It returns whether the route takes
@@ -176,11 +207,16 @@ func (c *Compiler) infer(p inferredPort) clusterKey {
 }
 
 // stale says whether the services or the DestinationRules have changed such that a
-// destination of the unit means another cluster, or is picked by a hash where it was
-// not, or the other way round.
+// destination of the unit means another cluster, is picked by a hash where it was
+// not, or the other way round, or asks for another idle timeout.
 func (c *Compiler) stale(u *unit) bool {
 	for key, hashed := range u.hashed {
 		if c.clusters.picksByHash(key) != hashed {
+			return true
+		}
+	}
+	for key, idle := range u.idle {
+		if c.clusters.idleTimeoutOf(key) != idle {
 			return true
 		}
 	}

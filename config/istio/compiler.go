@@ -11,6 +11,7 @@ import (
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/validate"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -46,6 +47,9 @@ type Options struct {
 	// destinations of VirtualServices for other proxies too: for judging a folder
 	// rather than serving it.
 	AllGateways bool
+	// ACMEForAll has certificates issued for the servers of protocol HTTPS and mode SIMPLE
+	// that name none, as credentialName: acme:// does for one.
+	ACMEForAll bool
 	// Now is the time by which certificates are said to expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -101,7 +105,7 @@ type Compiler struct {
 	shortNames  shortNames
 	translation map[uint16]portTranslation
 
-	gateway  *gatewayTables
+	gateway  *gatewaySockets
 	outbound *outbound
 
 	pending pending
@@ -128,7 +132,7 @@ func NewCompiler(o Options) *Compiler {
 	here := place{o.Locality, o.Labels}
 	c := &Compiler{
 		options:         o,
-		objects:         objects{byKey: map[config.Key]*object{}},
+		objects:         objects{byKey: map[config.Key]*object{}, rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
 		registry:        newRegistry(o),
 		workloads:       newWorkloads(here),
 		rules:           newDestinationRules(o),
@@ -145,7 +149,7 @@ func NewCompiler(o Options) *Compiler {
 	if o.Role == Sidecar {
 		c.outbound = newOutbound(c)
 	} else {
-		c.gateway = &gatewayTables{compiler: c, attached: map[*virtualService][]*gatewayHost{}, changed: map[*gatewayHost]struct{}{}}
+		c.gateway = newGatewaySockets(c)
 	}
 	return c
 }
@@ -300,6 +304,8 @@ func (c *Compiler) settleServices() {
 		c.callersChanged(host)
 		if c.outbound != nil {
 			c.outbound.serviceChanged(host)
+		} else {
+			c.gateway.autoChanged(host)
 		}
 	}
 	c.settleRules()
@@ -326,6 +332,11 @@ func (c *Compiler) settleRules() {
 			if covers(rule, c.registry.resolveAlias(host)) {
 				c.callersChanged(host)
 			}
+		}
+	}
+	if c.gateway != nil {
+		for _, rule := range c.pending.unhashed {
+			c.gateway.autoChanged(rule)
 		}
 	}
 	c.pending.unhashed = nil

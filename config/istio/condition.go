@@ -36,6 +36,8 @@ const (
 	UnreachableRule config.Reason = "UnreachableRule"
 	// ServerConflict: an older Gateway's server has the port, or the TLS host.
 	ServerConflict config.Reason = "ServerConflict"
+	// ServerNotRouted: no rule is for a Gateway's server of TLS or TCP.
+	ServerNotRouted config.Reason = "ServerNotRouted"
 	// ProtocolNotServed: this version has no server for the protocol.
 	ProtocolNotServed config.Reason = "ProtocolNotServed"
 	// ListenerNotServed: this version has no such Sidecar listener.

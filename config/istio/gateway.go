@@ -10,6 +10,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
 )
 
 // gatewayConfig is one Gateway in force.
@@ -67,6 +68,20 @@ func newServerHosts(hosts []string, namespace string) *serverHosts {
 	return s
 }
 
+// names are the hosts without their namespaces, each once.
+func (s *serverHosts) names() []string {
+	names := make([]string, 0, len(s.written))
+	for _, h := range s.written {
+		if _, host, ok := strings.Cut(h, "/"); ok {
+			h = host
+		}
+		if !slices.Contains(names, h) {
+			names = append(names, h)
+		}
+	}
+	return names
+}
+
 // intersect returns the hosts that are both the server's and among those of a
 // VirtualService of a namespace: of two that overlap, the narrower.
 func (s *serverHosts) intersect(hosts []string, namespace string) []string {
@@ -97,11 +112,17 @@ func takesFrom(namespaces []string, namespace string) bool {
 	return slices.Contains(namespaces, "") || slices.Contains(namespaces, namespace)
 }
 
-// gatewayServer is a server of a Gateway, as part of a table.
+// gatewayServer is a server of a Gateway, as part of a socket.
 type gatewayServer struct {
 	gateway *gatewayConfig
-	// index is its place in the table: routes of earlier servers come first.
+	spec    *networking.Server
+	// field is its path in the Gateway, such as "servers[2]".
+	field string
+	kind  serverKind
+	// index is its place on the socket: routes of earlier servers come first.
 	index int
+	// tls is how TLS ends here, nil where it does not.
+	tls *router.ServerTLS
 	// port is the port number written in the Gateway.
 	port     uint16
 	hosts    *serverHosts
@@ -146,9 +167,8 @@ type gatewayMerge struct {
 
 // socketUse says what the first server on a socket made of it.
 type socketUse struct {
-	protocol portProtocol
-	tls      bool
-	owner    *gatewayConfig
+	kind  serverKind
+	owner *gatewayConfig
 }
 
 // mergeGateways merges the servers of the Gateways that select this proxy, the
@@ -191,16 +211,16 @@ func (m *gatewayMerge) add(g *gatewayConfig, i int, s *networking.Server) {
 	number := uint16(s.GetPort().GetNumber())
 	translation := m.compiler.translation[number]
 	key := tableKey{port: cmp.Or(translation.target, number), bind: s.Bind}
-	protocol := parseProtocol(s.GetPort().GetProtocol())
-	if s.Tls != nil && !m.claimTLSHosts(key, g, i, field) {
-		return
-	}
-	if !m.claimSocket(key, g, s, protocol, field) {
-		return
-	}
-	if protocol != httpProtocol {
+	kind, ok := serverKindOf(s)
+	if !ok {
 		m.fail(config.Warning, ProtocolNotServed, g, field+".port.protocol",
-			fmt.Sprintf("%s: TLS and TCP servers are not served by this version; the port is not opened", s.GetPort().GetProtocol()))
+			fmt.Sprintf("%s: this version has no server for the protocol; the port is not opened", s.GetPort().GetProtocol()))
+		return
+	}
+	if s.Tls != nil && !m.claimTLSHosts(key, g, i, field, kind) {
+		return
+	}
+	if !m.claimSocket(key, g, s, kind, field) {
 		return
 	}
 	merged := m.byKey[key]
@@ -209,21 +229,28 @@ func (m *gatewayMerge) add(g *gatewayConfig, i int, s *networking.Server) {
 		m.byKey[key] = merged
 		m.order = append(m.order, merged)
 	}
-	merged.servers = append(merged.servers, &gatewayServer{
-		gateway: g, index: len(merged.servers), port: number,
-		hosts: g.servers[i], redirect: s.GetTls().GetHttpsRedirect(),
-	})
+	server := &gatewayServer{
+		gateway: g, spec: s, field: field, kind: kind, index: len(merged.servers), port: number,
+		hosts: g.servers[i], redirect: kind == plainHTTP && s.GetTls().GetHttpsRedirect(),
+	}
+	server.tls = m.compiler.serverTLS(server)
+	m.judgeTLS(server)
+	merged.servers = append(merged.servers, server)
 }
 
 // claimTLSHosts keeps servers with TLS settings, redirects to https among them, from
-// claiming a host twice on a socket: the later server goes.
-func (m *gatewayMerge) claimTLSHosts(key tableKey, g *gatewayConfig, i int, field string) bool {
+// claiming a host twice on a socket: the later server goes. A TLS client tells no
+// namespace: where the host chooses the server, it is taken for all of them.
+func (m *gatewayMerge) claimTLSHosts(key tableKey, g *gatewayConfig, i int, field string, kind serverKind) bool {
 	claimed := m.tlsHosts[key]
 	if claimed == nil {
 		claimed = map[string]*gatewayConfig{}
 		m.tlsHosts[key] = claimed
 	}
 	hosts := g.servers[i].written
+	if kind != plainHTTP {
+		hosts = g.servers[i].names()
+	}
 	for _, h := range hosts {
 		if owner := claimed[h]; owner != nil {
 			m.fail(config.Error, ServerConflict, g, field+".hosts",
@@ -237,17 +264,22 @@ func (m *gatewayMerge) claimTLSHosts(key tableKey, g *gatewayConfig, i int, fiel
 	return true
 }
 
-// claimSocket keeps servers of different protocols from sharing a socket: the first
-// one's protocol stays. HTTP servers may share it, and TLS servers.
-func (m *gatewayMerge) claimSocket(key tableKey, g *gatewayConfig, s *networking.Server, protocol portProtocol, field string) bool {
-	tls := s.Tls != nil && protocol != httpProtocol
+// claimSocket keeps servers of different kinds from sharing a socket: the first one's
+// stays. Servers of requests in the clear may share it, and servers of TLS, which the
+// client's server name tells apart. Nothing tells servers of bytes apart.
+func (m *gatewayMerge) claimSocket(key tableKey, g *gatewayConfig, s *networking.Server, kind serverKind, field string) bool {
 	use := m.sockets[key]
 	switch {
 	case use == nil:
-		m.sockets[key] = &socketUse{protocol: protocol, tls: tls, owner: g}
+		m.sockets[key] = &socketUse{kind: kind, owner: g}
 		return true
-	case use.tls && tls, use.protocol == httpProtocol && protocol == httpProtocol:
+	case use.kind.overTLS() && kind.overTLS(), use.kind == plainHTTP && kind == plainHTTP:
 		return true
+	case use.kind == kind:
+		m.fail(config.Error, ServerConflict, g, field+".port",
+			fmt.Sprintf("port %d: %s, which is older, has the port, and nothing tells the connections of two servers without TLS apart; this server is left out. Use another port, or another bind",
+				key.port, use.owner.object.Key))
+		return false
 	}
 	m.fail(config.Error, ServerConflict, g, field+".port",
 		fmt.Sprintf("port %d with protocol %s: %s, which is older, has the port with another protocol; this server is left out. Use another port or the same protocol",

@@ -85,13 +85,14 @@ func compileCase(t *testing.T, sections map[string]string) string {
 		Labels      map[string]string `yaml:"labels"`
 		Namespace   string            `yaml:"namespace"`
 		AllGateways bool              `yaml:"allGateways"`
+		ACMEForAll  bool              `yaml:"acmeForAll"`
 		Locality    string            `yaml:"locality"`
 		Now         time.Time         `yaml:"now"`
 	}
 	if err := yaml.Unmarshal([]byte(sections["options"]), &given); err != nil {
 		t.Fatal(err)
 	}
-	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways, Locality: given.Locality}
+	options := istio.Options{Labels: given.Labels, Namespace: given.Namespace, AllGateways: given.AllGateways, ACMEForAll: given.ACMEForAll, Locality: given.Locality}
 	if !given.Now.IsZero() {
 		options.Now = func() time.Time { return given.Now }
 	}
@@ -168,17 +169,10 @@ func printSpec(b *strings.Builder, s *router.Spec) {
 	for _, l := range s.Listeners {
 		fmt.Fprintf(b, "listener %s address=%q port=%d nodePorts=%v\n", l.Name, l.Address, l.Port, l.NodePorts)
 		for _, t := range l.Tables {
-			fmt.Fprintf(b, "  table %s port=%d\n", t.Name, t.Port)
-			for _, h := range t.VirtualHosts {
-				fmt.Fprintf(b, "    host %s %v", h.Name, h.Domains)
-				if h.RequireTLS {
-					b.WriteString(" requireTLS")
-				}
-				b.WriteByte('\n')
-				for _, r := range h.Routes {
-					printRoute(b, r)
-				}
-			}
+			printTable(b, t)
+		}
+		for _, c := range l.Chains {
+			printChain(b, c)
 		}
 	}
 	for _, c := range s.Clusters {
@@ -194,6 +188,55 @@ func printSpec(b *strings.Builder, s *router.Spec) {
 	}
 	for _, secret := range s.Secrets {
 		printSecret(b, secret)
+	}
+}
+
+func printTable(b *strings.Builder, t *router.RouteTable) {
+	fmt.Fprintf(b, "  table %s port=%d\n", t.Name, t.Port)
+	for _, h := range t.VirtualHosts {
+		fmt.Fprintf(b, "    host %s %v", h.Name, h.Domains)
+		if h.RequireTLS {
+			b.WriteString(" requireTLS")
+		}
+		b.WriteByte('\n')
+		for _, r := range h.Routes {
+			printRoute(b, r)
+		}
+	}
+}
+
+func printChain(b *strings.Builder, c *router.Chain) {
+	fmt.Fprintf(b, "  chain %s %v", c.Name, c.ServerNames)
+	if c.IstioALPN {
+		b.WriteString(" istioALPN")
+	}
+	fmt.Fprintf(b, " from %s\n", origin(c.Origin))
+	if c.TLS != nil {
+		tls := *c.TLS
+		tls.Certificates, tls.Authorities = nil, router.Authorities{}
+		fmt.Fprintf(b, "    tls %s\n", said(tls))
+		for _, credential := range c.TLS.Certificates {
+			fmt.Fprintf(b, "      certificate %s\n", said(credential))
+		}
+		if authorities := said(c.TLS.Authorities); authorities != "{}" {
+			fmt.Fprintf(b, "      authorities %s\n", authorities)
+		}
+	}
+	if c.Table != nil {
+		printTable(b, c.Table)
+	}
+	for _, r := range c.Streams {
+		fmt.Fprintf(b, "    stream %q from %s", r.Name, origin(r.Origin))
+		if len(r.Subnets) > 0 {
+			fmt.Fprintf(b, " subnets=%v", r.Subnets)
+		}
+		if r.IdleTimeout != 0 {
+			fmt.Fprintf(b, " idle=%s", r.IdleTimeout)
+		}
+		b.WriteByte('\n')
+		for _, d := range r.Destinations {
+			fmt.Fprintf(b, "      to %s weight=%d\n", d.Cluster, d.Weight)
+		}
 	}
 }
 

@@ -59,11 +59,12 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 	return out
 }
 
-// noDestination is what messages say of a destination that does not exist, and noMirror
-// what they say where it is one for copies.
+// noDestination is what messages say of a destination that does not exist, noMirror what
+// they say where it is one for copies, and noStream where it is one for connections.
 const (
 	noDestination = "requests get 503"
 	noMirror      = "nothing is mirrored there"
+	noStream      = "connections are closed"
 )
 
 // missingCondition says that a destination does not exist, in the words that its
@@ -80,8 +81,11 @@ func (c *Compiler) missingCondition(use clusterUse, m missing) config.Condition 
 	case short && !c.registry.exists(use.key.host):
 		m.message = fmt.Sprintf("no Service %s/%s; requests get 503. Correct the name, or write that of a service elsewhere in full", use.object.Namespace, use.host)
 	}
-	if use.mirror {
+	switch {
+	case use.mirror:
 		m.message = strings.Replace(m.message, noDestination, noMirror, 1)
+	case use.stream:
+		m.message = strings.Replace(m.message, noDestination, noStream, 1)
 	}
 	return newCondition(config.Error, m.reason, use.object, use.field+"."+m.field, said+": "+m.message)
 }

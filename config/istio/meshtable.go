@@ -149,7 +149,7 @@ func (o *outbound) build(t *meshTable, host string) (*meshHost, []config.Conditi
 	h := &meshHost{host: host, service: s != nil}
 	var conditions []config.Condition
 	for _, v := range o.candidates(t, s, host) {
-		u := o.compiler.unit(v, unitKey{mesh, t.port})
+		u := o.compiler.unit(v, unitKey{gateway: mesh, port: t.port})
 		if len(u.routes) == 0 {
 			continue
 		}

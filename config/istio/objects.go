@@ -18,6 +18,8 @@ import (
 // objects are the objects of the API with the versions of them that are in force.
 type objects struct {
 	byKey map[config.Key]*object
+	// rules are what objects are held to.
+	rules validate.Rules
 }
 
 // object is one API object: the version last written, and the one in force.
@@ -47,7 +49,7 @@ func (s *objects) set(all []*config.Object) []change {
 		return known != nil && known.written == o
 	})
 	var changes []change
-	for i, v := range checkAll(fresh) {
+	for i, v := range checkAll(fresh, s.rules) {
 		o := fresh[i]
 		known := s.byKey[o.Key]
 		if known == nil {
@@ -84,12 +86,12 @@ type verdict struct {
 
 // checkAll decodes and judges objects, on all processors: this is most of the work
 // of a first load.
-func checkAll(all []*config.Object) []verdict {
+func checkAll(all []*config.Object, rules validate.Rules) []verdict {
 	out := make([]verdict, len(all))
 	var next atomic.Int64
 	work := func() {
 		for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-			out[i] = check(all[i])
+			out[i] = check(all[i], rules)
 		}
 	}
 	var helpers sync.WaitGroup
@@ -101,7 +103,7 @@ func checkAll(all []*config.Object) []verdict {
 	return out
 }
 
-func check(o *config.Object) verdict {
+func check(o *config.Object, rules validate.Rules) verdict {
 	typed, conditions := decode.Decode(o)
 	if typed == nil {
 		return verdict{nil, conditions}
@@ -109,7 +111,7 @@ func check(o *config.Object) verdict {
 	if s, ok := typed.(*corev1.Secret); ok {
 		return checkedSecret(o, s, conditions)
 	}
-	found := validate.Object(typed)
+	found := rules.Object(typed)
 	o.Place(found)
 	if slices.ContainsFunc(found, func(c config.Condition) bool { return c.Severity == config.Error }) {
 		typed = nil

@@ -99,19 +99,8 @@ func (c *Compiler) secretChanged(name string) {
 		c.pending.rules[key] = struct{}{}
 	}
 	c.pending.gateways = c.pending.gateways || slices.ContainsFunc(slices.Collect(maps.Values(c.gateways)), func(g *gatewayConfig) bool {
-		return slices.ContainsFunc(g.spec.Servers, func(s *networking.Server) bool { return serverNames(s.GetTls(), c.options.Namespace, name) })
+		return slices.ContainsFunc(g.spec.Servers, func(s *networking.Server) bool { return slices.Contains(c.serverSecrets(g, s.GetTls()), name) })
 	})
-}
-
-// serverNames says whether a server's settings name a Secret of a namespace, in whatever form.
-func serverNames(tls *networking.ServerTLSSettings, namespace, secret string) bool {
-	for _, name := range append([]string{tls.GetCredentialName(), tls.GetCaCertCredentialName()}, tls.GetCredentialNames()...) {
-		name = name[strings.LastIndexByte(name, '/')+1:]
-		if name != "" && slices.Contains(secretNames(namespace, name), secret) {
-			return true
-		}
-	}
-	return false
 }
 
 // secretNames are the Secrets that a credentialName may take something from, in the order in

@@ -2,6 +2,7 @@ package istio_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,13 @@ func parts(s *router.Spec) map[string]any {
 	all := map[string]any{}
 	for _, l := range s.Listeners {
 		all["listener "+l.Name] = l
-		for _, t := range l.Tables {
+		for _, c := range l.Chains {
+			all["chain "+c.Name] = c
+			for _, s := range c.Streams {
+				all["stream "+s.Name+" in "+c.Name] = s
+			}
+		}
+		for _, t := range tables(l) {
 			all["table "+t.Name] = t
 			for _, h := range t.VirtualHosts {
 				all[fmt.Sprintf("host %s in %s", h.Name, t.Name)] = h
@@ -24,6 +31,17 @@ func parts(s *router.Spec) map[string]any {
 	}
 	for _, c := range s.Clusters {
 		all["cluster "+c.Name] = c
+	}
+	return all
+}
+
+// tables are those of a listener, and of its chains.
+func tables(l *router.Listener) []*router.RouteTable {
+	all := slices.Clone(l.Tables)
+	for _, c := range l.Chains {
+		if c.Table != nil {
+			all = append(all, c.Table)
+		}
 	}
 	return all
 }

@@ -88,19 +88,8 @@ func (c *Compiler) newVirtualService(o *config.Object, spec *networking.VirtualS
 	if len(v.gateways) == 0 {
 		v.gateways = []string{mesh}
 	}
-	v.conditions = append(v.protocolConditions(), v.claimConditions()...)
+	v.conditions = append(c.meshConditions(v), v.claimConditions()...)
 	return v
-}
-
-// protocolConditions says which lists of rules are not served.
-func (v *virtualService) protocolConditions() []config.Condition {
-	var out []config.Condition
-	for field, rules := range map[string]int{"tls": len(v.spec.Tls), "tcp": len(v.spec.Tcp)} {
-		if rules > 0 {
-			out = append(out, newCondition(config.Warning, ProtocolNotServed, v.object, field, "rules for TLS and TCP are not served by this version; they are left out"))
-		}
-	}
-	return out
 }
 
 // claimConditions says which matches look at claims of a token.
@@ -141,6 +130,29 @@ func (v *virtualService) hostsWritten() iter.Seq[string] {
 				if !yield(d.GetHost()) {
 					return
 				}
+			}
+		}
+		for d := range v.streamDestinations() {
+			if !yield(d.GetHost()) {
+				return
+			}
+		}
+	}
+}
+
+// streamDestinations yields the destinations of tls and tcp rules.
+func (v *virtualService) streamDestinations() iter.Seq[*networking.Destination] {
+	return func(yield func(*networking.Destination) bool) {
+		var routes []*networking.RouteDestination
+		for _, r := range v.spec.Tls {
+			routes = append(routes, r.Route...)
+		}
+		for _, r := range v.spec.Tcp {
+			routes = append(routes, r.Route...)
+		}
+		for _, r := range routes {
+			if !yield(r.Destination) {
+				return
 			}
 		}
 	}
@@ -268,13 +280,19 @@ func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
 // that is named in short it returns the full name too, whether it is meant or not.
 func (c *Compiler) destinationsOf(v *virtualService) []string {
 	var hosts []string
+	add := func(d *networking.Destination, namespace string) {
+		hosts = append(hosts, c.registry.fullName(d.GetHost(), namespace))
+		if full, ok := c.longest(d.GetHost(), namespace); ok {
+			hosts = append(hosts, full)
+		}
+	}
 	for _, r := range v.rules {
 		for d, namespace := range r.destinationsIn() {
-			hosts = append(hosts, c.registry.fullName(d.GetHost(), namespace))
-			if full, ok := c.longest(d.GetHost(), namespace); ok {
-				hosts = append(hosts, full)
-			}
+			add(d, namespace)
 		}
+	}
+	for d := range v.streamDestinations() {
+		add(d, v.object.Namespace)
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts)

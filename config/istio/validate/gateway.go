@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -46,13 +47,26 @@ func (c *checker) server(at *config.Path, server *networking.Server) {
 	c.serverPort(at.Field("port"), server.Port, server.Bind)
 	portValid := !c.failed(before)
 	c.serverBind(at, server.Port, server.Bind)
-	c.serverTLS(at.Field("tls"), server.Tls)
+	c.serverTLS(at.Field("tls"), server.Tls, c.issues(server))
 	if portValid {
 		c.protocolAndTLS(at.Field("tls"), parseProtocol(server.Port.Protocol), server.Tls)
 	}
 	if server.DefaultEndpoint != "" {
 		c.warn(NoEffect, at.Field("defaultEndpoint"), "it has no effect: route with a VirtualService")
 	}
+}
+
+// issues reports whether a server without a certificate gets one issued.
+func (c *checker) issues(server *networking.Server) bool {
+	tls := server.Tls
+	if !c.rules.ACMEForAll || parseProtocol(server.GetPort().GetProtocol()) != "https" || tls.GetMode() != networking.ServerTLSSettings_SIMPLE ||
+		tls.GetServerCertificate() != "" || tls.GetPrivateKey() != "" || len(tls.GetTlsCertificates()) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(server.Hosts, func(h string) bool {
+		h = h[strings.LastIndexByte(h, '/')+1:]
+		return strings.HasPrefix(h, "*") || isIP(h)
+	})
 }
 
 func (c *checker) serverPort(at *config.Path, port *networking.Port, bind string) {

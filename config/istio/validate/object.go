@@ -10,12 +10,22 @@ import (
 	"github.com/sluicegate/sluice/config"
 )
 
+// Rules are what objects are held to. The zero value holds them to what Istio does.
+type Rules struct {
+	// ACMEForAll lets servers of protocol HTTPS and mode SIMPLE do without a certificate
+	// where each of their hosts is an exact name: it is issued.
+	ACMEForAll bool
+}
+
+// Object returns what [Rules.Object] of the zero Rules does.
+func Object(typed any) []config.Condition { return Rules{}.Object(typed) }
+
 // Object returns what is wrong inside typed, an object of Istio's API as package
 // decode returns it; nothing for other types. The conditions name the field; the key,
 // file and line are for [config.Object.Place] to fill. An object with an Error is not
 // to be served. It does not keep typed and may run on many goroutines.
-func Object(typed any) []config.Condition {
-	var c checker
+func (r Rules) Object(typed any) []config.Condition {
+	c := checker{rules: r}
 	switch o := typed.(type) {
 	case *networkingv1.Gateway:
 		c.metadata(&o.ObjectMeta)
@@ -41,6 +51,7 @@ func Object(typed any) []config.Condition {
 
 // checker collects the conditions of one object.
 type checker struct {
+	rules      Rules
 	conditions []config.Condition
 	// namespace and labels are the object's own.
 	namespace string

@@ -120,7 +120,7 @@ func (c *checker) inboundTLS(at *config.Path, listener *networking.IstioIngressL
 	if !parseProtocol(listener.Port.Protocol).isTLS() {
 		c.fail(BadTLS, at, "this port is in the clear: for tls settings write protocol: HTTPS or TLS")
 	}
-	c.serverTLS(at, tls)
+	c.serverTLS(at, tls, false)
 }
 
 func (c *checker) egressListeners(listeners []*networking.IstioEgressListener) {

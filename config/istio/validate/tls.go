@@ -14,8 +14,9 @@ func isPassthrough(tls *networking.ServerTLSSettings) bool {
 	return tls.Mode == networking.ServerTLSSettings_PASSTHROUGH || tls.Mode == networking.ServerTLSSettings_AUTO_PASSTHROUGH
 }
 
-// serverTLS checks the settings of a server that may terminate TLS.
-func (c *checker) serverTLS(at *config.Path, tls *networking.ServerTLSSettings) {
+// serverTLS checks the settings of a server that may terminate TLS. Where a certificate is
+// issued for it, it needs none.
+func (c *checker) serverTLS(at *config.Path, tls *networking.ServerTLSSettings, issued bool) {
 	if tls == nil {
 		return
 	}
@@ -37,7 +38,7 @@ func (c *checker) serverTLS(at *config.Path, tls *networking.ServerTLSSettings) 
 		}
 	default:
 		c.oneCertificateSource(at, tls)
-		c.serverCertificates(at, tls)
+		c.serverCertificates(at, tls, issued)
 	}
 }
 
@@ -85,7 +86,7 @@ func (c *checker) oneCertificateSource(at *config.Path, tls *networking.ServerTL
 
 // serverCertificates checks that a server in mode SIMPLE, MUTUAL or OPTIONAL_MUTUAL
 // has what it needs.
-func (c *checker) serverCertificates(at *config.Path, tls *networking.ServerTLSSettings) {
+func (c *checker) serverCertificates(at *config.Path, tls *networking.ServerTLSSettings, issued bool) {
 	if len(tls.CredentialNames) > 2 || len(tls.TlsCertificates) > 2 {
 		c.warn(NoEffect, at, "a server uses two certificates at most, one for RSA and one for ECDSA: remove the others")
 	}
@@ -100,7 +101,7 @@ func (c *checker) serverCertificates(at *config.Path, tls *networking.ServerTLSS
 		for i, certificate := range tls.TlsCertificates {
 			c.keyPair(at.Field("tlsCertificates").Index(i), tls.Mode, certificate.ServerCertificate, certificate.PrivateKey)
 		}
-	} else {
+	} else if !issued {
 		c.keyPair(at, tls.Mode, tls.ServerCertificate, tls.PrivateKey)
 	}
 	if tls.CaCrl != "" && simple {
@@ -124,30 +125,6 @@ func (c *checker) tlsVersions(at *config.Path, tls *networking.ServerTLSSettings
 	}
 	if high != networking.ServerTLSSettings_TLS_AUTO && low > high {
 		c.warn(Conflict, at.Field("maxProtocolVersion"), "%v is below minProtocolVersion %v, so no connection can be made", high, low)
-	}
-}
-
-// cipherSuiteNames are the suites that a server can be told to use (the API's comment on
-// ServerTLSSettings.cipherSuites).
-var cipherSuiteNames = map[string]bool{
-	"ECDHE-ECDSA-AES128-GCM-SHA256": true, "ECDHE-RSA-AES128-GCM-SHA256": true, "ECDHE-ECDSA-AES256-GCM-SHA384": true,
-	"ECDHE-RSA-AES256-GCM-SHA384": true, "ECDHE-ECDSA-CHACHA20-POLY1305": true, "ECDHE-RSA-CHACHA20-POLY1305": true,
-	"ECDHE-ECDSA-AES128-SHA": true, "ECDHE-RSA-AES128-SHA": true, "ECDHE-ECDSA-AES256-SHA": true, "ECDHE-RSA-AES256-SHA": true,
-	"AES128-GCM-SHA256": true, "AES256-GCM-SHA384": true, "AES128-SHA": true, "AES256-SHA": true, "DES-CBC3-SHA": true,
-}
-
-func (c *checker) cipherSuites(at *config.Path, names []string) {
-	seen := map[string]bool{}
-	for i, name := range names {
-		// "ALL" and OpenSSL's operators ("-", "!", "[") are left alone.
-		known := name == "" || name == "ALL" || !isAlphanumeric(name[0]) || cipherSuiteNames[name]
-		switch {
-		case !known:
-			c.warn(OutOfRange, at.Index(i), "%q is not a cipher suite that can be used: it is ignored, remove it", name)
-		case seen[name]:
-			c.warn(Duplicate, at.Index(i), "%q is here already: remove it", name)
-		}
-		seen[name] = true
 	}
 }
 

@@ -16,7 +16,11 @@ func TestServerTLS(t *testing.T) {
 			"E BadTLS servers[0].tls.serverCertificate; E BadTLS servers[0].tls.privateKey; E BadTLS servers[0].tls.caCertificates; E BadTLS servers[0].tls.tlsCertificates; E BadTLS servers[0].tls.credentialNames"},
 		{`{mode: PASSTHROUGH, credentialName: c, caCrl: /l}`, "W NoEffect servers[0].tls.credentialName; W NoEffect servers[0].tls.caCrl; E Conflict servers[0].tls.caCrl"},
 		{`{mode: AUTO_PASSTHROUGH, caCrl: /l}`, "W NoEffect servers[0].tls.caCrl"},
-		{`{mode: SIMPLE, credentialName: c, cipherSuites: [ALL, -AES128-SHA, "", AES128-SHA], minProtocolVersion: TLSV1_1}`, ""},
+		{`{mode: SIMPLE, credentialName: c, cipherSuites: [ALL, ""], minProtocolVersion: TLSV1_1}`, ""},
+		{`{mode: SIMPLE, credentialName: c, cipherSuites: [-AES128-SHA, AES128-SHA, TLS_RSA_WITH_AES_128_CBC_SHA, TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_RC4_128_SHA]}`,
+			"W OutOfRange servers[0].tls.cipherSuites[0]; W BadTLS servers[0].tls.cipherSuites[1]; W Duplicate servers[0].tls.cipherSuites[2]; " +
+				"W NoEffect servers[0].tls.cipherSuites[3]; W OutOfRange servers[0].tls.cipherSuites[4]"},
+		{`{mode: SIMPLE, credentialName: c, cipherSuites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, ECDHE-RSA-AES256-GCM-SHA384]}`, ""},
 		{`{mode: SIMPLE, credentialName: c, verifyCertificateHash: [` + ok + `], verifyCertificateSpki: [LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=, x]}`, "W OutOfRange servers[0].tls.verifyCertificateSpki[1]"},
 	})
 }

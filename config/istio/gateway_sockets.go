@@ -1,0 +1,321 @@
+package istio
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
+)
+
+// gatewaySockets are the listeners of a gateway, with what VirtualServices claim on each:
+// hosts of route tables, and connections.
+type gatewaySockets struct {
+	compiler *Compiler
+	sockets  []*gatewaySocket
+	// attached are the claims of a VirtualService.
+	attached map[*virtualService]*attachment
+	// changed and changedStreams are those to build anew.
+	changed        map[*gatewayHost]struct{}
+	changedStreams map[*gatewayStream]struct{}
+	// listeners are those of the last settle.
+	listeners []*router.Listener
+}
+
+// attachment is what a VirtualService has claims on.
+type attachment struct {
+	hosts   []*gatewayHost
+	streams []*gatewayStream
+}
+
+// gatewaySocket is one listener's.
+type gatewaySocket struct {
+	mergedServers
+	conditions *conditionSet
+	byGateway  map[string][]*gatewayServer
+	// tables are one for all servers of plaintext requests, or one for each that ends TLS.
+	tables []*gatewayTable
+	// tableOf are the tables that servers' requests go to.
+	tableOf map[*gatewayServer]*gatewayTable
+	streams socketStreams
+	auto    *autoChains
+	// chains are those of the last settle, by name.
+	chains   map[string]*router.Chain
+	listener *router.Listener
+	changed  bool
+}
+
+func newGatewaySockets(c *Compiler) *gatewaySockets {
+	t := &gatewaySockets{compiler: c}
+	t.forget()
+	return t
+}
+
+func (t *gatewaySockets) forget() {
+	t.attached = map[*virtualService]*attachment{}
+	t.changed = map[*gatewayHost]struct{}{}
+	t.changedStreams = map[*gatewayStream]struct{}{}
+}
+
+// rebuild starts anew from a merging of Gateways. What comes out as before keeps
+// its pointers.
+func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtualService) {
+	before := t.sockets
+	t.letAll()
+	t.forget()
+	t.sockets = nil
+	for _, merged := range merge.order {
+		t.sockets = append(t.sockets, t.newSocket(merged))
+	}
+	for _, v := range all {
+		t.attach(v)
+	}
+	for _, old := range before {
+		t.adopt(old)
+	}
+}
+
+func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
+	socket := &gatewaySocket{
+		mergedServers: *merged, conditions: t.compiler.conditions, byGateway: map[string][]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
+		chains: map[string]*router.Chain{}, changed: true,
+	}
+	socket.streams = newSocketStreams(socket)
+	for _, s := range merged.servers {
+		socket.byGateway[s.gateway.name] = append(socket.byGateway[s.gateway.name], s)
+		switch {
+		case s.kind == plainHTTP && len(socket.tables) > 0:
+			socket.tables[0].servers = append(socket.tables[0].servers, s)
+			socket.tableOf[s] = socket.tables[0]
+		case s.kind.routesRequests():
+			table := &gatewayTable{socket: socket, servers: []*gatewayServer{s}, hosts: map[string]*gatewayHost{}, changed: true}
+			socket.tables = append(socket.tables, table)
+			socket.tableOf[s] = table
+		case s.kind.routesBytes():
+			t.stream(socket, streamKey{server: s})
+		}
+	}
+	for _, table := range socket.tables {
+		t.addRedirects(table)
+	}
+	socket.auto = t.newAutoChains(socket)
+	return socket
+}
+
+// letAll takes all claims back.
+func (t *gatewaySockets) letAll() {
+	for _, socket := range t.sockets {
+		for _, table := range socket.tables {
+			for _, h := range table.hosts {
+				for _, c := range h.claims {
+					t.compiler.let(c.vs, c.unit)
+				}
+			}
+		}
+		for _, s := range socket.streams.byKey {
+			for _, c := range s.claims {
+				t.compiler.let(c.vs, c.unit)
+			}
+		}
+		if socket.auto != nil {
+			socket.auto.drop()
+		}
+	}
+}
+
+// adopt gives the socket that a bind and port have now what the one before it built, for
+// settle to keep where it still holds.
+func (t *gatewaySockets) adopt(old *gatewaySocket) {
+	for _, table := range old.tables {
+		for _, h := range table.hosts {
+			t.compiler.conditions.replace(h, nil)
+		}
+	}
+	for _, s := range old.streams.byKey {
+		t.compiler.conditions.replace(s, nil)
+	}
+	for _, s := range old.servers {
+		t.compiler.conditions.replace(s, nil)
+	}
+	at := slices.IndexFunc(t.sockets, func(s *gatewaySocket) bool { return s.key == old.key })
+	if at < 0 {
+		return
+	}
+	socket := t.sockets[at]
+	socket.listener, socket.chains = old.listener, old.chains
+	for _, table := range socket.tables {
+		if i := slices.IndexFunc(old.tables, func(o *gatewayTable) bool { return o.name() == table.name() }); i >= 0 {
+			table.adopt(old.tables[i])
+		}
+	}
+	socket.streams.adopt(&old.streams)
+}
+
+// attach gives a VirtualService its claims.
+func (t *gatewaySockets) attach(v *virtualService) {
+	if v.rank.visibility == invisible || v.isDelegate() {
+		return
+	}
+	for _, socket := range t.sockets {
+		for i, g := range v.gateways {
+			if !slices.Contains(v.gateways[:i], g) {
+				t.attachTo(socket, g, v)
+			}
+		}
+	}
+}
+
+func (t *gatewaySockets) attachTo(socket *gatewaySocket, gateway string, v *virtualService) {
+	var first *gatewayServer
+	for _, s := range socket.byGateway[gateway] {
+		hosts := s.hosts.intersect(v.hosts, v.object.Namespace)
+		switch {
+		case len(hosts) == 0:
+		case s.kind.routesRequests():
+			if table := socket.tableOf[s]; first == nil || table.servers[0] == s {
+				// All of a Gateway's servers of a table share the routes made for the first.
+				first = s
+			}
+			t.claimHosts(socket.tableOf[s], s, v, hosts, first.port)
+		case s.kind.routesBytes():
+			t.claimConnections(socket, s, v)
+		case s.kind == passedThrough:
+			t.claimNames(socket, s, v)
+		}
+	}
+}
+
+func (t *gatewaySockets) attachmentOf(v *virtualService) *attachment {
+	a := t.attached[v]
+	if a == nil {
+		a = &attachment{}
+		t.attached[v] = a
+	}
+	return a
+}
+
+// detach takes a VirtualService's claims back.
+func (t *gatewaySockets) detach(v *virtualService) {
+	a := t.attached[v]
+	if a == nil {
+		return
+	}
+	for _, h := range a.hosts {
+		h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
+			if c.vs == v {
+				t.compiler.let(v, c.unit)
+			}
+			return c.vs == v
+		})
+		t.changed[h] = struct{}{}
+	}
+	for _, s := range a.streams {
+		s.claims = slices.DeleteFunc(s.claims, func(c streamClaim) bool {
+			if c.vs == v {
+				t.compiler.let(v, c.unit)
+			}
+			return c.vs == v
+		})
+		t.changedStreams[s] = struct{}{}
+	}
+	delete(t.attached, v)
+}
+
+// settle builds what changed, and returns the listeners and whether any of them is
+// another than before. A socket without a chain has none: the port is closed.
+func (t *gatewaySockets) settle() ([]*router.Listener, bool) {
+	for h := range t.changed {
+		t.settleHost(h)
+	}
+	clear(t.changed)
+	for s := range t.changedStreams {
+		t.settleStream(s)
+	}
+	clear(t.changedStreams)
+	var listeners []*router.Listener
+	for _, socket := range t.sockets {
+		if socket.settle(); socket.listener != nil {
+			listeners = append(listeners, socket.listener)
+		}
+	}
+	changed := !slices.Equal(listeners, t.listeners)
+	if changed {
+		t.listeners = listeners
+	}
+	return t.listeners, changed
+}
+
+// settle makes the listener anew where a table or a chain changed.
+func (s *gatewaySocket) settle() {
+	changed := s.changed
+	for _, table := range s.tables {
+		changed = table.settle() || changed
+	}
+	if !changed {
+		return
+	}
+	s.changed = false
+	listener := &router.Listener{Name: s.key.listenerName(), Address: s.key.bind, Port: s.key.port, NodePorts: s.nodePorts}
+	if s.servers[0].kind == plainHTTP {
+		listener.Tables = []*router.RouteTable{s.tables[0].table}
+	} else if listener.Chains = s.settleChains(); len(listener.Chains) == 0 {
+		s.listener = nil
+		return
+	}
+	if s.listener == nil || !sameListener(s.listener, listener) {
+		s.listener = listener
+	}
+}
+
+// settleChains returns the chains of the socket's servers, in the servers' order. Those
+// that there were before are kept.
+func (s *gatewaySocket) settleChains() []*router.Chain {
+	streams := s.streams.chains()
+	var all []*router.Chain
+	for _, server := range s.servers {
+		switch {
+		case server.kind == terminatedHTTP:
+			all = append(all, server.requestChain(s.tableOf[server].table))
+		case server.kind == autoPassthrough:
+			all = append(all, s.auto.chains(server)...)
+		default:
+			all = append(all, streams[server]...)
+			var conditions []config.Condition
+			if len(streams[server]) == 0 {
+				conditions = append(conditions, server.notRouted())
+			}
+			s.conditions.replace(server, conditions)
+		}
+	}
+	byName := make(map[string]*router.Chain, len(all))
+	for i, chain := range all {
+		if before := s.chains[chain.Name]; before != nil && sameChain(before, chain) {
+			all[i] = before
+		}
+		byName[chain.Name] = all[i]
+	}
+	s.chains = byName
+	return all
+}
+
+// sameListener says whether two listeners of a socket have the very same parts.
+func sameListener(a, b *router.Listener) bool {
+	return slices.Equal(a.Tables, b.Tables) && slices.Equal(a.Chains, b.Chains) && slices.Equal(a.NodePorts, b.NodePorts)
+}
+
+// sameChain says whether two chains do the same, with the very same routes.
+func sameChain(a, b *router.Chain) bool {
+	return a == b || a.Name == b.Name && slices.Equal(a.ServerNames, b.ServerNames) && a.Table == b.Table && slices.Equal(a.Streams, b.Streams) &&
+		a.IstioALPN == b.IstioALPN && a.Origin == b.Origin && reflect.DeepEqual(a.TLS, b.TLS)
+}
+
+// chainName names a chain of a server: "tls.443.mongo.gw.default".
+func (s *gatewayServer) chainName(protocol string) string {
+	parts := []string{protocol, strconv.Itoa(int(s.port)), s.spec.GetPort().GetName(), s.gateway.object.Name, s.gateway.object.Namespace}
+	if s.spec.Bind != "" {
+		parts = append(parts, s.spec.Bind)
+	}
+	return strings.Join(parts, ".")
+}
