@@ -68,6 +68,8 @@ type Exchange struct {
 	Termination string
 	// UpstreamStatus is the status of the last response that an upstream gave; 0 if none.
 	UpstreamStatus int
+	// GRPCStatus is the grpc-status that it ended with, "14" for UNAVAILABLE; empty if none.
+	GRPCStatus string
 	// UpstreamHost is the endpoint's address, UpstreamLocal our side of the
 	// connection to it, UpstreamFailure what went wrong there.
 	UpstreamHost    string

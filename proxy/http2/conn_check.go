@@ -1,0 +1,39 @@
+package http2
+
+import (
+	"cmp"
+	"errors"
+	"time"
+)
+
+const (
+	// maxWriting bounds a write: an endpoint that takes nothing for so long is given up.
+	maxWriting = 10 * time.Second
+	// defaultKeepalive bounds the wait for the answer to a PING.
+	defaultKeepalive = 20 * time.Second
+)
+
+var errLate = errors.New("http2: no response within the time for it")
+
+// Check looks for an endpoint that does not answer, or does not read, given the time of
+// proxy.Now. It is to be called about once a second.
+func (c *Conn) Check(now int64) {
+	interval, timeout := int64(c.options.KeepaliveInterval), int64(cmp.Or(c.options.KeepaliveTimeout, defaultKeepalive))
+	c.mu.Lock()
+	var why error
+	switch {
+	case c.closing:
+	case c.queue.writing && now-c.queue.since > int64(maxWriting):
+		why = errUnwritten
+	case c.pingSent != 0 && now-c.pingSent >= timeout:
+		why = errKeepalive
+	case interval > 0 && c.pingSent == 0 && now-c.heard.Load() >= interval:
+		c.pingSent = now
+		c.queue.out = appendPing(c.queue.room(32), false, [8]byte{'s', 'l', 'u', 'i', 'c', 'e'})
+		c.sendLater()
+	}
+	c.mu.Unlock()
+	if why != nil {
+		c.kill(why)
+	}
+}
