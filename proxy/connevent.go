@@ -38,6 +38,24 @@ const (
 	ConnResumed
 	// ConnHTTP2: the connection speaks HTTP/2.
 	ConnHTTP2
+	// ConnHTTP2Error: a connection of HTTP/2 ended for what its client did; ConnHTTP2StreamError,
+	// a stream. ConnHTTP2Refused: a stream beyond the bound of concurrent ones.
+	ConnHTTP2Error
+	ConnHTTP2StreamError
+	ConnHTTP2Refused
+	// Connections of HTTP/2 that ended because a client did one thing too often: reset
+	// streams, or had them reset; sent frames to answer, or SETTINGS; CONTINUATION; empty
+	// frames; PRIORITY; WINDOW_UPDATE.
+	ConnHTTP2RapidReset
+	ConnHTTP2ControlFlood
+	ConnHTTP2HeaderFlood
+	ConnHTTP2EmptyFlood
+	ConnHTTP2PriorityFlood
+	ConnHTTP2UpdateFlood
+	// ConnHTTP2Stalled: no window for a response, for too long; ConnHTTP2WriteTimeout: nothing
+	// was read.
+	ConnHTTP2Stalled
+	ConnHTTP2WriteTimeout
 )
 
 // ConnEventNames are the events' names in metrics, in their order.
@@ -45,4 +63,7 @@ var ConnEventNames = []string{
 	"opened", "closed", "refused", "refused_per_ip", "refused_total", "idle_timeout", "head_timeout", "stream_timeout",
 	"request_rejected", "slow_body", "tunnel_timeout", "bad_proxy_header", "not_tls", "no_chain", "handshake_failed",
 	"handshake_timeout", "handshake", "resumed", "http2",
+	"http2_error", "http2_stream_error", "http2_stream_refused",
+	"http2_rapid_reset", "http2_control_flood", "http2_header_flood", "http2_empty_flood", "http2_priority_flood",
+	"http2_window_update_flood", "http2_stalled", "http2_write_timeout",
 }

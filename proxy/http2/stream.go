@@ -1,0 +1,257 @@
+package http2
+
+import (
+	"sync"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+// maxWaitedBody is the size of a request body up to which the request is forwarded only when
+// the body has arrived, so that it can be sent again.
+const maxWaitedBody = 32 << 10
+
+// streamPhase is where a stream stands on its way to a worker, and behind it.
+type streamPhase uint8
+
+const (
+	streamNew streamPhase = iota
+	// streamFresh: its body may come with what was read already.
+	streamFresh
+	// streamDropped: it was fresh, and has ended.
+	streamDropped
+	// streamWaiting: its body is small and waited for.
+	streamWaiting
+	// streamServed: a worker has it, or will.
+	streamServed
+)
+
+// serverStream is one exchange on a session, and its Downstream. It belongs to the reading
+// goroutine until it is served, then to its worker, which releases it.
+type serverStream struct {
+	c    *session
+	id   uint32
+	next *serverStream
+	ex   proxy.Exchange
+	list fieldList
+	head requestHead
+
+	// What follows is guarded by c.mu.
+
+	phase streamPhase
+	// remoteDone: the request has ended; localDone: the response has. gone: the stream is
+	// closed, and not in the session's table any more.
+	remoteDone, localDone, gone bool
+	// lost: the client has gone, or was given up on, timedOut, for standing still.
+	lost, timedOut bool
+	// since is when something last moved.
+	since   int64
+	aborter *proxy.Aborter
+
+	window   sendWindow
+	inWindow receiveWindow
+	// body[br:bw] is what has come of the body and was not read; received is all that came.
+	body     []byte
+	br, bw   int
+	received int64
+	// bodySince is when the first bytes of a body of known length came; 0 where none is
+	// being read.
+	bodySince int64
+	// stopped: CloseBody was called. bodyErr is the client's mistake in the body.
+	stopped     bool
+	bodyErr     error
+	trailerList fieldList
+
+	// pending is what a writer that waits has left to send; then comes the end, where
+	// pendingEnd. queued: the stream is in the session's ready list.
+	pending    []byte
+	pendingEnd bool
+	queued     bool
+	// tunnel, where the exchange was upgraded, is what it became.
+	tunnel *tunnelConn
+
+	// bodyWake and sendWake tell who waits to look again.
+	bodyWake, sendWake chan struct{}
+
+	// The rest is the worker's.
+
+	// responded: the response's head was sent; bodyless: it has no body, whatever comes.
+	responded, bodyless bool
+	cut                 bool
+	// reading: ReadBody was called. replay is what it has returned, where keep asks for it
+	// and it is not too much; of it, replayed bytes have been read again.
+	reading  bool
+	keep     bool
+	replay   []byte
+	replayed int
+	pathBuf  []byte
+}
+
+var serverStreams = sync.Pool{New: func() any {
+	return &serverStream{
+		list:     fieldList{fields: make([]router.Header, 0, 24), bytes: make([]byte, 0, 512)},
+		ex:       proxy.Exchange{Scratch: make([]byte, 0, 512)},
+		bodyWake: make(chan struct{}, 1), sendWake: make(chan struct{}, 1),
+	}
+}}
+
+func newServerStream(c *session, id uint32) *serverStream {
+	st := serverStreams.Get().(*serverStream)
+	st.c, st.id, st.since = c, id, c.now
+	st.inWindow = newReceiveWindow(c.options.StreamWindow)
+	st.list.reset()
+	return st
+}
+
+// release gives the stream back. Nobody may know it any more.
+func (st *serverStream) release() {
+	if st.replay != nil {
+		putBuffer(st.replay)
+	}
+	if st.body != nil {
+		putBuffer(st.body)
+	}
+	drainWake(st.bodyWake)
+	drainWake(st.sendWake)
+	scratch := st.ex.Scratch[:0]
+	list, trailers := st.list, st.trailerList
+	if grown := st.ex.Request.Headers; cap(grown) > cap(list.fields) {
+		list.fields = grown
+	}
+	*st = serverStream{
+		list: list, trailerList: trailers, pathBuf: st.pathBuf[:0],
+		bodyWake: st.bodyWake, sendWake: st.sendWake,
+	}
+	st.ex.Scratch = scratch
+	serverStreams.Put(st)
+}
+
+func drainWake(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// begin begins a stream's exchange, or waits for its body. The caller holds mu.
+func (c *session) begin(st *serverStream) {
+	if st.remoteDone || st.head.rejection != nil || st.ex.Upgrade != "" {
+		c.settleBody(st, false)
+		return
+	}
+	st.phase = streamFresh
+	c.fresh = append(c.fresh, st)
+}
+
+// settleBody decides how a request's body reaches its upstream: with the request where it has
+// come whole, later where it has not; or that a small one is waited for, unless hurry. The
+// caller holds mu.
+func (c *session) settleBody(st *serverStream, hurry bool) {
+	ex, h := &st.ex, &st.head
+	switch {
+	case ex.Upgrade != "":
+		ex.Buffered = true
+	case st.remoteDone:
+		ex.Buffered, ex.Payload = true, st.body[st.br:st.bw]
+		ex.BytesReceived = int64(len(ex.Payload))
+		// A body that is here has a length, which upstreams of HTTP/1 like better.
+		if ex.Body.Kind == proxy.BodyStream && !ex.WantsTrailers && len(st.trailerList.fields) == 0 {
+			ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: ex.BytesReceived}
+			if ex.BytesReceived == 0 {
+				ex.Body = proxy.Body{}
+			}
+		}
+	case h.length > 0 && h.length <= maxWaitedBody && !h.expect && !hurry && h.rejection == nil:
+		if st.phase != streamWaiting {
+			st.phase = streamWaiting
+			c.watch.waiting++
+		}
+		return
+	default:
+		ex.Expect100 = h.expect && st.received == 0
+	}
+	if st.phase == streamWaiting {
+		c.watch.waiting--
+	}
+	st.phase = streamServed
+	c.workers.serve(c, st)
+}
+
+// lose tells a stream that its client has gone. The caller holds mu.
+func (c *session) lose(st *serverStream) {
+	st.lost = true
+	c.stopWaiting(st)
+	if st.aborter != nil {
+		st.aborter.Abort()
+	}
+}
+
+// stopWaiting lets nothing of the stream wait any more. The caller holds mu.
+func (c *session) stopWaiting(st *serverStream) {
+	st.pending = nil
+	c.unqueue(st)
+	wake(st.bodyWake)
+	wake(st.sendWake)
+}
+
+// forget ends a stream: it is not open any more. The caller holds mu.
+func (c *session) forget(st *serverStream) {
+	if st.gone {
+		return
+	}
+	st.gone = true
+	c.streams.remove(st)
+	if c.streams.n == 0 {
+		c.watch.since = c.now
+	}
+	c.stopWaiting(st)
+	switch st.phase {
+	case streamFresh:
+		st.phase = streamDropped
+	case streamWaiting:
+		c.watch.waiting--
+		c.drop(st)
+	}
+	c.maybeDone()
+}
+
+// drop gives back a stream that was never served. The caller holds mu.
+func (c *session) drop(st *serverStream) {
+	c.credit(st.bw - st.br)
+	st.release()
+}
+
+// reset sends RST_STREAM. The caller holds mu.
+func (c *session) reset(st *serverStream, code errCode) {
+	if st.gone {
+		return
+	}
+	c.reserve(frameHeaderLen + 4)
+	c.out = appendReset(c.out, st.id, code)
+	c.refused.add(st.id)
+	st.localDone, st.remoteDone = true, true
+}
+
+// Attach implements proxy.Downstream.
+func (st *serverStream) Attach(a *proxy.Aborter) bool {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st.aborter = a
+	return !st.lost
+}
+
+// Lost implements proxy.Downstream.
+func (st *serverStream) Lost() (lost, timeout bool) {
+	c := st.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return st.lost, st.timedOut
+}
