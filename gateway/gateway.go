@@ -37,6 +37,10 @@ type Options struct {
 	// Policy is what requests may look like; the zero value refuses what servers disagree
 	// about.
 	Policy http1.Policy
+	// TLS says where TLS material comes from, beside the configuration, and ProxyProtocol
+	// which peers tell by it who their clients are.
+	TLS           role.TLS
+	ProxyProtocol role.ProxyProtocol
 	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
@@ -64,20 +68,22 @@ func Run(ctx context.Context, o Options) error {
 		o.Address = netip.IPv4Unspecified()
 	}
 	return role.Run(ctx, role.Options{
-		Info:        admin.Info{Role: "gateway", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
-		Source:      o.Source,
-		NewCompiler: o.NewCompiler,
-		Binds:       o.binds,
-		TrustedHops: o.TrustedHops,
-		Policy:      o.Policy,
-		Admin:       o.Admin,
-		Status:      o.Status,
-		AdminRemote: o.AdminRemote,
-		AccessLog:   o.AccessLog,
-		Drain:       o.Drain,
-		LameDuck:    o.LameDuck,
-		Limits:      o.Limits,
-		Logger:      o.Logger,
-		Notify:      o.Notify,
+		Info:          admin.Info{Role: "gateway", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:        o.Source,
+		NewCompiler:   o.NewCompiler,
+		Binds:         o.binds,
+		TrustedHops:   o.TrustedHops,
+		Policy:        o.Policy,
+		TLS:           o.TLS,
+		ProxyProtocol: o.ProxyProtocol,
+		Admin:         o.Admin,
+		Status:        o.Status,
+		AdminRemote:   o.AdminRemote,
+		AccessLog:     o.AccessLog,
+		Drain:         o.Drain,
+		LameDuck:      o.LameDuck,
+		Limits:        o.Limits,
+		Logger:        o.Logger,
+		Notify:        o.Notify,
 	})
 }

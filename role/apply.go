@@ -40,6 +40,10 @@ func (p *process) publish(table *router.Table) {
 			p.o.Logger.Error(c.String(), "reason", string(c.Reason))
 		}
 	}
+	p.certificates.Update(table.Spec())
+	if p.o.TLS.Issuer != nil {
+		p.o.TLS.Issuer.Allow(issuedHosts(table.Spec()))
+	}
 	p.listeners.release(binds)
 	p.engine.Publish(table)
 	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})
@@ -54,7 +58,7 @@ func (p *process) config() admin.Config {
 	s := p.served.Load()
 	c := admin.Config{
 		Updated:    s.updated,
-		Conditions: slices.Concat(p.pipeline.Conditions(), s.conflicts, p.listeners.conditions()),
+		Conditions: slices.Concat(p.pipeline.Conditions(), s.conflicts, p.listeners.conditions(), p.certificateConditions()),
 	}
 	if s.table != nil {
 		c.Generation, c.Spec = s.table.Generation(), s.table.Spec()

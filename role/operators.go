@@ -58,14 +58,15 @@ func (s *operators) close() {
 // adminHandler shows the process to its operator.
 func (p *process) adminHandler() http.Handler {
 	return admin.NewHandler(admin.Options{
-		Info:       p.o.Info,
-		Ready:      p.ready,
-		Config:     p.config,
-		Table:      p.table,
-		Listeners:  p.listeners.status,
-		Clusters:   p.clusters,
-		NormalPath: p.normalPath,
-		Metrics:    p.telemetry.Handler(),
+		Info:         p.o.Info,
+		Ready:        p.ready,
+		Config:       p.config,
+		Table:        p.table,
+		Listeners:    p.listeners.status,
+		Clusters:     p.clusters,
+		Certificates: p.certificateStatus,
+		NormalPath:   p.normalPath,
+		Metrics:      p.telemetry.Handler(),
 	})
 }
 

@@ -44,6 +44,10 @@ type Options struct {
 	// Policy is what requests may look like at an edge. In a Mesh it is left to the
 	// workload, whose own calls and callers these are.
 	Policy http1.Policy
+	// TLS says where TLS material comes from, beside the configuration.
+	TLS TLS
+	// ProxyProtocol says which peers tell by it who their clients are.
+	ProxyProtocol ProxyProtocol
 	// Admin and Status are the addresses of those servers; empty for none.
 	Admin, Status string
 	// AdminRemote lets Admin be an address that other machines can reach.

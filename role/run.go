@@ -12,22 +12,24 @@ import (
 	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/telemetry"
+	"github.com/sluicegate/sluice/tls"
 	"github.com/sluicegate/sluice/version"
 )
 
 // process is a proxy while it runs.
 type process struct {
-	o         Options
-	engine    *forward.Engine
-	pressure  *pressure
-	telemetry *telemetry.Telemetry
-	listeners *listeners
-	budget    *listener.Budget
-	pipeline  *pipeline.Pipeline
-	served    atomic.Pointer[served]
-	draining  atomic.Bool
-	adminAt   string
-	statusAt  string
+	o            Options
+	engine       *forward.Engine
+	pressure     *pressure
+	telemetry    *telemetry.Telemetry
+	listeners    *listeners
+	certificates *tls.Store
+	budget       *listener.Budget
+	pipeline     *pipeline.Pipeline
+	served       atomic.Pointer[served]
+	draining     atomic.Bool
+	adminAt      string
+	statusAt     string
 
 	notify sync.Mutex
 }
@@ -40,12 +42,17 @@ func Run(ctx context.Context, o Options) error {
 	p := &process{o: o, budget: listener.NewBudget(o.Limits.MaxConnectionsTotal)}
 	p.served.Store(&served{})
 	var err error
+	if p.certificates, err = tls.New(o.tlsOptions()); err != nil {
+		return err
+	}
+	defer p.certificates.Close()
 	p.telemetry, err = telemetry.New(telemetry.Options{
-		AccessLog:   o.AccessLog,
-		Connections: func() map[string]int { return p.listeners.connections() },
-		Clusters:    p.clusterMetrics,
-		Conditions:  p.conditionMetrics,
-		Logger:      o.Logger,
+		AccessLog:    o.AccessLog,
+		Connections:  func() map[string]int { return p.listeners.connections() },
+		Clusters:     p.clusterMetrics,
+		Conditions:   p.conditionMetrics,
+		Certificates: p.certificateMetrics,
+		Logger:       o.Logger,
 	})
 	if err != nil {
 		return err
@@ -58,6 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	p.engine = forward.New(forward.Options{
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
 		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
+		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client,
 	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)

@@ -132,6 +132,7 @@ func withInbound(fresh func() pipeline.Compile, own *router.Spec) func() pipelin
 				joined = &router.Spec{
 					Listeners: slices.Concat(spec.Listeners, own.Listeners),
 					Clusters:  slices.Concat(spec.Clusters, own.Clusters),
+					Secrets:   spec.Secrets,
 				}
 			}
 			return joined, conditions

@@ -46,6 +46,8 @@ type Options struct {
 	LameDuck time.Duration
 	// Limits bound what clients may take; zero fields take their defaults.
 	Limits role.Limits
+	// TLS says where TLS material comes from, beside the configuration.
+	TLS role.TLS
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with each change of the sidecar's state.
@@ -74,6 +76,7 @@ func Run(ctx context.Context, o Options) error {
 		Drain:       o.Drain,
 		LameDuck:    o.LameDuck,
 		Limits:      o.Limits,
+		TLS:         o.TLS,
 		Logger:      o.Logger,
 		Notify:      o.Notify,
 	})

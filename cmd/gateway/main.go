@@ -23,7 +23,8 @@ func newCommand() *cobra.Command {
 	shared := start.Flags{Namespace: "istio-system", Admin: "127.0.0.1:15000", Status: "0.0.0.0:15021"}
 	var o gateway.Options
 	var address, slashes, underscores string
-	var portMap []string
+	var portMap, proxyProtocol []string
+	var certificates issuing
 	cmd := &cobra.Command{
 		Use:     "sluice-gateway --config DIR",
 		Short:   "Serve Istio's Gateways and VirtualServices at the edge",
@@ -40,16 +41,28 @@ func newCommand() *cobra.Command {
 			if o.PortMap, err = parsePortMap(portMap); err != nil {
 				return err
 			}
+			if o.ProxyProtocol, err = parseProxyProtocol(proxyProtocol); err != nil {
+				return err
+			}
 			if o.Policy, err = parsePolicy(slashes, underscores); err != nil {
 				return err
 			}
 			if o.TrustedHops < 0 {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
+			issuer, err := certificates.manager(o.Logger)
+			if err != nil {
+				return err
+			}
+			if issuer != nil {
+				defer issuer.Close()
+				o.TLS.Issuer = issuer
+			}
 			o.Source = start.Files(shared.Config)
-			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
+			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
 			start.Process()
 			return gateway.Run(cmd.Context(), o)
@@ -57,10 +70,13 @@ func newCommand() *cobra.Command {
 	}
 	shared.Add(cmd)
 	flags := cmd.Flags()
+	certificates.add(flags)
 	flags.StringToStringVar(&o.Labels, "labels", map[string]string{"istio": "ingressgateway"}, "labels by which Gateways select this proxy")
 	flags.StringVar(&address, "address", "0.0.0.0", "IP address to listen on where a Gateway names none; :: serves IPv4 and IPv6")
 	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
 	flags.BoolVar(&o.NodePorts, "node-ports", false, "also listen at the nodePorts of the Service that selects this proxy")
+	flags.StringArrayVar(&proxyProtocol, "proxy-protocol", nil, "networks whose connections begin with a header of the PROXY protocol, version 1 or 2, that tells the client: 10.0.0.0/8,fd00::/8, or for one port 443=10.0.0.0/8 (repeatable)")
+	flags.StringVar(&o.TLS.HSTS, "hsts", "", "strict-transport-security of responses over HTTPS that have none, such as max-age=31536000; empty for none")
 	flags.IntVar(&o.TrustedHops, "trusted-hops", 0, "number of proxies in front of this one whose x-forwarded-for is believed")
 	flags.StringVar(&slashes, "escaped-slashes", "reject", "what becomes of a path with %2F, %5C or a backslash: reject answers 400, keep leaves it, redirect answers 307 to the path unescaped")
 	flags.StringVar(&underscores, "header-underscores", "reject", "what becomes of a request with an underscore in a header's name: reject answers 400, allow leaves it")

@@ -44,6 +44,7 @@ func newCommand() *cobra.Command {
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
 			start.Process()
 			return sidecar.Run(cmd.Context(), o)

@@ -25,6 +25,8 @@ type Flags struct {
 	AccessLog     string
 	// Drain is as role.Options has it, once Check has run.
 	Drain time.Duration
+	// MeshCertificates is the folder of the workload's own certificate; TicketKeys a file.
+	MeshCertificates, TicketKeys string
 	// LameDuck and Limits are as role.Options has them, once Check has run.
 	LameDuck            time.Duration
 	Limits              role.Limits
@@ -43,6 +45,8 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
 	flags.DurationVar(&f.Drain, "drain", role.DefaultDrain, "how long running requests may take when the proxy ends; 0 cuts them")
 	flags.DurationVar(&f.LameDuck, "lame-duck", 0, "how long the proxy goes on accepting after it has said that it is not ready any more, before it drains")
+	flags.StringVar(&f.MeshCertificates, "mesh-certificates", "/var/run/secrets/workload-spiffe-credentials", "folder of the proxy's own certificate in the mesh (cert-chain.pem, key.pem, root-cert.pem), for ISTIO_MUTUAL")
+	flags.StringVar(&f.TicketKeys, "ticket-keys", "", "file of keys for TLS session tickets, one in base64 to a line, the first for new tickets, that replicas share; empty makes and rotates them here")
 	f.addLimits(flags)
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
