@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -37,12 +38,12 @@ type bench struct {
 	table   *router.Table
 	options *Options
 	ln      net.Listener
-	// tls ends the clients' TLS; local, where valid, is where they are taken to have
-	// connected to; early is taken off each connection before its session has it.
-	tls   *ctls.Config
-	local netip.AddrPort
-	early int
-	name  string
+	// tls ends the clients' TLS; remote and local, where valid, are taken for the addresses
+	// of the clients' connections; early is taken off each connection before its session has it.
+	tls           *ctls.Config
+	local, remote netip.AddrPort
+	early         int
+	name          string
 
 	mu       sync.Mutex
 	sessions map[proxy.Session]bool
@@ -89,6 +90,9 @@ func (b *bench) serve(conn net.Conn) {
 	info.Peer = info.Remote
 	if b.local.IsValid() {
 		info.Local = b.local
+	}
+	if b.remote.IsValid() {
+		info.Remote = b.remote
 	}
 	if b.name != "" {
 		info.TLS = &proxy.TLSState{ServerName: b.name}
@@ -186,6 +190,21 @@ func cluster(name string, change func(*router.Cluster), addresses ...string) *ro
 	return c
 }
 
+// refused connects a client, which is reset.
+func (b *bench) refused() {
+	b.t.Helper()
+	conn, err := net.Dial("tcp", b.ln.Addr().String())
+	if err != nil {
+		if !errors.Is(err, syscall.ECONNRESET) {
+			b.t.Fatal(err)
+		}
+		return // as early as that
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	wantReset(b.t, conn)
+}
+
 // dial connects a client.
 func (b *bench) dial() net.Conn {
 	b.t.Helper()
@@ -268,15 +287,22 @@ func says(name string) func(net.Conn) {
 	}
 }
 
-// refusing returns an address at which nobody listens.
+// refusing returns an address at which nobody listens, nor will.
 func refusing(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port)
 }
 
 var serverTLS = sync.OnceValue(func() *ctls.Config {

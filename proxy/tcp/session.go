@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -148,8 +147,8 @@ func (s *session) end() {
 	}
 }
 
-// reset has the connection end with a RST when it is closed: its peer shall not take what
-// it got for the whole.
+// reset ends a connection with a RST, and in TLS without a good word: its peer shall not
+// take what it got for the whole.
 func reset(conn net.Conn) {
 	if t, ok := conn.(*socket.TLS); ok {
 		conn = t.Beneath()
@@ -157,6 +156,7 @@ func reset(conn net.Conn) {
 	if l, ok := conn.(interface{ SetLinger(sec int) error }); ok {
 		l.SetLinger(0)
 	}
+	conn.Close()
 }
 
 // stop ends the session, for a cause that counts if it is the first.
@@ -220,5 +220,3 @@ func (s *session) CloseIdle() {}
 
 // Kill implements proxy.Session.
 func (s *session) Kill() { s.stop(causeKilled) }
-
-var errLoop = errors.New("the destination is the listener that the connection came in by")

@@ -150,9 +150,12 @@ func (p *splice) step(fd uintptr) bool {
 	return true
 }
 
+// release gives back the pipe, which is empty, if there is one.
 func (p *splice) release() {
-	pipes.Put(p.pipe)
-	p.pipe = nil
+	if p.pipe != nil {
+		pipes.Put(p.pipe)
+		p.pipe = nil
+	}
 }
 
 // pour writes what the pipe holds, waiting where the peer is slow.
