@@ -254,28 +254,28 @@ func TestVersionsAndSuites(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*router.ServerTLS)
-		client ctls.Config
+		client *ctls.Config
 		want   string
 		check  func(ctls.ConnectionState) bool
 	}{
-		{name: "1.1 is refused", client: ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS11}, want: "unsupported versions"},
+		{name: "1.1 is refused", client: &ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS11}, want: "unsupported versions"},
 		{name: "1.1 is taken where it is asked for", change: func(s *router.ServerTLS) { s.MinVersion = ctls.VersionTLS11 },
-			client: ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS11}, check: func(cs ctls.ConnectionState) bool { return cs.Version == ctls.VersionTLS11 }},
+			client: &ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS11}, check: func(cs ctls.ConnectionState) bool { return cs.Version == ctls.VersionTLS11 }},
 		{name: "1.0 is refused where 1.1 is asked for", change: func(s *router.ServerTLS) { s.MinVersion = ctls.VersionTLS11 },
-			client: ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS10}, want: "unsupported versions"},
-		{name: "1.2 is refused", change: func(s *router.ServerTLS) { s.MinVersion = ctls.VersionTLS13 }, client: ctls.Config{MaxVersion: ctls.VersionTLS12}, want: "unsupported versions"},
+			client: &ctls.Config{MinVersion: ctls.VersionTLS10, MaxVersion: ctls.VersionTLS10}, want: "unsupported versions"},
+		{name: "1.2 is refused", change: func(s *router.ServerTLS) { s.MinVersion = ctls.VersionTLS13 }, client: &ctls.Config{MaxVersion: ctls.VersionTLS12}, want: "unsupported versions"},
 		{name: "no newer", change: func(s *router.ServerTLS) { s.MaxVersion = ctls.VersionTLS12 }, check: func(cs ctls.ConnectionState) bool { return cs.Version == ctls.VersionTLS12 }},
 		{name: "upside down", change: func(s *router.ServerTLS) { s.MinVersion, s.MaxVersion = ctls.VersionTLS13, ctls.VersionTLS12 }, want: "maxProtocolVersion is below"},
-		{name: "suites", change: func(s *router.ServerTLS) { s.CipherSuites = []uint16{ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384} }, client: ctls.Config{MaxVersion: ctls.VersionTLS12},
+		{name: "suites", change: func(s *router.ServerTLS) { s.CipherSuites = []uint16{ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384} }, client: &ctls.Config{MaxVersion: ctls.VersionTLS12},
 			check: func(cs ctls.ConnectionState) bool {
 				return cs.CipherSuite == ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
 			}},
 		{name: "no suite in common", change: func(s *router.ServerTLS) { s.CipherSuites = []uint16{ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384} },
-			client: ctls.Config{MaxVersion: ctls.VersionTLS12, CipherSuites: []uint16{ctls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}, want: "no cipher suite"},
-		{name: "weak suites are off", client: ctls.Config{MaxVersion: ctls.VersionTLS12, CipherSuites: []uint16{ctls.TLS_RSA_WITH_AES_128_CBC_SHA, ctls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}}, want: "no cipher suite"},
+			client: &ctls.Config{MaxVersion: ctls.VersionTLS12, CipherSuites: []uint16{ctls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}, want: "no cipher suite"},
+		{name: "weak suites are off", client: &ctls.Config{MaxVersion: ctls.VersionTLS12, CipherSuites: []uint16{ctls.TLS_RSA_WITH_AES_128_CBC_SHA, ctls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}}, want: "no cipher suite"},
 		{name: "post-quantum key exchange", check: func(cs ctls.ConnectionState) bool { return cs.CurveID == ctls.X25519MLKEM768 }},
-		{name: "ALPN", client: ctls.Config{NextProtos: []string{"http/1.1", "h2"}}, check: func(cs ctls.ConnectionState) bool { return cs.NegotiatedProtocol == "h2" }},
-		{name: "ALPN without one in common", client: ctls.Config{NextProtos: []string{"spdy/3"}}, want: "unsupported application protocols"},
+		{name: "ALPN", client: &ctls.Config{NextProtos: []string{"http/1.1", "h2"}}, check: func(cs ctls.ConnectionState) bool { return cs.NegotiatedProtocol == "h2" }},
+		{name: "ALPN without one in common", client: &ctls.Config{NextProtos: []string{"spdy/3"}}, want: "unsupported application protocols"},
 		{name: "no ALPN", check: func(cs ctls.ConnectionState) bool { return cs.NegotiatedProtocol == "" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -286,7 +286,10 @@ func TestVersionsAndSuites(t *testing.T) {
 			}
 			s := newStore(t, Options{})
 			s.Update(serverSpec(settings, secretOf("shop", cert)))
-			client := tt.client.Clone()
+			client := &ctls.Config{}
+			if tt.client != nil {
+				client = tt.client
+			}
 			client.RootCAs, client.ServerName = pool(root), "Shop.Example.com"
 			r := s.shake(settings, client)
 			expect(t, r.serverErr, tt.want)
