@@ -290,8 +290,11 @@ func TestIdleSessionsHoldNoPipes(t *testing.T) {
 		write(t, conn, "hello")
 		want(t, conn, "hello")
 	}
-	if after := openPipes(t); after > before+32 {
-		t.Errorf("64 idle sessions hold %d descriptors of pipes", after-before)
+	// Those that are kept for the next bytes are let go of, too.
+	for start := time.Now(); openPipes(t) > before; runtime.GC() {
+		if time.Since(start) > patience {
+			t.Fatalf("64 idle sessions hold %d descriptors of pipes", openPipes(t)-before)
+		}
 	}
 }
 

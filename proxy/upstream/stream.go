@@ -23,7 +23,7 @@ func (c *Cluster) Connect(e *Endpoint, need *Need, a *proxy.Aborter) (net.Conn, 
 		return nil, ErrOverflow
 	}
 	e.active.Add(1)
-	p := patience{aborter: a, id: c.terms.identity(need, new(identity))}
+	p := patience{aborter: a, id: c.streamIdentity(need)}
 	conn, _, err := c.connect(&p, e)
 	if err != nil {
 		e.active.Add(-1)
