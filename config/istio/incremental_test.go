@@ -88,6 +88,9 @@ func describe(s *router.Spec) string {
 			fmt.Fprintf(&b, " %+v", *e)
 		}
 	}
+	for _, secret := range s.Secrets {
+		printSecret(&b, secret)
+	}
 	return b.String()
 }
 
@@ -129,7 +132,8 @@ func (w *world) change() config.Delta {
 			continue
 		}
 		touched[o.Key] = true
-		if w.objects[o.Key] != nil && w.rand.IntN(3) == 0 {
+		// A Secret that is removed serves on, which a compiler that never saw it cannot know.
+		if w.objects[o.Key] != nil && o.Kind != "Secret" && w.rand.IntN(3) == 0 {
 			delete(w.objects, o.Key)
 			d.Removed = append(d.Removed, o.Key)
 			continue
@@ -166,7 +170,7 @@ func meta(apiVersion, kind, namespace, name string, extra ...string) string {
 // object writes a random object.
 func (w *world) object() string {
 	namespace, app := w.namespace(), w.app()
-	switch w.rand.IntN(17) {
+	switch w.rand.IntN(18) {
 	case 0, 1:
 		return w.gateway()
 	case 2, 3, 4, 5:
@@ -196,6 +200,8 @@ func (w *world) object() string {
 	case 15:
 		return meta("networking.istio.io/v1", "WorkloadEntry", namespace, app) +
 			fmt.Sprintf("spec:\n  address: 10.2.0.%d\n  labels: {app: %s, version: v2}\n", 1+w.rand.IntN(3), w.app())
+	case 16:
+		return strings.Replace(pairs()[w.rand.IntN(2)].secret(w.pick("one", "two", "one-cacert")), "istio-system", w.pick("istio-system", "default"), 1)
 	default:
 		return meta("networking.istio.io/v1", "Sidecar", w.pick("default", "istio-system"), "default") + "spec:\n" +
 			w.pick("", "  workloadSelector: {labels: {app: client}}\n") +
@@ -276,6 +282,8 @@ func (w *world) trafficPolicy() string {
 		"{loadBalancer: {"+balancer+"}, outlierDetection: {consecutive5xxErrors: "+w.pick("1", "2")+"}}",
 		"{connectionPool: {http: {http1MaxPendingRequests: 1}}, retryBudget: {percent: 5}}",
 		"{tls: {mode: ISTIO_MUTUAL}}",
+		"{tls: {mode: "+w.pick("SIMPLE", "MUTUAL")+", credentialName: "+w.pick("one", "two")+"}, proxyProtocol: {}}",
+		"{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}, portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}",
 		"{outlierDetection: {}, portLevelSettings: [{port: {number: 80}, loadBalancer: {"+balancer+"}}]}")
 }
 
