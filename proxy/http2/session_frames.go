@@ -168,6 +168,7 @@ func (c *session) gotReset(h frameHeader, payload []byte) *connError {
 		if (h.stream&1 == 0 || h.stream > c.last) && !c.ignored(h.stream) {
 			return errIdle
 		}
+		c.refused.remove(h.stream)
 		return nil
 	}
 	premature := !st.localDone
@@ -197,11 +198,11 @@ func (c *session) gotSettings(h frameHeader, payload []byte) *connError {
 		return err
 	}
 	c.enc.setLimit(c.peer.headerTableSize)
+	c.reserve(frameHeaderLen)
+	c.out = appendSettingsAck(c.out)
 	if err := c.moveWindows(c.peer.initialWindow - before); err != nil {
 		return err
 	}
-	c.reserve(frameHeaderLen)
-	c.out = appendSettingsAck(c.out)
 	return c.queueControl()
 }
 

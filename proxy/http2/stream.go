@@ -24,6 +24,8 @@ const (
 	streamWaiting
 	// streamServed: a worker has it, or will.
 	streamServed
+	// streamAnswered: no worker has it any more, but its request has not ended.
+	streamAnswered
 )
 
 // serverStream is one exchange on a session, and its Downstream. It belongs to the reading
@@ -217,6 +219,8 @@ func (c *session) forget(st *serverStream) {
 		st.phase = streamDropped
 	case streamWaiting:
 		c.watch.waiting--
+		c.drop(st)
+	case streamAnswered:
 		c.drop(st)
 	}
 	c.maybeDone()

@@ -47,9 +47,14 @@ func (c *session) takeData(st *serverStream, data []byte, end bool) *connError {
 			c.settleBody(st, false)
 			return nil
 		}
-		if st.localDone && st.phase == streamServed {
+		if st.phase == streamAnswered {
 			c.forget(st)
+			return nil
 		}
+	} else if st.phase == streamAnswered && st.inWindow.left == 0 {
+		c.reset(st, codeNone)
+		c.forget(st)
+		return nil
 	}
 	wake(st.bodyWake)
 	return nil

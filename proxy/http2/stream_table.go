@@ -85,3 +85,12 @@ func (r *resetRing) has(id uint32) bool {
 	}
 	return false
 }
+
+// remove forgets a stream: the client has said itself that it is over.
+func (r *resetRing) remove(id uint32) {
+	for i := range r.ids {
+		if r.ids[i] == id {
+			r.ids[i] = 0
+		}
+	}
+}

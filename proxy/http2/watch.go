@@ -113,6 +113,11 @@ func (c *session) checkStream(st *serverStream, now int64) {
 		if now-st.since > int64(smallBodyWait) {
 			c.settleBody(st, true)
 		}
+	case st.phase == streamAnswered:
+		if now-st.since > int64(unreadWait) {
+			c.reset(st, codeNone)
+			c.forget(st)
+		}
 	case st.phase != streamServed || st.timedOut:
 	case len(st.pending) > 0 && over(now, st.since, c.options.Abuse.Stall):
 		c.stalled(st)

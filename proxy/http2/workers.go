@@ -1,6 +1,10 @@
 package http2
 
-import "github.com/sluicegate/sluice/proxy"
+import (
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
 
 // worker runs exchanges of one session, one after the other, so that its stack, which a
 // request needs some of, is there already for the next.
@@ -122,9 +126,29 @@ func (c *session) settle(st *serverStream) {
 		// The client must not take what it got for a whole response.
 		c.reset(st, codeInternal)
 	case !st.remoteDone:
-		// It was answered; the rest of its request is not wanted (RFC 9113 section 8.1).
-		c.reset(st, codeNone)
+		c.answered(st)
+		return
 	}
 	c.forget(st)
 	c.drop(st)
+}
+
+// unreadWait is how long the rest of a request is waited for that was answered already.
+const unreadWait = time.Second
+
+// answered lets a stream go on for a moment whose request nobody wants the rest of: clients
+// fare better with that than with a reset (RFC 9113 section 8.1), which comes when the
+// window is used up, or the moment over. The caller holds mu.
+func (c *session) answered(st *serverStream) {
+	if c.credit(st.bw - st.br); st.body != nil {
+		putBuffer(st.body)
+		st.body, st.br, st.bw = nil, 0, 0
+	}
+	if st.inWindow.left <= 0 || c.dead {
+		c.reset(st, codeNone)
+		c.forget(st)
+		c.drop(st)
+		return
+	}
+	st.phase, st.since, st.aborter = streamAnswered, proxy.Now(), nil
 }
