@@ -20,8 +20,8 @@ func (b *Budget) Open() int {
 	return int(b.open.Load())
 }
 
-// take takes a connection from the budget, if there is one left. A nil budget has no end.
-func (b *Budget) take() bool {
+// Take takes a connection from the budget, if there is one left. A nil budget has no end.
+func (b *Budget) Take() bool {
 	if b == nil {
 		return true
 	}
@@ -32,8 +32,8 @@ func (b *Budget) take() bool {
 	return true
 }
 
-// give gives a connection back.
-func (b *Budget) give() {
+// Give gives a connection back.
+func (b *Budget) Give() {
 	if b != nil {
 		b.open.Add(-1)
 	}

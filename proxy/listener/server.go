@@ -151,7 +151,7 @@ func (s *Server) register(c *connection) proxy.ConnEvent {
 		return proxy.ConnRefused
 	case counted && s.perIP[ip] >= s.options.MaxConnectionsPerIP:
 		return proxy.ConnRefusedPerIP
-	case !s.options.Budget.take():
+	case !s.options.Budget.Take():
 		return proxy.ConnRefusedTotal
 	}
 	s.conns[c] = struct{}{}
@@ -197,7 +197,7 @@ func (s *Server) unregister(c *connection) {
 	}
 	s.mu.Unlock()
 	s.open.Add(-1)
-	s.options.Budget.give()
+	s.options.Budget.Give()
 	s.observe(proxy.ConnClosed)
 	s.wg.Done()
 }

@@ -1,0 +1,294 @@
+package http3
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+const (
+	// maxWaitedBody is the size of a body up to which the request is forwarded only when it
+	// has arrived, and smallBodyWait how long that may take.
+	maxWaitedBody = 32 << 10
+	smallBodyWait = time.Second
+	// endWait is how long the end of a request is waited for that says nothing of a body.
+	endWait = 20 * time.Millisecond
+	// maxKept bounds what is kept of a body for another try.
+	maxKept = 64 << 10
+)
+
+// stream is one exchange, and its Downstream.
+type stream struct {
+	server  *Server
+	ex      proxy.Exchange
+	r       *http.Request
+	w       http.ResponseWriter
+	control *http.ResponseController
+
+	// ahead is what was read of the body before the exchange began; done, that its end was
+	// read.
+	ahead   []byte
+	done    bool
+	bodyErr error
+	// kept is what ReadBody returned, while keep asks for it; from it, again bytes were read
+	// again.
+	keep    bool
+	reading bool
+	kept    []byte
+	again   int
+
+	bodyless bool
+	cut      bool
+
+	mu       sync.Mutex
+	stop     func() bool
+	timedOut bool
+}
+
+// serve serves one request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	info := s.info(r.Context())
+	if info == nil {
+		panic(http.ErrAbortHandler)
+	}
+	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
+	ex := &st.ex
+	ex.Start = proxy.Now()
+	ex.Connection, ex.Local, ex.Remote, ex.Client = info, info.Local, info.Remote, info.Remote.Addr()
+	ex.ServerName, ex.Protocol, ex.ResponseServiceTime = info.TLS.ServerName, "HTTP/3", -1
+	ex.Request.Listener, ex.Request.Chain = info.Listener, info.Chain
+	if rejection := st.take(r); rejection != nil {
+		st.reject(rejection)
+	} else {
+		st.readAhead()
+		s.options.Handler.Serve(ex, st)
+	}
+	if st.cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// readAhead waits for a small body, so that the request can be sent again.
+func (st *stream) readAhead() {
+	ex, n := &st.ex, st.r.ContentLength
+	switch {
+	case n == 0:
+		ex.Buffered, st.done = true, true
+		return
+	case n > 0:
+		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: n}
+	default:
+		ex.Body = proxy.Body{Kind: proxy.BodyStream}
+	}
+	wait := smallBodyWait
+	if n < 0 {
+		wait = endWait
+	}
+	if n > maxWaitedBody || ex.Expect100 {
+		return
+	}
+	st.control.SetReadDeadline(time.Now().Add(wait))
+	for !st.done && st.bodyErr == nil && len(st.ahead) <= maxWaitedBody {
+		buf := make([]byte, 4<<10)
+		read, err := st.r.Body.Read(buf)
+		st.ahead = append(st.ahead, buf[:read]...)
+		st.done = err == io.EOF
+		if err != nil && !st.done {
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				st.bodyErr = err
+			}
+			break
+		}
+		if n < 0 && read > 0 {
+			break // It streams.
+		}
+	}
+	st.control.SetReadDeadline(time.Time{})
+	if !st.done {
+		return
+	}
+	ex.Buffered, ex.Payload, ex.BytesReceived = true, st.ahead, int64(len(st.ahead))
+	if len(st.ahead) == 0 && n < 0 {
+		ex.Body = proxy.Body{}
+	}
+}
+
+// ReadBody implements proxy.Downstream.
+func (st *stream) ReadBody(p []byte) (int, error) {
+	st.reading = true
+	if st.again < len(st.kept) {
+		n := copy(p, st.kept[st.again:])
+		st.again += n
+		return n, nil
+	}
+	n, err := st.readBody(p)
+	st.ex.BytesReceived += int64(n)
+	if st.keep {
+		if st.keep = len(st.kept)+n <= maxKept; st.keep {
+			st.kept = append(st.kept, p[:n]...)
+			st.again = len(st.kept)
+		}
+	}
+	return n, err
+}
+
+func (st *stream) readBody(p []byte) (int, error) {
+	switch {
+	case len(st.ahead) > 0:
+		n := copy(p, st.ahead)
+		st.ahead = st.ahead[n:]
+		return n, nil
+	case st.bodyErr != nil:
+		return 0, st.bodyErr
+	case st.done:
+		return 0, io.EOF
+	}
+	if limit := st.server.options.Timeouts.Stream; limit > 0 {
+		st.control.SetReadDeadline(time.Now().Add(limit))
+	}
+	n, err := st.r.Body.Read(p)
+	switch {
+	case err == io.EOF:
+		st.done = true
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		st.mu.Lock()
+		st.timedOut = true
+		st.mu.Unlock()
+		st.server.observe(proxy.ConnStreamTimeout)
+		st.bodyErr = err
+	case err != nil:
+		st.bodyErr = err
+	}
+	return n, err
+}
+
+// CloseBody implements proxy.Downstream.
+func (st *stream) CloseBody() { st.control.SetReadDeadline(time.Unix(1, 0)) }
+
+// KeepBody implements proxy.Downstream.
+func (st *stream) KeepBody() { st.keep = true }
+
+// Rewindable implements proxy.Downstream.
+func (st *stream) Rewindable() bool { return !st.reading || st.keep && st.bodyErr == nil }
+
+// Rewind implements proxy.Downstream.
+func (st *stream) Rewind() bool {
+	if !st.Rewindable() {
+		return false
+	}
+	st.again = 0
+	if st.reading {
+		st.control.SetReadDeadline(time.Time{})
+	}
+	return true
+}
+
+// Trailers implements proxy.Downstream.
+func (st *stream) Trailers() []router.Header {
+	var list []router.Header
+	for name, values := range st.r.Trailer {
+		for _, value := range values {
+			list = appendTrailer(list, name, value)
+		}
+	}
+	return list
+}
+
+// Interim implements proxy.Downstream.
+func (st *stream) Interim(r *proxy.Response) error {
+	if r.Status == http.StatusContinue {
+		st.ex.Expect100 = false
+	}
+	header := st.w.Header()
+	for _, h := range r.Headers {
+		header.Add(h.Name, h.Value)
+	}
+	st.w.WriteHeader(r.Status)
+	clear(header)
+	return nil
+}
+
+// Respond implements proxy.Downstream.
+func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, end bool) error {
+	ex.Status = r.Status
+	header := st.w.Header()
+	for _, h := range r.Headers {
+		header.Add(h.Name, h.Value)
+	}
+	if header["Date"] == nil {
+		header["Date"] = nil // None is to be made up.
+	}
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = nil
+	}
+	st.bodyless = ex.Request.Method == http.MethodHead || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
+	switch {
+	case st.bodyless && r.Status != http.StatusNoContent && r.DeclaredLength >= 0:
+		header.Set("Content-Length", strconv.FormatInt(r.DeclaredLength, 10))
+	case !st.bodyless && r.Body.Kind == proxy.BodyLength:
+		header.Set("Content-Length", strconv.FormatInt(r.Body.Length, 10))
+	case !st.bodyless && r.Body.Kind == proxy.BodyNone:
+		header.Set("Content-Length", "0")
+	}
+	st.w.WriteHeader(r.Status)
+	return st.WriteBody(body, nil, end)
+}
+
+// WriteBody implements proxy.Downstream.
+func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
+	if len(p) > 0 && !st.bodyless {
+		if limit := st.server.options.Timeouts.Stream; limit > 0 {
+			st.control.SetWriteDeadline(time.Now().Add(limit))
+		}
+		if _, err := st.w.Write(p); err != nil {
+			return err
+		}
+		st.ex.BytesSent += int64(len(p))
+	}
+	for _, h := range trailers {
+		st.w.Header().Add(http.TrailerPrefix+h.Name, h.Value)
+	}
+	if end {
+		return nil // The handler's return ends the stream.
+	}
+	return st.control.Flush()
+}
+
+// Splice implements proxy.Downstream: the kernel knows nothing of streams.
+func (st *stream) Splice(net.Conn, int64) (written int64, ok bool, err error) { return 0, false, nil }
+
+// Cut implements proxy.Downstream: the stream is reset.
+func (st *stream) Cut() { st.cut = true }
+
+// Tunnel implements proxy.Downstream. No request asks for one.
+func (st *stream) Tunnel() (early []byte, conn net.Conn) { return nil, nil }
+
+// Attach implements proxy.Downstream.
+func (st *stream) Attach(a *proxy.Aborter) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.stop != nil {
+		st.stop()
+		st.stop = nil
+	}
+	if a != nil {
+		st.stop = context.AfterFunc(st.r.Context(), a.Abort)
+	}
+	return st.r.Context().Err() == nil
+}
+
+// Lost implements proxy.Downstream.
+func (st *stream) Lost() (lost, timeout bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.timedOut || st.r.Context().Err() != nil, st.timedOut
+}
