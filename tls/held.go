@@ -4,7 +4,7 @@ import "time"
 
 // patience is how often a broken file is read again before that is told of: certificate and
 // key are replaced one after the other, and a file is seen half written.
-const patience = 6
+const patience = 5
 
 // settle is how long after the first sign of a change files are read. It doubles with each
 // time that they are read in vain.
