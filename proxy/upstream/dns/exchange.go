@@ -27,7 +27,7 @@ func exchange(ctx context.Context, c *conf, server netip.AddrPort, q dnsmessage.
 	}
 	switch {
 	case err != nil:
-		r = failed(cause(err), false)
+		r = failed(cause(ctx, err), false)
 	case r.truncated:
 		r = failed("the answer does not fit", false)
 	}
@@ -39,12 +39,12 @@ func exchange(ctx context.Context, c *conf, server netip.AddrPort, q dnsmessage.
 	return r
 }
 
-func cause(err error) string {
+func cause(ctx context.Context, err error) string {
 	switch {
+	case ctx.Err() == context.Canceled:
+		return "given up"
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
-	case errors.Is(err, context.Canceled):
-		return "given up"
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
