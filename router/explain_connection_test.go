@@ -122,7 +122,7 @@ func TestExplainOn(t *testing.T) {
 		{"x.example.com", "elsewhere.org", "Forward", "wild", ""},
 		{"x.example.com", "shop.example.com", "Forward", "shop", "shop.example.com belongs to chain shop: " + unless},
 		{"shop.example.com", "secure.example.com", "Forward", "mutual", "secure.example.com belongs to chain mutual: " + unless + " and asks clients for the same"},
-		{"shop.example.com", "pass.example.com", "NotFound", "pass", "answered 421 (Misdirected Request): pass.example.com belongs to chain pass, which passes TLS through"},
+		{"shop.example.com", "pass.example.com", RequestMisdirected, "pass", "pass.example.com belongs to chain pass, which passes TLS through: the request is answered 421 (Misdirected Request)"},
 		{"elsewhere.org", "shop.example.com", ConnectionNoChain, "", ""},
 		{"pass.example.com", "pass.example.com", ConnectionStream, "", ""},
 	} {
