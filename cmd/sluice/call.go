@@ -2,7 +2,9 @@ package main
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,20 +13,28 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// call is a request to explain, as a client would send it.
+// call is a request to explain, as a client would send it, or of the schemes tcp and tls a
+// connection alone.
 type call struct {
-	Method    string `json:"method"`
+	Method    string `json:"method,omitempty"`
 	Scheme    string `json:"scheme"`
 	Authority string `json:"authority"`
-	Path      string `json:"path"`
+	Path      string `json:"path,omitempty"`
+	// ServerName is what the client names when it begins TLS, ALPN the protocols that it
+	// offers.
+	ServerName string   `json:"serverName,omitempty"`
+	ALPN       []string `json:"alpn,omitempty"`
 	// Port is where the client connects: the Gateway server's port, or for a
 	// sidecar the service's.
 	Port    uint16          `json:"port"`
 	Headers []router.Header `json:"-"`
+
+	// address is the one connected to, where the URL has one.
+	address netip.Addr
 }
 
-// parseCall reads a URL, such as "http://host:8080/path?query" or "host/path", and
-// headers written "Name: value". port 0 takes the port from the URL or its scheme.
+// parseCall reads a URL, such as "http://host:8080/path?query", "host/path" or
+// "tcp://host:9000", and headers written "Name: value". port 0 takes the port from the URL or its scheme.
 // byAuthority takes the port from a Host header in preference, as a sidecar does.
 func parseCall(method, rawURL string, headers []string, port uint16, byAuthority bool) (call, error) {
 	if !strings.Contains(rawURL, "://") {
@@ -34,8 +44,8 @@ func parseCall(method, rawURL string, headers []string, port uint16, byAuthority
 	if err != nil {
 		return call{}, misusef("%q is not a URL: %v", rawURL, err)
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return call{}, misusef("%q: the scheme must be http or https", rawURL)
+	if !slices.Contains([]string{"http", "https", "tcp", "tls"}, u.Scheme) {
+		return call{}, misusef("%q: the scheme must be http, https, tcp or tls", rawURL)
 	}
 	if u.Hostname() == "" {
 		return call{}, misusef("%q names no host", rawURL)
@@ -43,12 +53,37 @@ func parseCall(method, rawURL string, headers []string, port uint16, byAuthority
 	if !httpguts.ValidHeaderFieldName(method) {
 		return call{}, misusef("%q is not a method", method)
 	}
-	c := call{Method: method, Scheme: u.Scheme, Authority: u.Host, Path: u.RequestURI()}
+	c := call{Scheme: u.Scheme, Authority: u.Host}
+	if c.address, err = netip.ParseAddr(u.Hostname()); err != nil && c.tls() {
+		// An address is no server name (RFC 6066 section 3).
+		c.ServerName = u.Hostname()
+	}
+	if c.bytes() {
+		if u.Scheme == "tcp" && port == 0 && u.Port() == "" {
+			return call{}, misusef("%q: which port?", rawURL)
+		}
+		c.Port, err = choosePort(port, u, c.Authority, byAuthority)
+		return c, err
+	}
+	c.Method, c.Path = method, u.RequestURI()
 	if err := c.addHeaders(headers); err != nil {
 		return call{}, err
 	}
 	c.Port, err = choosePort(port, u, c.Authority, byAuthority)
 	return c, err
+}
+
+// tls tells whether the connection begins with TLS, bytes whether it alone is asked about.
+func (c *call) tls() bool   { return c.Scheme == "https" || c.Scheme == "tls" }
+func (c *call) bytes() bool { return c.Scheme == "tcp" || c.Scheme == "tls" }
+
+// connection returns the call's connection as the router takes it, on a listener.
+func (c *call) connection(listener string) *router.Connection {
+	alpn := c.ALPN
+	if alpn == nil && c.Scheme == "https" {
+		alpn = []string{"h2", "http/1.1"}
+	}
+	return &router.Connection{Listener: listener, TLS: c.tls(), ServerName: c.ServerName, ALPN: alpn, Local: c.address}
 }
 
 // addHeaders reads "Name: value"; Host replaces the authority.
@@ -95,7 +130,7 @@ func choosePort(asked uint16, u *url.URL, authority string, byAuthority bool) (u
 		}
 		return uint16(n), nil
 	}
-	if u.Scheme == "https" {
+	if u.Scheme == "https" || u.Scheme == "tls" {
 		return 443, nil
 	}
 	return 80, nil

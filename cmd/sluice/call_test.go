@@ -24,6 +24,9 @@ func TestParseCall(t *testing.T) {
 		{"host header of a sidecar", "http://127.0.0.1/", []string{"host:b.com:9080"}, 0, true, "http b.com:9080 / 9080"},
 		{"authority of a sidecar", "http://reviews:9080/", nil, 0, true, "http reviews:9080 / 9080"},
 		{"IPv6", "http://[::1]:81/", nil, 0, true, "http [::1]:81 / 81"},
+		{"TCP", "tcp://10.0.0.1:6379", nil, 0, false, "tcp 10.0.0.1:6379  6379"},
+		{"TCP on a port", "tcp://db", nil, 3306, false, "tcp db  3306"},
+		{"TLS", "tls://a.com", nil, 0, false, "tls a.com  443"},
 		{"fragment", "http://a.com/x#y", nil, 0, false, "http a.com /x 80"},
 		{"escapes stay", "http://a.com/a%20b/%C3%A4", nil, 0, false, "http a.com /a%20b/%C3%A4 80"},
 	} {
@@ -37,6 +40,21 @@ func TestParseCall(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestServerNameOfACall(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://a.com:8443/x": "a.com", "https://127.0.0.1/": "", "https://[::1]/": "", "tls://a.com": "a.com", "http://a.com/": "", "tcp://a.com:1": "",
+	} {
+		c, err := parseCall("GET", url, []string{"Host: b.com"}, 0, false)
+		if err != nil || c.ServerName != want {
+			t.Errorf("%s: got %q, %v; want %q", url, c.ServerName, err, want)
+		}
+	}
+	if _, err := parseCall("GET", "tcp://a.com", nil, 0, false); err == nil {
+		t.Error("TCP without a port was accepted")
 	}
 }
 
@@ -58,13 +76,18 @@ func TestHeadersOfACall(t *testing.T) {
 // FuzzParseCall: nothing that is typed panics, and what is accepted can be sent.
 func FuzzParseCall(f *testing.F) {
 	f.Add("GET", "http://a.com/x?y", "Host: b", uint16(0))
+	f.Add("GET", "tls://a.com:1", "a: b", uint16(0))
 	f.Add("POST", "[::1]:80/%zz", "x:\r\ny: z", uint16(80))
 	f.Fuzz(func(t *testing.T, method, url, header string, port uint16) {
 		c, err := parseCall(method, url, []string{header}, port, port%2 == 0)
 		if err != nil {
 			return
 		}
-		for _, part := range []string{c.Method, c.Authority, c.Path} {
+		parts := []string{c.Method, c.Authority, c.Path}
+		if c.bytes() {
+			parts, c.Path = []string{c.Authority}, "/"
+		}
+		for _, part := range parts {
 			if part == "" || strings.ContainsAny(part, "\r\n \x00") {
 				t.Errorf("%q in a request line", part)
 			}

@@ -13,16 +13,21 @@ import (
 func newExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [--config PATH | --admin ADDR] URL [-X METHOD] [-H 'Name: value']...",
-		Short: "Say where a request would go, and why",
+		Short: "Say where a request or a connection would go, and why",
 		Long: `Say where a request would go, and why: which listener, virtual host and rule take it,
 what is changed on the way, which endpoints get it, and for every rule before that one
 why it did not match. For a request that nothing takes: the rule that came nearest and
 what it lacks.
 
+Of https:// it says which server takes the connection by the TLS server name, and why
+the others do not. tcp://HOST:PORT and tls://NAME:PORT ask about a connection alone.
+
 The answer comes from the same code that routes requests.`,
 		Example: `  sluice explain --config ./config http://bookinfo.example.com/productpage
   sluice explain --config ./config http://127.0.0.1:8080/ -H 'Host: bookinfo.example.com' --port 80
-  sluice explain --config ./config --workload-labels app=productpage http://reviews:9080/reviews/0 -H 'end-user: jason'`,
+  sluice explain --config ./config --workload-labels app=productpage http://reviews:9080/reviews/0 -H 'end-user: jason'
+  sluice explain --config ./config https://shop.example.com/ --sni www.example.com
+  sluice explain --config ./config tcp://127.0.0.1:6379`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return misusef("name one URL")
@@ -35,6 +40,8 @@ The answer comes from the same code that routes requests.`,
 	method := cmd.Flags().StringP("request", "X", http.MethodGet, "the request's `METHOD`")
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a `HEADER`, 'Name: value' (repeatable); Host replaces the URL's")
 	port := cmd.Flags().Uint16("port", 0, "the Gateway's `PORT` (default: the URL's, else 80 or 443; of a sidecar, the authority's)")
+	sni := cmd.Flags().String("sni", "", "the TLS server `NAME` that the client sends (default: the URL's host, unless that is an address)")
+	alpn := cmd.Flags().StringSlice("alpn", nil, "the `PROTOCOLS` that the client offers by ALPN (default h2,http/1.1 of https, none of tls)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		state, err := from.load(cmd)
 		if err != nil {
@@ -44,6 +51,13 @@ The answer comes from the same code that routes requests.`,
 		if err != nil {
 			return err
 		}
+		if (cmd.Flags().Changed("sni") || *alpn != nil) && !c.tls() {
+			return misusef("--sni and --alpn are for https:// and tls://")
+		}
+		if cmd.Flags().Changed("sni") {
+			c.ServerName = *sni
+		}
+		c.ALPN = *alpn
 		e := explain(state, c)
 		if *out != formatText {
 			return out.encode(cmd.OutOrStdout(), e)
@@ -57,11 +71,13 @@ The answer comes from the same code that routes requests.`,
 // explanation is what `sluice explain -o json` prints. The fields up to Timeout are
 // the outcome alone; the others say how it came about.
 type explanation struct {
-	// Error is "refused" (nothing listens on the port), "not-found" (404, flag NR) or
-	// "https-redirect" (301 before any route).
+	// Error is "refused" (nothing listens on the port), "not-found" (404, flag NR),
+	// "https-redirect" (301 before any route), "reset" (no server takes the connection) or
+	// "closed" (its server has no route for it).
 	Error string `json:"error,omitempty"`
 	// Status, Location and Body are an answer without an upstream. 503 stands for
-	// destinations of which none exists (flag NC).
+	// destinations of which none exists (flag NC), 421 for a host that is not served on this
+	// connection, 400 for plaintext where TLS is spoken.
 	Status   int    `json:"status,omitempty"`
 	Location string `json:"location,omitempty"`
 	Body     string `json:"body,omitempty"`
@@ -77,8 +93,12 @@ type explanation struct {
 	// Policies are what the route does beside that.
 	Policies []router.Policy `json:"policies,omitempty"`
 
-	Request      call              `json:"request"`
-	Listener     string            `json:"listener,omitempty"`
+	Request  call   `json:"request"`
+	Listener string `json:"listener,omitempty"`
+	// Connection says which server took the connection, where there are several or bytes
+	// are routed; Misdirected on what conditions it serves the host of another.
+	Connection   *connectionView   `json:"connection,omitempty"`
+	Misdirected  string            `json:"misdirected,omitempty"`
 	Table        string            `json:"table,omitempty"`
 	VirtualHost  string            `json:"virtualHost,omitempty"`
 	Domain       string            `json:"domain,omitempty"`
@@ -110,6 +130,9 @@ type destinationView struct {
 	ResponseHeaders []headerView `json:"responseHeaders,omitempty"`
 	// Policies are the cluster's.
 	Policies []router.Policy `json:"policies,omitempty"`
+
+	// bytes: it gets those of a connection rather than requests.
+	bytes bool
 }
 
 // headerView is one change to the headers.
@@ -139,9 +162,19 @@ func explain(state proxyState, c call) explanation {
 		return e
 	}
 	table, _ := router.Build(state.spec, nil)
-	request := c.request(listener.Name, port)
+	request, why := c.explained(table, listener.Name, port)
+	if why.Connection != nil {
+		e.Misdirected = why.Misdirected
+		e.connect(state, table, why.Connection)
+		if c.bytes() || why.Connection.Outcome != router.ConnectionRequests {
+			return e
+		}
+		if e.Hint = why.Misdirected; why.Outcome == router.RequestMisdirected {
+			e.Status = http.StatusMisdirectedRequest
+			return e
+		}
+	}
 	decision := table.Route(request)
-	why := table.Explain(request)
 	e.Listener, e.Table, e.VirtualHost, e.Domain = why.Listener, why.Table, why.VirtualHost, why.Domain
 	for _, miss := range why.Earlier {
 		e.Earlier = append(e.Earlier, state.miss(miss))
@@ -178,6 +211,9 @@ func explain(state proxyState, c call) explanation {
 // before routing, and 0 where it does not; the path is then as routing sees it. An edge
 // is stricter than a sidecar.
 func (s proxyState) refusal(c *call) (status int, why string) {
+	if c.bytes() {
+		return 0, ""
+	}
 	slashes := http1.RejectEscapedSlashes
 	if s.sidecar {
 		slashes = http1.KeepEscapedSlashes
@@ -201,25 +237,44 @@ func (s proxyState) miss(m router.RuleMiss) missView {
 
 // forward fills in what an upstream gets to see, or that there is none.
 func (e *explanation) forward(table *router.Table, d router.Decision, r *router.Request) {
-	var total uint64
-	for _, dest := range d.Route.Destinations {
-		total += uint64(dest.Weight)
+	found := e.addDestinations(table, d.Route.Destinations, func(view *destinationView, dest *router.CompiledDestination) {
+		if authority := d.Authority(dest, r); authority != r.Authority {
+			view.Authority = authority
+		}
+	})
+	if d.Route.Timeout > 0 {
+		e.Timeout = d.Route.Timeout.String()
 	}
-	clusters, found := map[string]uint64{}, false
-	for i := range d.Route.Destinations {
-		dest := &d.Route.Destinations[i]
+	if !found {
+		e.Status, e.Timeout = http.StatusServiceUnavailable, ""
+		return
+	}
+	e.Path = string(d.AppendPath(nil, r))
+	if d.RewritesPath() && !http1.NormalPath(e.Path) {
+		e.Hint = "the rewritten path leads out of where it seems to: the proxy answers 400 instead of forwarding it. Let prefix and rewrite both end in a slash, or neither"
+	}
+	e.Authority = d.Authority(&d.Route.Destinations[0], r)
+}
+
+// addDestinations adds what is known of destinations, and tells whether any exists.
+func (e *explanation) addDestinations(table *router.Table, list []router.CompiledDestination, finish func(*destinationView, *router.CompiledDestination)) (found bool) {
+	var total uint64
+	for i := range list {
+		total += uint64(list[i].Weight)
+	}
+	weights := map[string]uint64{}
+	for i := range list {
+		dest := &list[i]
 		view := destinationView{
 			Cluster: dest.Cluster.Name, Weight: uint64(dest.Weight), Share: router.Share(dest.Weight, total),
 			Endpoints:       []string{},
 			RequestHeaders:  headerViews(dest.RequestOps),
 			ResponseHeaders: headerViews(dest.ResponseOps),
 		}
-		if len(d.Route.Route.Destinations) == 1 {
+		if len(list) == 1 {
 			view.Weight, view.Share = max(view.Weight, 1), "100%"
 		}
-		if authority := d.Authority(dest, r); authority != r.Authority {
-			view.Authority = authority
-		}
+		finish(&view, dest)
 		if cluster := table.Clusters()[dest.Cluster.ID]; cluster != nil {
 			found = true
 			view.Resolution = cluster.Resolution.String()
@@ -230,22 +285,13 @@ func (e *explanation) forward(table *router.Table, d router.Decision, r *router.
 		} else {
 			view.Missing = true
 		}
-		clusters[view.Cluster] += view.Weight
+		weights[view.Cluster] += view.Weight
 		e.Destinations = append(e.Destinations, view)
 	}
-	if d.Route.Timeout > 0 {
-		e.Timeout = d.Route.Timeout.String()
+	if found {
+		e.Clusters = weights
 	}
-	if !found {
-		e.Status, e.Timeout = http.StatusServiceUnavailable, ""
-		return
-	}
-	e.Clusters = clusters
-	e.Path = string(d.AppendPath(nil, r))
-	if d.RewritesPath() && !http1.NormalPath(e.Path) {
-		e.Hint = "the rewritten path leads out of where it seems to: the proxy answers 400 instead of forwarding it. Let prefix and rewrite both end in a slash, or neither"
-	}
-	e.Authority = d.Authority(&d.Route.Destinations[0], r)
+	return found
 }
 
 func headerViews(ops []router.HeaderOp) []headerView {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func (e explanation) writeText(w io.Writer) {
 	p := newPainter(w)
 	c := e.Request
-	fmt.Fprintf(w, "%s %s://%s%s on port %d\n", c.Method, c.Scheme, c.Authority, c.Path, c.Port)
+	fmt.Fprintln(w, c.String())
 	summary, colour := e.summary()
 	fmt.Fprintf(w, "=> %s\n", p.paint(colour, summary))
 
@@ -25,6 +26,9 @@ func (e explanation) writeText(w io.Writer) {
 		}
 	}
 	add("Listener", e.Listener)
+	if e.Connection != nil {
+		e.Connection.served(add)
+	}
 	add("Route table", e.Table)
 	add("Virtual host", e.virtualHost())
 	if e.Rule.Kind != "" || e.Match != "" {
@@ -38,6 +42,9 @@ func (e explanation) writeText(w io.Writer) {
 		add("Authority", e.Authority)
 	}
 	add("Timeout", e.Timeout)
+	if e.Connection != nil {
+		add("Idle timeout", e.Connection.IdleTimeout)
+	}
 	for _, policy := range e.Policies {
 		add(policyTitles[policy.Name], policy.Text)
 	}
@@ -49,9 +56,25 @@ func (e explanation) writeText(w io.Writer) {
 
 	e.writeDestinations(w, p)
 	e.writeMisses(w, p)
+	if e.Connection != nil {
+		e.Connection.writeMisses(w, p)
+	}
 	if e.Hint != "" {
 		fmt.Fprintf(w, "\n%s\n", p.paint(inkYellow, "Hint: "+e.Hint))
 	}
+}
+
+// String names the call in a line.
+func (c *call) String() string {
+	text := fmt.Sprintf("%s://%s%s", c.Scheme, c.Authority, c.Path)
+	if c.Method != "" {
+		text = c.Method + " " + text
+	}
+	text += fmt.Sprintf(" on port %d", c.Port)
+	if c.tls() && c.ServerName != router.NormalizeHost(c.Authority) {
+		text += ", server name " + orNone(c.ServerName)
+	}
+	return text
 }
 
 // policyTitles are the names of a route's policies as rows have them.
@@ -62,10 +85,20 @@ func (e explanation) summary() (string, ink) {
 	switch {
 	case e.Error == "refused":
 		return "connection refused: nothing listens on that port", inkRed
+	case e.Error == "reset":
+		return "connection reset: no server takes it", inkRed
+	case e.Error == "closed" && len(e.Destinations) > 0:
+		return "connection closed (NC: no such cluster)", inkRed
+	case e.Error == "closed":
+		return "connection closed: its server has no route for it", inkRed
+	case e.Connection != nil && e.Request.bytes() && len(e.Destinations) == 0:
+		return e.Connection.ends(), inkGreen
 	case e.Error == "not-found":
 		return "404 (NR: no route)", inkRed
 	case e.Error == "https-redirect":
 		return "301 to " + e.RedirectsTo + ", before any route (httpsRedirect)", inkYellow
+	case e.Status == http.StatusMisdirectedRequest && e.Misdirected != "":
+		return "421 (Misdirected Request)", inkRed
 	case e.Status == 503 && len(e.Destinations) > 0:
 		return "503 (NC: no such cluster)", inkRed
 	case e.Location != "":
@@ -73,11 +106,19 @@ func (e explanation) summary() (string, ink) {
 	case e.Status != 0:
 		return fmt.Sprintf("%d, answered by the proxy itself", e.Status), inkYellow
 	case e.live && !slices.ContainsFunc(e.Destinations, destinationView.alive):
+		if e.Destinations[0].bytes {
+			return "connection closed (UH: no endpoints)", inkRed
+		}
 		return "503 (UH: no endpoints)", inkRed
-	case len(e.Destinations) == 1:
-		return "forwarded to " + e.Destinations[0].Cluster, inkGreen
 	}
-	return fmt.Sprintf("forwarded to one of %d destinations", len(e.Destinations)), inkGreen
+	text := "forwarded to " + e.Destinations[0].Cluster
+	if n := len(e.Destinations); n > 1 {
+		text = fmt.Sprintf("forwarded to one of %d destinations", n)
+	}
+	if e.Misdirected != "" {
+		return text + ", or 421", inkYellow
+	}
+	return text, inkGreen
 }
 
 func (e explanation) virtualHost() string {
@@ -115,8 +156,12 @@ func (d destinationView) alive() bool {
 func (d destinationView) endpoints(p painter) string {
 	const shown = 8
 	switch {
+	case d.Missing && d.bytes:
+		return p.paint(inkRed, "no such service, port or subset: the connection is closed (NC)")
 	case d.Missing:
 		return p.paint(inkRed, "no such service, port or subset: answered 503 (NC)")
+	case !d.alive() && d.bytes:
+		return p.paint(inkYellow, "no endpoints here; where a proxy knows none it closes the connection (UH)")
 	case !d.alive():
 		return p.paint(inkYellow, "no endpoints here; where a proxy knows none it answers 503 (UH)")
 	case len(d.Endpoints) == 0:

@@ -40,7 +40,7 @@ func TestExitStatus(t *testing.T) {
 		{"validate a bad folder", []string{"validate", "testdata/broken"}, exitFailed, ""},
 		{"explain nothing", []string{"explain", "--config", "testdata/shop"}, exitMisuse, "URL"},
 		{"explain no URL", []string{"explain", "--config", "testdata/shop", "http://"}, exitMisuse, "no host"},
-		{"explain another scheme", []string{"explain", "--config", "testdata/shop", "ftp://a"}, exitMisuse, "http or https"},
+		{"explain another scheme", []string{"explain", "--config", "testdata/shop", "ftp://a"}, exitMisuse, "http, https, tcp or tls"},
 		{"explain a bad header", []string{"explain", "--config", "testdata/shop", "http://a", "-H", "nocolon"}, exitMisuse, "Name: value"},
 		{"explain a bad host", []string{"explain", "--config", "testdata/shop", "http://a", "-H", "Host: a/b"}, exitMisuse, "not a host"},
 		{"explain a bad method", []string{"explain", "--config", "testdata/shop", "http://a", "-X", "G T"}, exitMisuse, "method"},

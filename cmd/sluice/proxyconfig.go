@@ -16,7 +16,7 @@ func newProxyConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "proxy-config",
 		Aliases: []string{"pc"},
-		Short:   "Show what a proxy serves: listeners, routes, clusters or endpoints",
+		Short:   "Show what a proxy serves: listeners, routes, clusters, endpoints or secrets",
 		Long: `Show what a proxy serves, in the words of Istio and Envoy.
 
 What is shown comes from a live process (--admin) or is made from files (--config),
@@ -25,13 +25,13 @@ exactly as the gateway or the sidecar would make it.`,
   sluice pc endpoints --admin 127.0.0.1:15000 --fqdn reviews.default.svc.cluster.local`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return misusef("say what to show: listeners, routes, clusters or endpoints")
+			return misusef("say what to show: listeners, routes, clusters, endpoints or secrets")
 		},
 	}
 	cmd.AddCommand(
 		newShowCommand(showVerb{
 			noun: "listener", filters: []string{"name", "port"},
-			header: []string{"LISTENER", "ADDRESS", "PORT", "ROUTE TABLES", "VIRTUAL HOSTS", "STATE"},
+			header: []string{"LISTENER", "ADDRESS", "PORT", "MATCH", "DESTINATION", "VIRTUAL HOSTS", "STATE"},
 		}, listenerRows),
 		newShowCommand(showVerb{
 			noun: "route", filters: []string{"name", "port", "host"},
@@ -45,6 +45,10 @@ exactly as the gateway or the sidecar would make it.`,
 			noun: "endpoint", filters: []string{"name", "port", "fqdn"},
 			header: []string{"ENDPOINT", "STATE", "CLUSTER", "WEIGHT", "WORKLOAD", "LOCALITY"},
 		}, endpointRows),
+		newShowCommand(showVerb{
+			noun: "secret", filters: []string{"name"},
+			header: []string{"NAME", "SOURCE", "TYPE", "SUBJECT", "NOT BEFORE", "NOT AFTER", "VALID", "USED BY"},
+		}, secretRows),
 	)
 	return cmd
 }
@@ -56,8 +60,8 @@ type showVerb struct {
 	header  []string
 }
 
-// row is a line of a table and a value for programs at once.
-type row interface{ cells() []string }
+// row is some lines of a table and a value for programs at once.
+type row interface{ lines() [][]string }
 
 // filter is what the user asked to see; a zero field lets everything pass.
 type filter struct {
@@ -140,64 +144,11 @@ func writeRows[R row](cmd *cobra.Command, v showVerb, rows []R) {
 	}
 	table = append(table, head)
 	for _, r := range rows {
-		table = append(table, plain(r.cells()...))
+		for _, line := range r.lines() {
+			table = append(table, plain(line...))
+		}
 	}
 	writeTable(cmd.OutOrStdout(), newPainter(cmd.OutOrStdout()), "", table)
-}
-
-type listenerRow struct {
-	Name         string     `json:"name"`
-	Address      string     `json:"address,omitempty"`
-	Port         uint16     `json:"port,omitempty"`
-	NodePorts    []uint16   `json:"nodePorts,omitempty"`
-	Tables       []tableRow `json:"tables"`
-	VirtualHosts int        `json:"virtualHosts"`
-	// Live is what the proxy says of the socket; nil where files were read.
-	Live *admin.Listener `json:"live,omitempty"`
-}
-
-type tableRow struct {
-	Name string `json:"name"`
-	Port uint16 `json:"port,omitempty"`
-}
-
-func listenerRows(state proxyState, f filter) []listenerRow {
-	var rows []listenerRow
-	for _, l := range state.spec.Listeners {
-		r := listenerRow{Name: l.Name, Address: l.Address, Port: l.Port, NodePorts: l.NodePorts, Tables: []tableRow{}}
-		if socket, ok := state.sockets[l.Name]; ok {
-			r.Live = &socket
-		}
-		names, ports := []string{l.Name}, append([]uint16{l.Port}, l.NodePorts...)
-		for _, t := range l.Tables {
-			r.Tables = append(r.Tables, tableRow{t.Name, t.Port})
-			r.VirtualHosts += len(t.VirtualHosts)
-			names, ports = append(names, t.Name), append(ports, t.Port)
-		}
-		if f.takesName(names...) && f.takesPort(ports...) {
-			rows = append(rows, r)
-		}
-	}
-	return rows
-}
-
-func (r listenerRow) cells() []string {
-	tables := make([]string, len(r.Tables))
-	for i, t := range r.Tables {
-		tables[i] = t.Name
-	}
-	ports := []string{portText(r.Port)}
-	for _, p := range r.NodePorts {
-		ports = append(ports, portText(p))
-	}
-	address, state := orDash(r.Address), "-"
-	switch {
-	case r.Live != nil && r.Live.Bound:
-		address, state = r.Live.Address, "bound"
-	case r.Live != nil:
-		address, state = r.Live.Address, "not bound: "+r.Live.Error
-	}
-	return []string{r.Name, address, strings.Join(ports, ","), strings.Join(tables, ","), strconv.Itoa(r.VirtualHosts), state}
 }
 
 type routeRow struct {
@@ -221,7 +172,7 @@ type destinationRow struct {
 func routeRows(state proxyState, f filter) []routeRow {
 	var rows []routeRow
 	for _, l := range state.spec.Listeners {
-		for _, t := range l.Tables {
+		for _, t := range l.RouteTables() {
 			if !f.takesName(t.Name) || !f.takesPort(t.Port, l.Port) {
 				continue
 			}
@@ -258,8 +209,8 @@ func virtualHostRows(state proxyState, l *router.Listener, t *router.RouteTable,
 	return rows
 }
 
-func (r routeRow) cells() []string {
-	return []string{r.Table, r.VirtualHost, abbreviate(r.Domains), r.Match, r.Action, orDash(r.Rule.String())}
+func (r routeRow) lines() [][]string {
+	return [][]string{{r.Table, r.VirtualHost, abbreviate(r.Domains), r.Match, r.Action, orDash(r.Rule.String())}}
 }
 
 type clusterRow struct {
@@ -314,7 +265,7 @@ func clusterRows(state proxyState, f filter) []clusterRow {
 	return rows
 }
 
-func (r clusterRow) cells() []string {
+func (r clusterRow) lines() [][]string {
 	fqdn := r.FQDN
 	if fqdn == "" {
 		fqdn = r.Name
@@ -327,10 +278,10 @@ func (r clusterRow) cells() []string {
 	if r.Live != nil {
 		endpoints, healthy = r.Live.Endpoints, strconv.Itoa(r.Live.Healthy)
 	}
-	return []string{
+	return [][]string{{
 		fqdn, portText(r.Port), orDash(r.Subset), r.Resolution, r.Balancer, orDash(strings.Join(policies, ", ")),
 		strconv.Itoa(endpoints), healthy, orDash(r.Origin.String()),
-	}
+	}}
 }
 
 type endpointRow struct {
@@ -386,7 +337,7 @@ func (s proxyState) endpoints(c *router.Cluster) []endpointRow {
 	return rows
 }
 
-func (r endpointRow) cells() []string {
+func (r endpointRow) lines() [][]string {
 	state := "-"
 	if r.Live != nil {
 		state = "unhealthy"
@@ -394,7 +345,7 @@ func (r endpointRow) cells() []string {
 			state = "healthy"
 		}
 	}
-	return []string{r.Address, state, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}
+	return [][]string{{r.Address, state, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}}
 }
 
 // endpointPort returns an endpoint's own port, 0 for a unix socket.

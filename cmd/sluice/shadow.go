@@ -18,7 +18,7 @@ func (s source) shadowed(spec *router.Spec) []config.Condition {
 	places := map[router.Origin]*shadow{}
 	var order []router.Origin
 	for _, l := range spec.Listeners {
-		for _, t := range l.Tables {
+		for _, t := range l.RouteTables() {
 			for _, vh := range t.VirtualHosts {
 				order = append(order, castShadows(vh, places)...)
 			}

@@ -189,6 +189,8 @@ type proxyState struct {
 	// clusters, by name; nil for files.
 	sockets   map[string]admin.Listener
 	upstreams map[string]admin.Cluster
+	// certificates are those that a live proxy has in force.
+	certificates []admin.Certificate
 }
 
 // ruleRef names a piece of configuration and where it stands.
@@ -245,6 +247,9 @@ func loadLive(ctx context.Context, address string) (proxyState, error) {
 	}
 	for _, u := range upstreams {
 		state.upstreams[u.Name] = u
+	}
+	if err := getAdmin(ctx, address, "/certs?format=json", &state.certificates); err != nil {
+		return proxyState{}, err
 	}
 	return state, nil
 }
