@@ -36,7 +36,12 @@ func (c *Cluster) Pick(ch *Choice) *Endpoint {
 	if c.Spec.Resolution == router.ResolutionOriginal {
 		return c.state.original(ch.Target)
 	}
-	return c.picks.Load().pick(ch)
+	e := c.picks.Load().pick(ch)
+	if newest := c.state.current.Load(); e == nil && newest != c && newest.Spec.Resolution != router.ResolutionOriginal {
+		// What names stand for is known of the newest only.
+		e = newest.picks.Load().pick(ch)
+	}
+	return e
 }
 
 // pick returns an endpoint, or nil where there is none to use.

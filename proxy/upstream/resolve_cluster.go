@@ -137,6 +137,11 @@ func (s *clusterState) resolved(outcome Stat) {
 	default:
 		s.counters[UpdateNoRebuild].Add(1)
 	}
+	s.tell()
+}
+
+// tell wakes who waits for news. The caller holds the lock.
+func (s *clusterState) tell() {
 	if s.news != nil {
 		close(s.news)
 		s.news = nil
