@@ -36,6 +36,9 @@ const (
 	UnreachableRule config.Reason = "UnreachableRule"
 	// ServerConflict: an older Gateway's server has the port, or the TLS host.
 	ServerConflict config.Reason = "ServerConflict"
+	// NoServerForRules: a VirtualService's http, tls or tcp rules are for another kind of
+	// server than its Gateways have.
+	NoServerForRules config.Reason = "NoServerForRules"
 	// ServerNotRouted: no rule is for a Gateway's server of TLS or TCP.
 	ServerNotRouted config.Reason = "ServerNotRouted"
 	// ProtocolNotServed: this version has no server for the protocol.

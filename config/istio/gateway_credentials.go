@@ -102,14 +102,17 @@ func (m *gatewayMerge) judgeAuthorities(s *gatewayServer) {
 	if len(names) == 0 {
 		return
 	}
-	secrets := s.tls.Authorities.Secrets
-	if slices.ContainsFunc(secrets, func(name string) bool { return m.compiler.noServerSecret(s, name, secretUse{ca: true}) == "" }) {
-		return
+	const message = "%v: clients' certificates have nothing to be checked against: %s; until then clients that show one, or must, are refused"
+	secret, ok := m.compiler.secretName(strings.TrimPrefix(names[0], acmePrefix))
+	switch {
+	case !ok && isACME(names[0]):
+		m.fail(config.Error, SecretNotFound, s.gateway, s.field+".tls.mode", fmt.Sprintf(message, in.GetMode(), "name a Secret that holds ca.crt in caCertCredentialName"))
+	case !ok, slices.ContainsFunc(s.tls.Authorities.Secrets, func(name string) bool { return m.compiler.noServerSecret(s, name, secretUse{ca: true}) == "" }):
+	default:
+		_, name, _ := strings.Cut(secret, "/")
+		m.fail(m.compiler.secretSeverity(), SecretNotFound, s.gateway, s.field+".tls.mode",
+			fmt.Sprintf(message, in.GetMode(), fmt.Sprintf("give Secret %s a ca.crt, write another Secret %s-cacert, or name one in caCertCredentialName", secret, name)))
 	}
-	_, name, _ := strings.Cut(secrets[0], "/")
-	m.fail(m.compiler.secretSeverity(), SecretNotFound, s.gateway, s.field+".tls.mode",
-		fmt.Sprintf("%v: clients' certificates have nothing to be checked against: give Secret %s a ca.crt, write another Secret %s-cacert, or name one in caCertCredentialName; until then clients that show one, or must, are refused",
-			in.GetMode(), secrets[0], name))
 }
 
 // judgeOwnAuthorities looks at a Secret for authorities only.

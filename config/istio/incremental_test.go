@@ -70,6 +70,9 @@ func describe(s *router.Spec) string {
 	var b strings.Builder
 	for _, l := range s.Listeners {
 		fmt.Fprintf(&b, "\nlistener %s %s:%d %v", l.Name, l.Address, l.Port, l.NodePorts)
+		for _, c := range l.Chains {
+			printChain(&b, c)
+		}
 		for _, t := range l.Tables {
 			fmt.Fprintf(&b, "\n  table %s %d", t.Name, t.Port)
 			for _, h := range t.VirtualHosts {
@@ -227,18 +230,49 @@ func (w *world) gateway() string {
 	b.WriteString(meta("networking.istio.io/v1", "Gateway", w.namespace(), w.pick("gw0", "gw1")) + "spec:\n")
 	b.WriteString(w.pick("  selector: {istio: ingressgateway}\n", "  selector: {istio: ingressgateway}\n", "  selector: {istio: other}\n") + "  servers:\n")
 	for i := range 1 + w.rand.IntN(2) {
+		hosts := w.pick(`"*"`, `"*.example.com"`, `"a.example.com", "b.example.com"`, `"./*"`, `"shop/a.example.com"`)
+		if w.rand.IntN(2) == 0 {
+			fmt.Fprintf(&b, "  - port: {number: 443, name: p%d, %s}\n    hosts: [%s]\n", i, w.tlsServer(), hosts)
+			continue
+		}
 		fmt.Fprintf(&b, "  - port: {number: %s, name: p%d, protocol: %s}\n    hosts: [%s]\n%s%s", w.pick("80", "80", "8080"), i, w.pick("HTTP", "HTTP", "HTTP2", "TCP"),
-			w.pick(`"*"`, `"*.example.com"`, `"a.example.com", "b.example.com"`, `"./*"`, `"shop/a.example.com"`),
-			w.pick("", "", "", "    bind: 127.0.0.1\n"), w.pick("", "", "    tls: {httpsRedirect: true}\n"))
+			hosts, w.pick("", "", "", "    bind: 127.0.0.1\n"), w.pick("", "", "    tls: {httpsRedirect: true}\n"))
 	}
 	return b.String()
 }
 
+// tlsServer writes the protocol and the settings of a server of TLS.
+func (w *world) tlsServer() string {
+	return w.pick(
+		"protocol: HTTPS}\n    tls: {mode: SIMPLE, credentialName: "+w.pick("one", "two"),
+		"protocol: HTTPS}\n    tls: {mode: MUTUAL, credentialName: one",
+		"protocol: TLS}\n    tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k",
+		"protocol: TLS}\n    tls: {mode: PASSTHROUGH", "protocol: TLS}\n    tls: {mode: PASSTHROUGH", "protocol: TLS}\n    tls: {mode: PASSTHROUGH",
+		"protocol: HTTPS}\n    tls: {mode: PASSTHROUGH",
+		"protocol: TLS}\n    tls: {mode: AUTO_PASSTHROUGH")
+}
+
+// streamRules writes tls and tcp rules for hosts, or none.
+func (w *world) streamRules(hosts string) string {
+	names := strings.ReplaceAll(strings.Split(hosts, ",")[0], "*", w.pick("*", "a", "b", "*.b"))
+	switch w.rand.IntN(4) {
+	case 0, 1:
+		return fmt.Sprintf("  tls:\n  - match:\n    - {sniHosts: [%s]%s}\n    - {sniHosts: [%s]}\n    route: [{destination: {host: %s}}]\n", names,
+			w.pick("", ", port: 443", ", gateways: [gw0]", ", destinationSubnets: [10.0.0.0/8]"), strings.Split(hosts, ",")[0], w.destination())
+	case 2:
+		return fmt.Sprintf("  tcp:\n%s  - route: [{destination: {host: %s}}]\n", w.pick("",
+			"  - match: [{port: 80}]\n    route: [{destination: {host: "+w.destination()+"}}]\n",
+			"  - match: [{destinationSubnets: [10.0.0.0/8]}]\n    route: [{destination: {host: "+w.destination()+"}}]\n"), w.destination())
+	}
+	return ""
+}
+
 func (w *world) virtualService() string {
-	return meta("networking.istio.io/v1", "VirtualService", w.namespace(), w.pick("vs0", "vs1", "vs2")) + fmt.Sprintf("spec:\n  hosts: [%s]\n%s%s%s",
-		w.pick("a", "b, x.org", "a.example.com", `"*.example.com"`, `"*.shop.svc.cluster.local"`, "a.default.svc.cluster.local, z.org", "x.org, y.org"),
-		w.pick("", "", "  gateways: [gw0]\n", "  gateways: [mesh, default/gw0, istio-system/gw1]\n", "  gateways: [default/gw1]\n"),
-		w.pick("", "", "  exportTo: [\".\"]\n", "  exportTo: [default]\n"), w.rules(true))
+	hosts := w.pick("a", "b, x.org", "a.example.com", `"*.example.com"`, `"*.shop.svc.cluster.local"`, "a.default.svc.cluster.local, z.org", "x.org, y.org")
+	return meta("networking.istio.io/v1", "VirtualService", w.namespace(), w.pick("vs0", "vs1", "vs2")) + fmt.Sprintf("spec:\n  hosts: [%s]\n%s%s%s%s",
+		hosts,
+		w.pick("", "", "  gateways: [gw0]\n", "  gateways: [default/gw0, gw1]\n", "  gateways: [mesh, default/gw0, istio-system/gw1]\n", "  gateways: [default/gw1]\n"),
+		w.pick("", "", "  exportTo: [\".\"]\n", "  exportTo: [default]\n"), w.streamRules(hosts), w.rules(true))
 }
 
 func (w *world) rules(delegates bool) string {
@@ -282,6 +316,7 @@ func (w *world) trafficPolicy() string {
 		"{loadBalancer: {"+balancer+"}, outlierDetection: {consecutive5xxErrors: "+w.pick("1", "2")+"}}",
 		"{connectionPool: {http: {http1MaxPendingRequests: 1}}, retryBudget: {percent: 5}}",
 		"{tls: {mode: ISTIO_MUTUAL}}",
+		"{connectionPool: {tcp: {idleTimeout: "+w.pick("0s", "5s")+"}}}",
 		"{tls: {mode: "+w.pick("SIMPLE", "MUTUAL")+", credentialName: "+w.pick("one", "two")+"}, proxyProtocol: {}}",
 		"{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}, portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}",
 		"{outlierDetection: {}, portLevelSettings: [{port: {number: 80}, loadBalancer: {"+balancer+"}}]}")

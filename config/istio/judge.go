@@ -40,6 +40,7 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 	out := slices.Clone(v.conditions)
 	if c.gateway != nil {
 		out = append(out, c.gatewayConditions(v)...)
+		out = append(out, c.kindConditions(v)...)
 	}
 	serves := false
 	for _, u := range v.units {
@@ -112,12 +113,76 @@ func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
 	return out
 }
 
+// kindConditions says which of a VirtualService's lists of rules no server has a use for.
+// Those for sidecars too are left alone.
+func (c *Compiler) kindConditions(v *virtualService) []config.Condition {
+	if slices.Contains(v.gateways, mesh) || v.isDelegate() {
+		return nil
+	}
+	var kinds []serverKind
+	var passing []*serverHosts
+	for _, name := range v.gateways {
+		g := c.gateways[name]
+		if g == nil {
+			return nil
+		}
+		for i, s := range g.servers {
+			if kind, ok := serverKindOf(g.spec.Servers[i]); ok && len(s.intersect(v.hosts, v.object.Namespace)) > 0 {
+				kinds = append(kinds, kind)
+				if kind.routesNames() {
+					passing = append(passing, s)
+				}
+			}
+		}
+	}
+	var out []config.Condition
+	for _, rules := range []struct {
+		field string
+		n     int
+		takes func(serverKind) bool
+		way   string
+	}{
+		{"http", len(v.spec.Http), serverKind.routesRequests, "http rules are for servers that see requests: of HTTP, and of HTTPS that end TLS"},
+		{"tls", len(v.spec.Tls), serverKind.routesNames, "tls rules are for servers that leave TLS alone: mode PASSTHROUGH"},
+		{"tcp", len(v.spec.Tcp), serverKind.routesBytes, "tcp rules are for servers of protocol TCP, and of TLS that end it"},
+	} {
+		if rules.n > 0 && len(kinds) > 0 && !slices.ContainsFunc(kinds, rules.takes) {
+			out = append(out, newCondition(config.Warning, NoServerForRules, v.object, rules.field,
+				rules.way+"; no server that takes one of the hosts is one. Change the rules, or the server's protocol or tls.mode"))
+		}
+	}
+	return append(out, v.nameConditions(passing)...)
+}
+
+// nameConditions says which TLS server names of a VirtualService none of the servers that
+// leave TLS alone takes, where there are such servers.
+func (v *virtualService) nameConditions(passing []*serverHosts) []config.Condition {
+	var out []config.Condition
+	for i, r := range v.spec.Tls {
+		for j, m := range r.Match {
+			for k, name := range m.SniHosts {
+				taken := func(s *serverHosts) bool {
+					return len(s.intersect([]string{strings.ToLower(name)}, v.object.Namespace)) > 0
+				}
+				if len(passing) > 0 && !slices.ContainsFunc(passing, taken) {
+					out = append(out, newCondition(config.Warning, HostNotInGateway, v.object, fmt.Sprintf("tls[%d].match[%d].sniHosts[%d]", i, j, k),
+						fmt.Sprintf("%q: no server with mode PASSTHROUGH takes the name from namespace %s; nothing is routed. Add the host to the server", name, v.object.Namespace)))
+				}
+			}
+		}
+	}
+	return out
+}
+
 // unboundConditions looks at the destinations of a VirtualService that this proxy
 // does not serve. What another proxy may see is not complained about.
 func (c *Compiler) unboundConditions(v *virtualService) []config.Condition {
-	u := c.compile(v, unitKey{gateway: mesh})
+	var uses []clusterUse
+	for _, rules := range []ruleKind{httpRules, tlsRules, tcpRules} {
+		uses = append(uses, c.compile(v, unitKey{gateway: mesh, rules: rules}).uses...)
+	}
 	var out []config.Condition
-	for _, use := range u.uses {
+	for _, use := range uses {
 		_, _, why := c.clusters.resolve(use.key)
 		switch {
 		case why.reason == "",

@@ -31,6 +31,9 @@ func (k serverKind) routesRequests() bool { return k == plainHTTP || k == termin
 // routesBytes says whether tcp rules are.
 func (k serverKind) routesBytes() bool { return k == plainTCP || k == terminatedTCP }
 
+// routesNames says whether tls rules are.
+func (k serverKind) routesNames() bool { return k == passedThrough }
+
 // serverKindOf returns a server's kind; not ok where there is no server for its protocol.
 func serverKindOf(s *networking.Server) (serverKind, bool) {
 	protocol := parseProtocol(s.GetPort().GetProtocol())
