@@ -16,8 +16,9 @@ import (
 // name, and the name that must be in the certificate, from the request's authority. So does
 // this, but for hosts outside the mesh that have one name (an exact host of a ServiceEntry with
 // location MESH_EXTERNAL, an ExternalName Service): there it is that name, so that no client
-// chooses by its Host header which certificate will do, and streams have a name too. Where the
-// two differ, write sni.
+// chooses by its Host header which certificate will do. Ports of which only bytes are known have
+// no authority either, and get their service's name, where Istio sends and verifies none. Where
+// the endpoint has a certificate for another name, write sni.
 func (c *clusters) clientTLS(in *networking.ClientTLSSettings, s *service, p *policy, built *router.Cluster) *router.ClientTLS {
 	switch in.GetMode() {
 	case networking.ClientTLSSettings_ISTIO_MUTUAL:
@@ -35,7 +36,7 @@ func (c *clusters) clientTLS(in *networking.ClientTLSSettings, s *service, p *po
 		SkipVerify:      in.GetInsecureSkipVerify().GetValue(),
 	}
 	if out.ServerName == "" {
-		out.ServerName = s.externalName()
+		out.ServerName = s.certifiedName(built.Protocol)
 		out.AutoServerName = out.ServerName == ""
 	}
 	mutual := in.Mode == networking.ClientTLSSettings_MUTUAL
@@ -100,13 +101,14 @@ func alternateNames(in *networking.ClientTLSSettings, s *service) []string {
 	return s.entry.GetSubjectAltNames()
 }
 
-// externalName is the one name by which a service outside the mesh is known there, empty for
-// others.
-func (s *service) externalName() string {
+// certifiedName is the one name that a service's certificates are expected to have, empty where
+// the request says it.
+func (s *service) certifiedName(p router.Protocol) string {
+	external := s.entry != nil && s.entry.Location == networking.ServiceEntry_MESH_EXTERNAL
 	switch {
 	case s.alias != "":
 		return s.alias
-	case s.entry != nil && s.entry.Location == networking.ServiceEntry_MESH_EXTERNAL && !isWildcard(s.host):
+	case (external || p == router.ProtocolTCP) && !isWildcard(s.host):
 		return s.host
 	}
 	return ""
