@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// defaultConnStreams is how many exchanges a connection carries at a time, where
-	// ConnOptions say nothing.
-	defaultConnStreams = 100
 	// connWindow is the window of a whole connection. It is opened again as soon as bytes
 	// have come: what they may use of memory the streams' windows bound, and a slow client
 	// must not hold up the others.
@@ -25,16 +22,10 @@ const (
 	streamWindow = 64 << 10
 )
 
-// ConnOptions configure the connections to a cluster's endpoints. They must not change once
-// a connection has them.
+// ConnOptions configure a connection to an endpoint.
 type ConnOptions struct {
 	// Limits bound a response's head, and its trailers.
 	Limits http1.Limits
-	// MaxStreams bounds the exchanges at a time: 0 means 100; never more than the endpoint
-	// allows.
-	MaxStreams uint32
-	// KeepaliveInterval and KeepaliveTimeout are as router.HTTP2 has them.
-	KeepaliveInterval, KeepaliveTimeout time.Duration
 	// Changed is called when the connection can take more exchanges than before, none any
 	// more, or has Closed. It must not wait. It may be nil.
 	Changed func(*Conn)
@@ -48,14 +39,16 @@ type ConnOptions struct {
 // writes what is queued, by whomever, unless somebody is at it already: frames of several
 // streams leave in one write.
 type Conn struct {
-	options       *ConnOptions
+	options       ConnOptions
 	limits        http1.Limits
 	conn          net.Conn
 	sock          socket.Socket
 	local, remote string
 	peer          netip.AddrPort
-	// Opened is when it was made, of the clock of proxy.Now.
+	// Opened is when it was made, of the clock of proxy.Now. For is for the pool that keeps
+	// the connection: whom it was made for.
 	Opened int64
+	For    any
 
 	// These belong to the goroutine that reads: in[r:w] is what was read and not dealt with
 	// yet; block is the header block in progress; news are the streams that were handed
@@ -104,7 +97,7 @@ var (
 )
 
 // NewConn begins HTTP/2 on an established connection.
-func NewConn(conn net.Conn, o *ConnOptions) *Conn {
+func NewConn(conn net.Conn, o ConnOptions) *Conn {
 	c := &Conn{
 		options: o, limits: o.Limits.WithDefaults(), conn: conn,
 		local: conn.LocalAddr().String(), remote: conn.RemoteAddr().String(), peer: addrPortOf(conn.RemoteAddr()),
@@ -138,10 +131,11 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 }
 
 // Acquire takes a stream for one exchange, which is to be given back with Release. It
-// returns nil where there is no room for one.
-func (c *Conn) Acquire() *ConnStream {
+// returns nil where the connection, or its endpoint, takes no more, or where there are limit
+// exchanges already.
+func (c *Conn) Acquire(limit uint32) *ConnStream {
 	c.mu.Lock()
-	if c.roomLocked() <= 0 {
+	if c.room(limit) <= 0 {
 		c.mu.Unlock()
 		return nil
 	}
@@ -153,22 +147,26 @@ func (c *Conn) Acquire() *ConnStream {
 	return s
 }
 
-// roomLocked returns how many more streams could be taken. The caller holds mu.
-func (c *Conn) roomLocked() int {
+// room returns how many more streams could be taken. The caller holds mu.
+func (c *Conn) room(limit uint32) int {
 	if c.retired || c.refusing || c.closing || c.next > maxStreamID-1<<20 {
 		return 0
-	}
-	limit := c.options.MaxStreams
-	if limit == 0 {
-		limit = defaultConnStreams
 	}
 	return int(min(limit, c.settings.maxConcurrentStreams)) - c.active
 }
 
+// Load returns how many exchanges are in progress, and how many more Acquire would take with
+// this limit.
+func (c *Conn) Load(limit uint32) (active, room int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active, max(c.room(limit), 0)
+}
+
 // ConnState is a look at a connection.
 type ConnState struct {
-	// Active exchanges are in progress; there is Room for so many more.
-	Active, Room int
+	// Active exchanges are in progress.
+	Active int
 	// Requests counts the exchanges so far. IdleSince is when the last ended, or when the
 	// connection was made.
 	Requests, IdleSince int64
@@ -181,7 +179,7 @@ func (c *Conn) State() ConnState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return ConnState{
-		Active: c.active, Room: max(c.roomLocked(), 0), Requests: c.requests, IdleSince: c.idleSince,
+		Active: c.active, Requests: c.requests, IdleSince: c.idleSince,
 		Ending: c.retired || c.refusing || c.closing, Closed: c.closed,
 	}
 }

@@ -15,19 +15,20 @@ const (
 
 var errLate = errors.New("http2: no response within the time for it")
 
-// Check looks for an endpoint that does not answer, or does not read, given the time of
-// proxy.Now. It is to be called about once a second.
-func (c *Conn) Check(now int64) {
-	interval, timeout := int64(c.options.KeepaliveInterval), int64(cmp.Or(c.options.KeepaliveTimeout, defaultKeepalive))
+// Check looks for an endpoint that does not read, or does not answer, given the time of
+// proxy.Now. Where nothing has come for interval, if that is not 0, it is sent a PING, to be
+// answered within timeout (0 means 20 s). Check is to be called about once a second.
+func (c *Conn) Check(now int64, interval, timeout time.Duration) {
+	timeout = cmp.Or(timeout, defaultKeepalive)
 	c.mu.Lock()
 	var why error
 	switch {
 	case c.closing:
 	case c.queue.writing && now-c.queue.since > int64(maxWriting):
 		why = errUnwritten
-	case c.pingSent != 0 && now-c.pingSent >= timeout:
+	case c.pingSent != 0 && now-c.pingSent >= int64(timeout):
 		why = errKeepalive
-	case interval > 0 && c.pingSent == 0 && now-c.heard.Load() >= interval:
+	case interval > 0 && c.pingSent == 0 && now-c.heard.Load() >= int64(interval):
 		c.pingSent = now
 		c.queue.out = appendPing(c.queue.room(32), false, [8]byte{'s', 'l', 'u', 'i', 'c', 'e'})
 		c.sendLater()

@@ -188,7 +188,7 @@ func withStream(ex *proxy.Exchange) *proxy.Exchange {
 // do makes an exchange on a stream of c.
 func do(t testing.TB, c *Conn, ex *proxy.Exchange, down *client) proxy.Result {
 	t.Helper()
-	s := c.Acquire()
+	s := c.Acquire(100)
 	if s == nil {
 		t.Fatal("no room for a stream")
 	}
@@ -238,7 +238,7 @@ func startConn(t testing.TB, conn net.Conn, o ConnOptions) *Conn {
 			once.Do(func() { close(over) })
 		}
 	}
-	c := NewConn(conn, &o)
+	c := NewConn(conn, o)
 	t.Cleanup(func() {
 		c.Close()
 		select {

@@ -77,6 +77,7 @@ func newCluster(spec *router.Cluster, s *clusterState, m *Manager) *Cluster {
 	s.current.Store(c)
 	s.watch(spec.Outlier)
 	c.rebuild()
+	s.tell()
 	s.admit()
 	return c
 }
@@ -102,7 +103,7 @@ func (s *clusterState) original(address string) *Endpoint {
 	// The key outlives the request whose buffer the address stands in.
 	kept := strings.Clone(address)
 	e := newEndpoint(kept)
-	e.retired = s.abandoned
+	e.retired, e.shared.retired = s.abandoned, s.abandoned
 	s.endpoints[kept] = e
 	return e
 }
@@ -139,10 +140,7 @@ func (s *clusterState) abandon(all *names) {
 	for _, x := range s.names {
 		all.leave(x, s)
 	}
-	if s.news != nil {
-		close(s.news)
-		s.news = nil
-	}
+	s.tell()
 	for _, e := range s.endpoints {
 		s.close(e)
 	}
@@ -153,6 +151,7 @@ func (s *clusterState) close(e *Endpoint) {
 	for _, conn := range e.retire() {
 		s.discard(e, conn)
 	}
+	e.shared.retire()
 }
 
 // all returns the endpoints there are.
@@ -175,5 +174,6 @@ func (s *clusterState) sweep(now int64) {
 		for _, conn := range bad {
 			s.discard(e, conn)
 		}
+		e.shared.sweep(c, now)
 	}
 }

@@ -28,6 +28,9 @@ type Need struct {
 	Authority string
 	// HTTP2 tells that the client speaks it, for a cluster of ProtocolDownstream.
 	HTTP2 bool
+	// Upgrade tells that the client wants to switch protocols, for a cluster of ProtocolAuto:
+	// endpoints are then spoken to in HTTP/1.1.
+	Upgrade bool
 	// Source and Destination are the addresses of the client's connection, for a cluster of
 	// ProxyProtocol.
 	Source, Destination netip.AddrPort
@@ -38,6 +41,7 @@ func NeedOf(ex *proxy.Exchange) Need {
 	return Need{
 		Authority:   ex.UpstreamAuthority,
 		HTTP2:       ex.Protocol == "HTTP/2" || ex.Protocol == "HTTP/3",
+		Upgrade:     ex.Upgrade != "",
 		Source:      ex.Remote,
 		Destination: ex.Local,
 	}
@@ -91,6 +95,9 @@ func (id *identity) protocols() []string {
 	case router.ProtocolHTTP2:
 		return []string{protocolHTTP2}
 	case router.ProtocolAuto:
+		if id.http1 {
+			break
+		}
 		return []string{protocolHTTP2, protocolHTTP1}
 	}
 	if id.http2 {

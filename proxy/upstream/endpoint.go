@@ -27,6 +27,8 @@ type Endpoint struct {
 	mu      sync.Mutex
 	idle    []*http1.Conn
 	retired bool
+	// shared are its connections of HTTP/2.
+	shared multiplex
 
 	// open counts the connections that there are or that are being made, waiting the
 	// requests in the cluster's queue that want one of this endpoint.
@@ -119,6 +121,7 @@ func (e *Endpoint) status(weight uint32) EndpointStatus {
 	e.mu.Lock()
 	idle := len(e.idle)
 	e.mu.Unlock()
+	idle += e.shared.idle()
 	return EndpointStatus{
 		Address: e.Address, Healthy: !e.Ejected(), Weight: weight,
 		Active: e.active.Load(), Open: e.open.Load(), Idle: idle,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/http2"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -47,9 +48,10 @@ func newPoolTimes(p *router.Pool) poolTimes {
 	return t
 }
 
-// Acquire returns a connection to e for one exchange, as need says: one that was used before, which
-// reused tells, or a new one; always a new one where fresh asks for it. Where
-// Pool.MaxConnections is reached it waits for one to become free, first come, first served.
+// Acquire returns a connection to e for one exchange, as need says, or a stream of one that
+// several share: one that was used before, which reused tells, or a new one. Where fresh asks
+// for it, a connection of HTTP/1.1 is always new. Where Pool.MaxConnections is reached it
+// waits for one to become free, first come, first served.
 // It takes no longer than within, where that is not 0, and no longer than the cluster's
 // ConnectTimeout to connect; and it ends when the client of down, which may be nil, goes
 // away.
@@ -57,35 +59,45 @@ func newPoolTimes(p *router.Pool) poolTimes {
 // The caller gives the connection back with Release. An error is ErrOverflow, or says why
 // there is no connection; outlier detection has heard of a failure to connect.
 func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
-	conn, reused, err := c.acquire(e, need, fresh, within, down)
-	if err != nil {
-		return nil, false, err
-	}
-	return conn, reused, nil
-}
-
-func (c *Cluster) acquire(e *Endpoint, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
 	var room identity
 	id := c.terms.identity(need, &room)
 	e.active.Add(1)
-	if !fresh && e.waiting.Load() == 0 {
-		if conn = c.takeIdle(e, id); conn != nil {
-			reused = true
-		}
-	}
-	if conn == nil {
-		conn, reused, err = c.await(e, id, fresh, within, down)
+	if id.shares() && !e.shared.knowsHTTP1() {
+		up, reused, err = c.acquireShared(e, id, within, down)
+	} else {
+		up, reused, err = c.acquireOwn(e, id, fresh, within, down)
 	}
 	if err == nil && !c.beginRequest() {
-		c.keep(e, conn)
-		conn, err = nil, ErrOverflow
+		c.giveBack(e, up, true)
+		err = ErrOverflow
 	}
 	if err != nil {
 		e.active.Add(-1)
 		return nil, false, err
 	}
 	e.requests.Add(1)
-	return conn, reused, nil
+	return up, reused, nil
+}
+
+// acquireOwn acquires a connection of HTTP/1.1.
+func (c *Cluster) acquireOwn(e *Endpoint, id *identity, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
+	if id.shares() {
+		// The endpoint does not agree to HTTP/2.
+		own := *id
+		own.http1 = true
+		id = &own
+	}
+	if !fresh && e.waiting.Load() == 0 {
+		if conn := c.takeIdle(e, id); conn != nil {
+			return conn, true, nil
+		}
+	}
+	p, err := c.wait(id, within, down)
+	if err != nil {
+		return nil, false, err
+	}
+	defer c.endWait(down)
+	return c.obtain(e, fresh, p)
 }
 
 // Report is what became of an exchange.
@@ -102,21 +114,30 @@ type Report struct {
 // Release takes back a connection after an exchange: to keep it where that may be, or to
 // close it. A tunnel's connection comes back when the tunnel has ended.
 func (c *Cluster) Release(e *Endpoint, up proxy.Upstream, r Report) {
-	conn := up.(*http1.Conn)
 	e.active.Add(-1)
 	c.endRequest()
 	if r.Failure != proxy.FailNone && r.Failure != proxy.FailDownstream {
 		e.failed.Add(1)
 		switch r.Failure {
-		case proxy.FailClosed, proxy.FailReset, proxy.FailProtocol:
+		case proxy.FailClosed, proxy.FailReset, proxy.FailProtocol, proxy.FailStreamReset, proxy.FailRefusedStream:
 			c.Count(RqRxReset)
 		}
 	}
 	c.observe(e, r.Status, r.Failure)
-	if r.Reusable && !conn.Aborted() {
-		c.keep(e, conn)
-	} else {
-		c.state.discard(e, conn)
+	c.giveBack(e, up, r.Reusable)
+}
+
+// giveBack takes back what Acquire has returned.
+func (c *Cluster) giveBack(e *Endpoint, up proxy.Upstream, reusable bool) {
+	switch conn := up.(type) {
+	case *http2.ConnStream:
+		c.giveBackStream(e, conn)
+	case *http1.Conn:
+		if reusable && !conn.Aborted() {
+			c.keep(e, conn)
+		} else {
+			c.state.discard(e, conn)
+		}
 	}
 }
 
@@ -180,33 +201,49 @@ func (c *Cluster) good(conn *http1.Conn, now, trust int64) bool {
 // lastSeen returns when an idle connection was last known to be good.
 func lastSeen(conn *http1.Conn) int64 { return max(conn.IdleSince, conn.LookedAt) }
 
-// await returns a connection to e when there is room for a new one, or one is released. The
-// request is a pending one until then.
-func (c *Cluster) await(e *Endpoint, id *identity, fresh bool, within time.Duration, down proxy.Downstream) (conn *http1.Conn, reused bool, err error) {
+// wait begins the wait for a connection, or for a stream of one. The request is a pending one
+// until endWait.
+func (c *Cluster) wait(id *identity, within time.Duration, down proxy.Downstream) (*patience, error) {
 	if !c.beginPending() {
-		return nil, false, ErrOverflow
+		return nil, ErrOverflow
 	}
-	defer c.endPending()
-	p := patience{aborter: proxy.NewWaiter(), id: id.keep()}
+	p := &patience{aborter: proxy.NewWaiter(), id: id.keep()}
 	if within > 0 {
 		p.until = proxy.Now() + int64(within)
 	}
-	if down != nil {
-		defer down.Attach(nil)
-		if !down.Attach(p.aborter) {
-			return nil, false, errGone
-		}
+	if down != nil && !down.Attach(p.aborter) {
+		c.endWait(down)
+		return nil, errGone
 	}
+	return p, nil
+}
+
+func (c *Cluster) endWait(down proxy.Downstream) {
+	if down != nil {
+		down.Attach(nil)
+	}
+	c.endPending()
+}
+
+// obtain returns a connection of HTTP/1.1 when there is room for a new one, or one is
+// released.
+func (c *Cluster) obtain(e *Endpoint, fresh bool, p *patience) (up proxy.Upstream, reused bool, err error) {
 	if c.Spec.Pool.MaxConnections > 0 {
-		conn, err = c.queue(e, fresh, &p)
-		if conn != nil || err != nil {
-			return conn, conn != nil, err
+		conn, err := c.queue(e, fresh, p)
+		if err != nil {
+			return nil, false, err
+		}
+		if conn != nil {
+			return conn, true, nil
 		}
 	} else {
 		c.state.reserve(e)
 	}
-	conn, err = c.dial(e, &p)
-	return conn, false, err
+	conn, err := c.dial(e, p)
+	if err != nil {
+		return nil, false, err
+	}
+	return conn, false, nil
 }
 
 // patience is how long somebody waits: until a moment of proxy.Now, where that is not 0, and

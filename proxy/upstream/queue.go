@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/router"
 )
 
 // queue is where requests wait for a connection of a cluster that may have no more of
@@ -20,6 +21,10 @@ type queue struct {
 	waiting atomic.Int64
 	mu      sync.Mutex
 	list    list.List
+	// starved are endpoints that want another connection of HTTP/2, for which there is no
+	// room; starving is their number, and is to be read as waiting is.
+	starved  []*Endpoint
+	starving atomic.Int64
 }
 
 // waiter is a request in the queue. grant carries what it gets, once: a connection, or nil
@@ -59,12 +64,14 @@ func (s *clusterState) discard(e *Endpoint, conn *http1.Conn) {
 // freed gives to those who wait what became free: n connections of e that are idle, or
 // that there is room for again.
 func (s *clusterState) freed(e *Endpoint, n int) {
-	if s.queue.waiting.Load() == 0 {
-		return
+	if s.queue.waiting.Load() > 0 {
+		s.queue.mu.Lock()
+		s.serve(e, n)
+		s.queue.mu.Unlock()
 	}
-	s.queue.mu.Lock()
-	defer s.queue.mu.Unlock()
-	s.serve(e, n)
+	if s.queue.starving.Load() > 0 {
+		s.feed()
+	}
 }
 
 // serve gives up to n things to those who wait, first come, first served: idle connections
@@ -183,7 +190,7 @@ func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
 // an endpoint that is out of use must not keep the others from having connections. It tells
 // false where there is none.
 func (s *clusterState) reclaim(e *Endpoint) bool {
-	if s.counters[CxActive].Load() <= s.counters[RqActive].Load() {
+	if own := s.current.Load().terms.protocol == router.ProtocolHTTP1; own && s.counters[CxActive].Load() <= s.counters[RqActive].Load() {
 		return false
 	}
 	s.mu.Lock()
@@ -194,6 +201,10 @@ func (s *clusterState) reclaim(e *Endpoint) bool {
 		}
 		if conn := other.pop(nil); conn != nil {
 			s.drop(other, conn)
+			return true
+		}
+		if other.shared.reclaim() {
+			s.unreserve(other)
 			return true
 		}
 	}

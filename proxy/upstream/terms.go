@@ -31,8 +31,9 @@ type identity struct {
 	// serverName is set with AutoServerName: for this name the endpoint has shown a
 	// certificate. It is clear of a port, and of brackets.
 	serverName string
-	// http2 is set with ProtocolDownstream, for clients that speak it.
-	http2 bool
+	// http2 is set with ProtocolDownstream, for clients that speak it; http1 with ProtocolAuto,
+	// for what HTTP/2 cannot, or an endpoint does not.
+	http2, http1 bool
 	// source and destination are set with ProxyProtocol: the connection belongs to that of
 	// one client, whose exchanges may follow each other on it.
 	source, destination netip.AddrPort
@@ -61,10 +62,11 @@ func (t *terms) autoServerName() bool {
 // identity returns that of a connection for need, in room where it is not everybody's. It
 // may alias what need does.
 func (t *terms) identity(need *Need, room *identity) *identity {
-	if t.proxyProtocol == 0 && t.protocol != router.ProtocolDownstream && !t.autoServerName() {
+	http1 := need.Upgrade && t.protocol == router.ProtocolAuto
+	if t.proxyProtocol == 0 && t.protocol != router.ProtocolDownstream && !t.autoServerName() && !http1 {
 		return &t.everybody
 	}
-	*room = identity{terms: t, http2: need.HTTP2 && t.protocol == router.ProtocolDownstream}
+	*room = identity{terms: t, http2: need.HTTP2 && t.protocol == router.ProtocolDownstream, http1: http1}
 	if t.autoServerName() {
 		room.serverName = strings.Trim(router.NormalizeHost(need.Authority), "[]")
 	}
@@ -72,6 +74,17 @@ func (t *terms) identity(need *Need, room *identity) *identity {
 		room.source, room.destination = need.Source, need.Destination
 	}
 	return room
+}
+
+// shares tells whether connections may be of HTTP/2, which several exchanges share.
+func (id *identity) shares() bool {
+	switch id.terms.protocol {
+	case router.ProtocolHTTP2:
+		return true
+	case router.ProtocolAuto:
+		return !id.http1
+	}
+	return id.http2
 }
 
 // keep returns the identity in memory of its own.
