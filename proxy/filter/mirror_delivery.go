@@ -58,8 +58,8 @@ func (d *delivery) try(endpoint *upstream.Endpoint, fresh bool) (status int, clo
 	if report.Reusable {
 		up.Bound(0)
 	}
-	closed = reused && !res.Received && !d.sink.aborted() &&
-		(res.Failure == proxy.FailSend || (res.Failure == proxy.FailClosed || res.Failure == proxy.FailReset) && safe(d.copy.method))
+	closed = !res.Received && !d.sink.aborted() && (res.Failure == proxy.FailRefusedStream || reused &&
+		(res.Failure == proxy.FailSend || (res.Failure == proxy.FailClosed || res.Failure == proxy.FailReset) && safe(d.copy.method)))
 	return d.sink.status, closed
 }
 

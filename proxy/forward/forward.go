@@ -91,7 +91,7 @@ func (d *delivery) prepare() {
 	}
 	if d.retry != nil {
 		d.choice.AnyLocality = d.retry.RemoteLocalities
-		if !d.ex.Buffered && needsBody(d.retry) {
+		if !d.ex.Buffered && needsBody(d.retry, d.cluster.Spec.Protocol != router.ProtocolHTTP1) {
 			d.down.KeepBody()
 		}
 	}
@@ -113,7 +113,7 @@ func (d *delivery) run() {
 		}
 		d.number(endpoint)
 		res, reused := d.try(endpoint)
-		if reused && d.replays < maxReplays && replayable(d.ex, &res) && d.down.Rewind() {
+		if d.replays < maxReplays && replayable(d.ex, &res, reused) && d.down.Rewind() {
 			d.replays++
 			continue
 		}
@@ -161,9 +161,12 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 		ex.UpstreamStart = proxy.Now()
 	}
 	armed := d.arm(up)
-	ex.UpstreamStatus = 0
+	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
 	res = up.RoundTrip(ex, d, d.down)
 	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure}
+	if ex.GRPCStatus != "" {
+		report.Status = proxy.GRPCStatusHTTP(ex.GRPCStatus)
+	}
 	if res.Upgraded {
 		up.Tunnel(d.down, max(d.engine.options.Timeouts.Tunnel, 0))
 		d.down.Attach(nil)
@@ -194,7 +197,7 @@ func (d *delivery) notConnected(err error) proxy.Result {
 
 // FilterResponse implements proxy.ResponseFilter.
 func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
-	ex.UpstreamStatus = r.Status
+	ex.UpstreamStatus, ex.GRPCStatus = r.Status, proxy.GRPCStatus(r.Headers)
 	if d.retry != nil && r.Status != 101 && retriesResponse(d.retry, r) && d.begin() {
 		return false
 	}
@@ -229,18 +232,21 @@ func (s *snapshot) named(ref router.ClusterRef) *upstream.Cluster {
 	return s.clusters[ref.ID]
 }
 
-// replayable tells whether a request that a kept connection did not answer may be sent
-// again: not a byte of a response came, and either the upstream cannot have got the
-// request whole, or it is of a method that may be repeated (RFC 9110 section 9.2.2).
-func replayable(ex *proxy.Exchange, res *proxy.Result) bool {
+// replayable tells whether a request may be sent again that a kept connection did not answer:
+// not a byte of a response came, and either the upstream cannot have got the request whole,
+// or it is of a method that may be repeated (RFC 9110 section 9.2.2). What the upstream says
+// it has not even looked at may always be (RFC 9113 section 8.7).
+func replayable(ex *proxy.Exchange, res *proxy.Result, reused bool) bool {
 	if res.Received || res.Responded || res.BodyError != nil {
 		return false
 	}
 	switch res.Failure {
-	case proxy.FailSend:
+	case proxy.FailRefusedStream:
 		return true
+	case proxy.FailSend:
+		return reused
 	case proxy.FailClosed, proxy.FailReset:
-		return ex.Buffered && idempotent(ex.Request.Method)
+		return reused && ex.Buffered && idempotent(ex.Request.Method)
 	}
 	return false
 }

@@ -41,16 +41,35 @@ func (d *delivery) finish(res *proxy.Result) {
 		ex.Flags |= proxy.FlagUpstreamProtocolError
 		r = reply{status: 502, details: "upstream_reset_before_response_started{protocol_error}",
 			body: "upstream connect error or disconnect/reset before headers. reset reason: protocol error\n"}
+	case proxy.FailStreamReset:
+		ex.Flags |= proxy.FlagUpstreamReset
+		r = reply{status: 503, details: "upstream_reset_before_response_started{remote_reset}",
+			body: "upstream connect error or disconnect/reset before headers. reset reason: remote reset\n"}
+	case proxy.FailRefusedStream:
+		ex.Flags |= proxy.FlagUpstreamReset
+		r = reply{status: 503, details: "upstream_reset_before_response_started{remote_refused_stream_reset}",
+			body: "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset\n"}
 	default:
 		ex.Flags |= proxy.FlagUpstreamTermination
 		r = reply{status: 503, details: "upstream_reset_before_response_started{connection_termination}",
 			body: "upstream connect error or disconnect/reset before headers. reset reason: connection termination\n"}
 	}
 	if res.Responded {
-		ex.Details = "upstream_reset_after_response_started{connection_termination}"
+		ex.Details = afterResponse(res.Failure)
 		return
 	}
 	e.reply(ex, d.down, r)
+}
+
+// afterResponse names what ended a response that had begun.
+func afterResponse(f proxy.Failure) string {
+	switch f {
+	case proxy.FailStreamReset, proxy.FailRefusedStream:
+		return "upstream_reset_after_response_started{remote_reset}"
+	case proxy.FailProtocol:
+		return "upstream_reset_after_response_started{protocol_error}"
+	}
+	return "upstream_reset_after_response_started{connection_termination}"
 }
 
 // overflow answers for a circuit breaker that is open.

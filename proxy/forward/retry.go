@@ -76,8 +76,10 @@ func retriesFailure(p *router.Retry, res *proxy.Result) bool {
 		return p.On&(conditionsOnReset|router.RetryConnectFailure|router.RetryResetBeforeRequest) != 0
 	case proxy.FailSend:
 		return p.On&(conditionsOnReset|router.RetryResetBeforeRequest) != 0
-	case proxy.FailClosed, proxy.FailReset, proxy.FailTimeout:
+	case proxy.FailClosed, proxy.FailReset, proxy.FailStreamReset, proxy.FailTimeout:
 		return p.On&conditionsOnReset != 0
+	case proxy.FailRefusedStream:
+		return p.On&(conditionsOnReset|router.RetryRefusedStream|router.RetryResetBeforeRequest) != 0
 	case proxy.FailProtocol:
 		return p.On&(router.Retry5xx|router.RetryGatewayError|router.RetryReset) != 0
 	}
@@ -85,11 +87,17 @@ func retriesFailure(p *router.Retry, res *proxy.Result) bool {
 }
 
 // needsBody tells whether a policy may want another try after the upstream has got some of
-// the request's body, so that the body is worth keeping.
-func needsBody(p *router.Retry) bool {
-	return p != nil && p.Attempts > 0 &&
-		(p.On&^(router.RetryConnectFailure|router.RetryRefusedStream|router.RetryHTTP3PostConnectFailure|router.RetryStatusCodes|conditionsGRPC) != 0 ||
-			p.On&router.RetryStatusCodes != 0 && len(p.StatusCodes) > 0)
+// the request's body, so that the body is worth keeping. http2 tells that it may speak
+// HTTP/2: only then may it refuse a stream, or answer in gRPC.
+func needsBody(p *router.Retry, http2 bool) bool {
+	if p == nil || p.Attempts == 0 {
+		return false
+	}
+	never := router.RetryConnectFailure | router.RetryHTTP3PostConnectFailure | router.RetryStatusCodes
+	if !http2 {
+		never |= router.RetryRefusedStream | conditionsGRPC
+	}
+	return p.On&^never != 0 || p.On&router.RetryStatusCodes != 0 && len(p.StatusCodes) > 0
 }
 
 // backoff returns the pause before the nth retry, from 1: a random part of an interval that

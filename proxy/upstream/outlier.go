@@ -48,7 +48,7 @@ func (c *Cluster) observe(e *Endpoint, status int, failure proxy.Failure) {
 		c.observeStatus(e, o, judged(o, status))
 	}
 	switch failure {
-	case proxy.FailNone, proxy.FailDownstream, proxy.FailRefused:
+	case proxy.FailNone, proxy.FailDownstream, proxy.FailRefused, proxy.FailRefusedStream:
 		return
 	}
 	if o.SplitLocal {
