@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,38 +22,75 @@ const (
 // binds returns the sockets of the listeners, and a condition for each that cannot be
 // had because another listener has it.
 func (o Options) binds(list []*router.Listener) ([]role.Bind, []config.Condition) {
-	var binds []role.Bind
-	var conditions []config.Condition
-	owner := make(map[string]string)
-	add := func(l *router.Listener, address string, asked uint16) {
-		if first, taken := owner[address]; taken && first != l.Name {
-			conditions = append(conditions, condition(l, AddressTaken,
-				fmt.Sprintf("%s is listener %s's already; give one of them another port with --port-map", address, first)))
-			return
-		}
-		if !strings.HasSuffix(address, ":0") {
-			owner[address] = l.Name
-		}
-		binds = append(binds, role.Bind{Listener: l.Name, Address: address, Port: asked, Instead: instead(asked)})
-	}
+	b := binder{http3: o.HTTP3, owner: make(map[string]string)}
 	for _, l := range list {
 		if strings.HasPrefix(l.Address, "unix://") {
-			add(l, l.Address, 0)
+			b.add(l, l.Address, 0, 0)
 			continue
 		}
 		ip, err := o.address(l)
 		if err != nil {
-			conditions = append(conditions, condition(l, AddressInvalid, err.Error()))
+			b.conditions = append(b.conditions, condition(l, AddressInvalid, err.Error()))
 			continue
 		}
-		add(l, netip.AddrPortFrom(ip, o.port(l)).String(), l.Port)
+		port := o.port(l)
+		b.add(l, netip.AddrPortFrom(ip, port).String(), l.Port, o.advertised(l, port))
 		if o.NodePorts {
 			for _, port := range l.NodePorts {
-				add(l, netip.AddrPortFrom(ip, o.mapped(port)).String(), port)
+				b.add(l, netip.AddrPortFrom(ip, o.mapped(port)).String(), port, port)
 			}
 		}
 	}
-	return binds, conditions
+	return b.binds, b.conditions
+}
+
+// binder gathers sockets.
+type binder struct {
+	http3      bool
+	binds      []role.Bind
+	conditions []config.Condition
+	// owner has the listener of each address.
+	owner map[string]string
+}
+
+// add asks for a listener's socket at an address, which clients reach by the port public
+// where they speak HTTP/3.
+func (b *binder) add(l *router.Listener, address string, asked, public uint16) {
+	if first, taken := b.owner[address]; taken && first != l.Name {
+		b.conditions = append(b.conditions, condition(l, AddressTaken,
+			fmt.Sprintf("%s is listener %s's already; give one of them another port with --port-map", address, first)))
+		return
+	}
+	if !strings.HasSuffix(address, ":0") {
+		b.owner[address] = l.Name
+	}
+	bind := role.Bind{Listener: l.Name, Address: address, Port: asked, Instead: instead(asked)}
+	if !b.http3 || public == 0 || !servesHTTPS(l) {
+		b.binds = append(b.binds, bind)
+		return
+	}
+	bind.AltSvc = public
+	b.binds = append(b.binds, bind)
+	bind.Datagrams = true
+	b.binds = append(b.binds, bind)
+}
+
+// servesHTTPS tells whether requests come inside TLS at a listener.
+func servesHTTPS(l *router.Listener) bool {
+	return slices.ContainsFunc(l.Chains, func(c *router.Chain) bool { return c.TLS != nil && c.Table != nil })
+}
+
+// advertised is the port by which clients reach a listener that is bound to a port: that of
+// the Service in front of the gateway, or of the Gateway; where an operator has moved it, the
+// one that it was moved to.
+func (o Options) advertised(l *router.Listener, bound uint16) uint16 {
+	if bound != l.Port {
+		return bound
+	}
+	for _, called := range l.CalledPorts() {
+		return called
+	}
+	return bound
 }
 
 // address returns the IP address of a listener.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -65,6 +66,40 @@ func TestInstead(t *testing.T) {
 	for port, want := range map[uint16]string{0: "", 80: "--port-map 80=8080", 443: "--port-map 443=8443", 65000: "--port-map 65000=57000"} {
 		if got := instead(port); got != want {
 			t.Errorf("%d: %q, want %q", port, got, want)
+		}
+	}
+}
+
+// TestBindsHTTP3: a listener with HTTPS has a UDP socket too, and tells clients of the port
+// that they know.
+func TestBindsHTTP3(t *testing.T) {
+	t.Parallel()
+	https := &router.Chain{Name: "https", ServerNames: []string{"*"}, TLS: &router.ServerTLS{}, Table: &router.RouteTable{Port: 443}}
+	through := &router.Chain{Name: "tls", ServerNames: []string{"*"}, Streams: []*router.StreamRoute{{}}}
+	for name, c := range map[string]struct {
+		options  Options
+		listener *router.Listener
+		want     []role.Bind
+	}{
+		"at the port itself": {Options{HTTP3: true}, &router.Listener{Name: "l", Port: 443, Chains: []*router.Chain{https}}, []role.Bind{
+			{Address: "0.0.0.0:443", AltSvc: 443}, {Address: "0.0.0.0:443", AltSvc: 443, Datagrams: true}}},
+		"behind a Service": {Options{HTTP3: true}, &router.Listener{Name: "l", Port: 8443, Chains: []*router.Chain{https}}, []role.Bind{
+			{Address: "0.0.0.0:8443", AltSvc: 443}, {Address: "0.0.0.0:8443", AltSvc: 443, Datagrams: true}}},
+		"moved": {Options{HTTP3: true, PortMap: map[uint16]uint16{443: 9443}}, &router.Listener{Name: "l", Port: 443, Chains: []*router.Chain{https}}, []role.Bind{
+			{Address: "0.0.0.0:9443", AltSvc: 9443}, {Address: "0.0.0.0:9443", AltSvc: 9443, Datagrams: true}}},
+		"not asked for":  {Options{}, &router.Listener{Name: "l", Port: 443, Chains: []*router.Chain{https}}, []role.Bind{{Address: "0.0.0.0:443"}}},
+		"passed through": {Options{HTTP3: true}, &router.Listener{Name: "l", Port: 443, Chains: []*router.Chain{through}}, []role.Bind{{Address: "0.0.0.0:443"}}},
+	} {
+		c.options.Address = netip.IPv4Unspecified()
+		got, conditions := c.options.binds([]*router.Listener{c.listener})
+		if len(conditions) > 0 {
+			t.Errorf("%s: %v", name, conditions)
+		}
+		for i := range got {
+			got[i].Listener, got[i].Port, got[i].Instead = "", 0, ""
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
 	}
 }

@@ -9,7 +9,10 @@ import (
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/http3"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/role"
+	"github.com/sluicegate/sluice/router"
 )
 
 // Options describe a gateway process. Source and NewCompiler are required.
@@ -39,7 +42,10 @@ type Options struct {
 	Policy http1.Policy
 	// TLS says where TLS material comes from, beside the configuration, and ProxyProtocol
 	// which peers tell by it who their clients are.
-	TLS           role.TLS
+	TLS role.TLS
+	// HTTP3 serves HTTP/3 wherever HTTPS is served, at the UDP port of the same number, and
+	// tells clients of it (alt-svc).
+	HTTP3         bool
 	ProxyProtocol role.ProxyProtocol
 	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
 	// lets Admin be one that other machines can reach.
@@ -74,6 +80,7 @@ func Run(ctx context.Context, o Options) error {
 		Binds:         o.binds,
 		TrustedHops:   o.TrustedHops,
 		Policy:        o.Policy,
+		HTTP3:         serveHTTP3,
 		TLS:           o.TLS,
 		ProxyProtocol: o.ProxyProtocol,
 		Admin:         o.Admin,
@@ -86,4 +93,9 @@ func Run(ctx context.Context, o Options) error {
 		Logger:        o.Logger,
 		Notify:        o.Notify,
 	})
+}
+
+// serveHTTP3 returns what serves HTTP/3 at a UDP socket.
+func serveHTTP3(l listener.Options, http *http1.Options, headers []router.Header) role.DatagramServer {
+	return http3.NewServer(http3.Options{Options: l, HTTP: http, Headers: headers})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -33,6 +34,10 @@ type Bind struct {
 	Port uint16
 	// PortFromAuthority chooses the route table by the port in a request's authority.
 	PortFromAuthority bool
+	// Datagrams asks for a UDP socket, for HTTP/3. AltSvc is the port at which that is told
+	// to clients that come by TCP; 0 tells them nothing.
+	Datagrams bool
+	AltSvc    uint16
 	// Instead is the flag by which an operator moves the socket, "--port-map 80=8080".
 	Instead string
 }
@@ -41,6 +46,8 @@ type Bind struct {
 // wanted before and after a change is not touched, and so neither is a connection of it.
 type listeners struct {
 	newServer func(Bind) *listener.Server
+	// newDatagramServer is nil where there is no HTTP/3.
+	newDatagramServer func(Bind) DatagramServer
 	// grace bounds how long the connections of a socket that is let go may take.
 	grace   time.Duration
 	logger  *slog.Logger
@@ -61,12 +68,27 @@ type listeners struct {
 // binding is a socket that is wanted, bound or not.
 type binding struct {
 	Bind
-	server *listener.Server
-	socket *socket // nil while it cannot be bound
+	server server  // nil while it cannot be bound
+	socket *socket // nil for datagrams
+	at     string  // where it is bound
 	served chan struct{}
 	err    error
 	pause  time.Duration
 	due    time.Time
+}
+
+// server serves the connections of a socket.
+type server interface {
+	Connections() int
+	Drain(context.Context) error
+}
+
+// DatagramServer serves the clients of one UDP socket. It is an interface so that a sidecar,
+// which has no HTTP/3, does not carry it.
+type DatagramServer interface {
+	server
+	// Serve serves until conn is closed or the server has drained.
+	Serve(conn net.PacketConn) error
 }
 
 func newListeners(newServer func(Bind) *listener.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
@@ -94,12 +116,11 @@ func (s *listeners) release(wanted []Bind) {
 
 // leave stops a listener and ends its connections in the background.
 func (s *listeners) leave(l *binding) {
-	if l.socket == nil {
+	if l.server == nil {
 		return
 	}
-	s.logger.Info("listener closes", "listener", l.Listener, "address", l.socket.Addr().String(), "connections", l.server.Connections())
-	l.socket.stop()
-	<-l.served
+	s.logger.Info("listener closes", "listener", l.Listener, "address", l.at, "connections", l.server.Connections())
+	l.stop()
 	s.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(s.hurry, s.grace)
 		defer cancel()
@@ -109,9 +130,17 @@ func (s *listeners) leave(l *binding) {
 	})
 }
 
+// stop stops accepting. A UDP socket goes on until its connections have ended.
+func (l *binding) stop() {
+	if l.socket != nil {
+		l.socket.stop()
+		<-l.served
+	}
+}
+
 // end lets the connections of a listener that has stopped finish what they do.
 func (l *binding) end(ctx context.Context) error {
-	if l.server.Connections() > 0 {
+	if l.socket != nil && l.server.Connections() > 0 {
 		select {
 		case <-time.After(settle):
 		case <-ctx.Done():
@@ -147,7 +176,7 @@ func (s *listeners) acquire(wanted []Bind) {
 
 // open binds a listener's socket and serves it.
 func (s *listeners) open(l *binding) {
-	socket, err := bind(s.hurry, l.Address)
+	serve, err := s.bind(l)
 	if err != nil {
 		if l.err == nil {
 			s.logger.Error("listener cannot be bound", "listener", l.Listener, "address", l.Address, "error", explainBind(l.Bind, err))
@@ -158,12 +187,37 @@ func (s *listeners) open(l *binding) {
 		return
 	}
 	l.err, l.pause = nil, s.backoff
-	l.socket, l.server, l.served = socket, s.newServer(l.Bind), make(chan struct{})
-	s.logger.Info("listener serves", "listener", l.Listener, "address", socket.Addr().String())
+	l.served = make(chan struct{})
+	s.logger.Info("listener serves", "listener", l.Listener, "address", l.at)
 	go func() {
 		defer close(l.served)
-		l.server.Serve(socket)
+		if err := serve(); err != nil && l.Datagrams {
+			s.logger.Error("HTTP/3 is served no more", "listener", l.Listener, "error", err.Error())
+		}
 	}()
+}
+
+// bind binds a listener's socket, and returns what serves it.
+func (s *listeners) bind(l *binding) (serve func() error, err error) {
+	if l.Datagrams {
+		conn, err := net.ListenPacket("udp", l.Address)
+		if err != nil {
+			return nil, err
+		}
+		server := s.newDatagramServer(l.Bind)
+		l.server, l.at = server, conn.LocalAddr().String()+"/udp"
+		return func() error {
+			defer conn.Close()
+			return server.Serve(conn)
+		}, nil
+	}
+	if l.socket, err = bind(s.hurry, l.Address); err != nil {
+		l.socket = nil
+		return nil, err
+	}
+	server := s.newServer(l.Bind)
+	l.server, l.at = server, l.socket.address()
+	return func() error { return server.Serve(l.socket) }, nil
 }
 
 // schedule sets the alarm for the next listener to try again.
@@ -174,7 +228,7 @@ func (s *listeners) schedule() {
 	}
 	var next time.Time
 	for _, l := range s.held {
-		if l.socket == nil && (next.IsZero() || l.due.Before(next)) {
+		if l.server == nil && (next.IsZero() || l.due.Before(next)) {
 			next = l.due
 		}
 	}
@@ -193,9 +247,9 @@ func (s *listeners) again() {
 	bound := false
 	now := time.Now()
 	for _, l := range s.held {
-		if l.socket == nil && !l.due.After(now) {
+		if l.server == nil && !l.due.After(now) {
 			s.open(l)
-			bound = bound || l.socket != nil
+			bound = bound || l.server != nil
 		}
 	}
 	s.schedule()
@@ -213,19 +267,21 @@ func (s *listeners) drain(ctx context.Context) error {
 	if s.retry != nil {
 		s.retry.Stop()
 	}
-	held := slices.DeleteFunc(slices.Clone(s.held), func(l *binding) bool { return l.socket == nil })
+	held := slices.DeleteFunc(slices.Clone(s.held), func(l *binding) bool { return l.server == nil })
 	s.mu.Unlock()
 
 	stop := context.AfterFunc(ctx, s.rush)
 	defer stop()
 	for _, l := range held {
-		l.socket.stop()
+		if l.socket != nil {
+			l.socket.stop()
+		}
 	}
 	errs := make([]error, len(held))
 	var ending sync.WaitGroup
 	for i, l := range held {
 		ending.Go(func() {
-			<-l.served
+			l.stop()
 			errs[i] = l.end(ctx)
 		})
 	}
@@ -241,7 +297,7 @@ func (s *listeners) ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.held {
-		if l.socket != nil {
+		if l.server != nil {
 			return nil
 		}
 	}
@@ -258,12 +314,12 @@ func (s *listeners) status() []admin.Listener {
 	list := make([]admin.Listener, len(s.held))
 	for i, l := range s.held {
 		list[i] = admin.Listener{Name: l.Listener, Address: l.Address, Port: l.Port}
-		if l.socket == nil {
+		if l.server == nil {
 			list[i].Error = explainBind(l.Bind, l.err)
 			continue
 		}
 		list[i].Bound = true
-		list[i].Address = l.socket.address()
+		list[i].Address = l.at
 		list[i].Connections = l.server.Connections()
 	}
 	return list
@@ -275,7 +331,7 @@ func (s *listeners) connections() map[string]int {
 	defer s.mu.Unlock()
 	n := make(map[string]int, len(s.held))
 	for _, l := range s.held {
-		if l.socket != nil {
+		if l.server != nil {
 			n[l.Listener] += l.server.Connections()
 		}
 	}

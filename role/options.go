@@ -9,6 +9,7 @@ import (
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -46,6 +47,9 @@ type Options struct {
 	Policy http1.Policy
 	// TLS says where TLS material comes from, beside the configuration.
 	TLS TLS
+	// HTTP3 returns what serves HTTP/3 at a UDP socket: Binds may ask for those only where it
+	// is set.
+	HTTP3 func(l listener.Options, http *http1.Options, headers []router.Header) DatagramServer
 	// ProxyProtocol says which peers tell by it who their clients are.
 	ProxyProtocol ProxyProtocol
 	// Admin and Status are the addresses of those servers; empty for none.

@@ -69,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
+	p.listeners.newDatagramServer = p.newDatagramServer
 	p.pipeline = pipeline.New(pipeline.Options{NewCompiler: o.NewCompiler, Publish: p.publish, Logger: o.Logger})
 
 	operators, err := p.listenOperators()

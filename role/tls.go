@@ -4,6 +4,7 @@ import (
 	ctls "crypto/tls"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sluicegate/sluice/router"
@@ -79,11 +80,15 @@ func (p ProxyProtocol) at(port uint16) []netip.Prefix {
 }
 
 // responseHeaders are what every response inside TLS says.
-func (t TLS) responseHeaders() []router.Header {
-	if t.HSTS == "" {
-		return nil
+func (t TLS) responseHeaders(b Bind) []router.Header {
+	var list []router.Header
+	if t.HSTS != "" {
+		list = append(list, router.Header{Name: "strict-transport-security", Value: t.HSTS})
 	}
-	return []router.Header{{Name: "strict-transport-security", Value: t.HSTS}}
+	if b.AltSvc != 0 {
+		list = append(list, router.Header{Name: "alt-svc", Value: `h3=":` + strconv.Itoa(int(b.AltSvc)) + `"; ma=86400`})
+	}
+	return list
 }
 
 // challenge returns what answers an authority's HTTP-01 challenges, nil for nothing.

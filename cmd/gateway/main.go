@@ -76,6 +76,7 @@ func newCommand() *cobra.Command {
 	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
 	flags.BoolVar(&o.NodePorts, "node-ports", false, "also listen at the nodePorts of the Service that selects this proxy")
 	flags.StringArrayVar(&proxyProtocol, "proxy-protocol", nil, "networks whose connections begin with a header of the PROXY protocol, version 1 or 2, that tells the client: 10.0.0.0/8,fd00::/8, or for one port 443=10.0.0.0/8 (repeatable)")
+	flags.BoolVar(&o.HTTP3, "http3", false, "serve HTTP/3 too wherever HTTPS is served, at the UDP port of the same number, and tell clients of it")
 	flags.StringVar(&o.TLS.HSTS, "hsts", "", "strict-transport-security of responses over HTTPS that have none, such as max-age=31536000; empty for none")
 	flags.IntVar(&o.TrustedHops, "trusted-hops", 0, "number of proxies in front of this one whose x-forwarded-for is believed")
 	flags.StringVar(&slashes, "escaped-slashes", "reject", "what becomes of a path with %2F, %5C or a backslash: reject answers 400, keep leaves it, redirect answers 307 to the path unescaped")

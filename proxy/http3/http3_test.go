@@ -23,6 +23,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -112,8 +114,8 @@ func serve(t *testing.T, change ...func(*Options)) (*Server, *http.Client, strin
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	o := Options{
-		Name: "main", Handler: handler{},
+	o := Options{HTTP: http1.Options{Engine: handler{}}.WithDefaults(), Options: listener.Options{
+		Name: "main",
 		Chain: func(name string, inside bool, alpn []string) *router.CompiledChain {
 			return table.Chain("main", name, inside, alpn)
 		},
@@ -121,7 +123,7 @@ func serve(t *testing.T, change ...func(*Options)) (*Server, *http.Client, strin
 		TLSState: func(_ *router.ServerTLS, s tls.ConnectionState) *proxy.TLSState {
 			return &proxy.TLSState{ServerName: s.ServerName, Protocol: s.NegotiatedProtocol}
 		},
-	}
+	}}
 	for _, c := range change {
 		c(&o)
 	}

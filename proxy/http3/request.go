@@ -29,10 +29,10 @@ func (st *stream) take(r *http.Request) *http1.ProtocolError {
 	case !http1.ValidAuthority(r.Host):
 		return errHost
 	}
-	if err := http1.CheckTarget(r.RequestURI, &o.Limits); err != nil {
+	if err := http1.CheckTarget(r.RequestURI, &o.HTTP.Limits); err != nil {
 		return err
 	}
-	path, _, redirect, err := http1.AppendNormalPath(nil, r.RequestURI, o.Policy.EscapedSlashes)
+	path, _, redirect, err := http1.AppendNormalPath(nil, r.RequestURI, o.HTTP.Policy.EscapedSlashes)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (st *stream) takeFields(r *http.Request) *http1.ProtocolError {
 		if http1.HopByHop(lower) || !http1.ValidName(lower) {
 			return errField
 		}
-		if o.Policy.Underscored(lower) {
+		if o.HTTP.Policy.Underscored(lower) {
 			return http1.ErrUnderscore()
 		}
 		for _, value := range r.Header[name] {
@@ -81,7 +81,7 @@ func (st *stream) takeFields(r *http.Request) *http1.ProtocolError {
 			}
 			ex.Request.Headers = append(ex.Request.Headers, router.Header{Name: lower, Value: value})
 		}
-		if len(ex.Request.Headers) > o.Limits.Fields {
+		if len(ex.Request.Headers) > o.HTTP.Limits.Fields {
 			return errFields
 		}
 	}
@@ -95,5 +95,5 @@ func (st *stream) reject(err *http1.ProtocolError) {
 	if err == http1.PathRedirect() {
 		r.Location = "https://" + st.ex.Request.Authority + st.ex.Request.Path
 	}
-	st.server.options.Handler.Reject(&st.ex, st, r)
+	st.server.options.HTTP.Engine.Reject(&st.ex, st, r)
 }

@@ -19,32 +19,18 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// Options configure a Server. Name, Handler, Chain, ServerTLS and TLSState are required.
+// Options configure a Server.
 type Options struct {
-	// Name is the router.Listener's.
-	Name string
-	// Handler serves the exchanges.
-	Handler proxy.Handler
-	// Chain, ServerTLS and TLSState are as in listener.Options.
-	Chain     func(serverName string, tls bool, alpn []string) *router.CompiledChain
-	ServerTLS func(t *router.ServerTLS, hello *tls.ClientHelloInfo) (*tls.Config, error)
-	TLSState  func(t *router.ServerTLS, state tls.ConnectionState) *proxy.TLSState
+	// Options are those of the listener whose TLS clients are served over QUIC too: of them,
+	// Name, Chain, ServerTLS, TLSState, MaxConnections, Budget and Observe count.
+	listener.Options
+	// HTTP are those of the other codecs: of them, Engine, Limits, Policy, Timeouts and
+	// Pressure count. At proxy.PressureHigh, no connection is taken any more.
+	HTTP *http1.Options
 	// Headers are added to every response that does not have them.
-	Headers  []router.Header
-	Limits   http1.Limits
-	Policy   http1.Policy
-	Timeouts http1.Timeouts
+	Headers []router.Header
 	// MaxConcurrentStreams bounds the requests that a client may have in progress: 100.
 	MaxConcurrentStreams int
-	// MaxConnections bounds the open connections: 10,000. Budget, where not nil, bounds those
-	// of all servers that share it.
-	MaxConnections int
-	Budget         *listener.Budget
-	// Pressure, where not nil, says how short of memory the process is: at
-	// proxy.PressureHigh, no connection is taken any more.
-	Pressure func() proxy.Pressure
-	// Observe is told what happens to connections, for metrics; it may be nil.
-	Observe func(proxy.ConnEvent)
 }
 
 const (
@@ -61,6 +47,8 @@ type Server struct {
 	options Options
 	quic    *http3.Server
 	open    atomic.Int64
+	// active counts the exchanges in progress.
+	active atomic.Int64
 }
 
 var (
@@ -70,8 +58,6 @@ var (
 
 // NewServer returns a Server that serves nothing yet.
 func NewServer(o Options) *Server {
-	o.Limits = o.Limits.WithDefaults()
-	o.Timeouts = o.Timeouts.WithDefaults()
 	if o.MaxConcurrentStreams == 0 {
 		o.MaxConcurrentStreams = 100
 	}
@@ -82,13 +68,13 @@ func NewServer(o Options) *Server {
 	s.quic = &http3.Server{
 		Handler:        http.HandlerFunc(s.serve),
 		TLSConfig:      &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: s.configure},
-		MaxHeaderBytes: o.Limits.HeadBytes,
-		IdleTimeout:    max(o.Timeouts.Idle, 0),
+		MaxHeaderBytes: o.HTTP.Limits.HeadBytes,
+		IdleTimeout:    max(o.HTTP.Timeouts.Idle, 0),
 		ConnContext:    s.connected,
 		QUICConfig: &quic.Config{
 			GetConfigForClient:             s.admit,
 			HandshakeIdleTimeout:           handshakeTimeout,
-			MaxIdleTimeout:                 max(o.Timeouts.Idle, 0),
+			MaxIdleTimeout:                 max(o.HTTP.Timeouts.Idle, 0),
 			InitialStreamReceiveWindow:     streamWindow,
 			MaxStreamReceiveWindow:         streamWindow,
 			InitialConnectionReceiveWindow: connectionWindow,
@@ -114,10 +100,31 @@ func (s *Server) Connections() int { return int(s.open.Load()) }
 // Drain tells clients that no further request is served, lets those in progress finish, and
 // cuts what is left when ctx ends; then it returns ctx's error.
 func (s *Server) Drain(ctx context.Context) error {
-	err := s.quic.Shutdown(ctx)
-	s.quic.Close()
-	return err
+	ended := make(chan error, 1)
+	go func() { ended <- s.quic.Shutdown(ctx) }()
+	// Clients are to close their connections when they hear of the end, but not all do.
+	tick := time.NewTicker(drainQuiet / 10)
+	defer tick.Stop()
+	for quiet := proxy.Now(); ; {
+		select {
+		case err := <-ended:
+			s.quic.Close()
+			return err
+		case <-tick.C:
+		}
+		if s.active.Load() > 0 {
+			quiet = proxy.Now()
+		} else if proxy.Now()-quiet > int64(drainQuiet) {
+			s.quic.Close()
+			<-ended
+			return nil
+		}
+	}
 }
+
+// drainQuiet is how long no request must be in progress for a drain to close connections: a
+// request that was sent before its client heard of the end is still served.
+const drainQuiet = 250 * time.Millisecond
 
 func (s *Server) observe(e proxy.ConnEvent) {
 	if s.options.Observe != nil {
@@ -127,7 +134,7 @@ func (s *Server) observe(e proxy.ConnEvent) {
 
 // admit turns connections away that are too many.
 func (s *Server) admit(*quic.ClientInfo) (*quic.Config, error) {
-	if s.options.Pressure != nil && s.options.Pressure() >= proxy.PressureHigh || s.open.Load() >= int64(s.options.MaxConnections) {
+	if s.options.HTTP.Pressure != nil && s.options.HTTP.Pressure() >= proxy.PressureHigh || s.open.Load() >= int64(s.options.MaxConnections) {
 		s.observe(proxy.ConnRefused)
 		return nil, errConnections
 	}

@@ -60,6 +60,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if info == nil {
 		panic(http.ErrAbortHandler)
 	}
+	s.active.Add(1)
+	defer s.active.Add(-1)
 	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
 	ex := &st.ex
 	ex.Start = proxy.Now()
@@ -70,7 +72,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		st.reject(rejection)
 	} else {
 		st.readAhead()
-		s.options.Handler.Serve(ex, st)
+		s.options.HTTP.Engine.Serve(ex, st)
 	}
 	if st.cut {
 		panic(http.ErrAbortHandler)
@@ -152,7 +154,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	case st.done:
 		return 0, io.EOF
 	}
-	if limit := st.server.options.Timeouts.Stream; limit > 0 {
+	if limit := st.server.options.HTTP.Timeouts.Stream; limit > 0 {
 		st.control.SetReadDeadline(time.Now().Add(limit))
 	}
 	n, err := st.r.Body.Read(p)
@@ -246,7 +248,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 // WriteBody implements proxy.Downstream.
 func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
 	if len(p) > 0 && !st.bodyless {
-		if limit := st.server.options.Timeouts.Stream; limit > 0 {
+		if limit := st.server.options.HTTP.Timeouts.Stream; limit > 0 {
 			st.control.SetWriteDeadline(time.Now().Add(limit))
 		}
 		if _, err := st.w.Write(p); err != nil {
