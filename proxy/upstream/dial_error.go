@@ -33,7 +33,7 @@ func (e *TLSError) cause() string {
 	var authority x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var plain ctls.RecordHeaderError
-	var alert ctls.AlertError
+	var remote *net.OpError
 	var late net.Error
 	switch err := e.Err; {
 	case errors.As(err, &host):
@@ -47,8 +47,9 @@ func (e *TLSError) cause() string {
 		return validity(invalid.Cert)
 	case errors.As(err, &plain):
 		return "the endpoint does not speak TLS"
-	case errors.As(err, &alert):
-		return "the endpoint refused the handshake: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		// That is how crypto/tls tells of an alert.
+		return "the endpoint refused the handshake: " + strings.TrimPrefix(remote.Err.Error(), "tls: ")
 	case errors.As(err, &late) && late.Timeout():
 		return "the handshake took too long"
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
