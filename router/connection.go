@@ -98,8 +98,9 @@ type ServerTLS struct {
 	Certificates []Credential
 	ClientAuth   ClientAuth
 	Authorities  Authorities
-	// Of SubjectAltNames, SPKIs (base64 of SHA-256) and Hashes (hexadecimal SHA-256, with or
-	// without colons), a client's certificate must have one of each that is not empty.
+	// A client's certificate must have one of SubjectAltNames, and be in SPKIs (base64 of
+	// SHA-256) or Hashes (hexadecimal SHA-256, with or without colons), unless they are empty:
+	// of the last two, either will do (Istio verifyCertificateSpki).
 	SubjectAltNames, SPKIs, Hashes []string
 	// MinVersion and MaxVersion are as in crypto/tls; 0 means 1.2 and the newest.
 	MinVersion, MaxVersion uint16

@@ -73,7 +73,9 @@ func (s *Store) server(t *router.ServerTLS, known *server, user string) *server 
 	for _, c := range t.Certificates {
 		if c.ACME {
 			e.credentials = append(e.credentials, nil)
-			e.acme = append(e.acme, c.Hosts...)
+			for _, host := range c.Hosts {
+				e.acme = append(e.acme, normalServerName(host))
+			}
 			continue
 		}
 		e.credentials = append(e.credentials, s.credential(c, user))

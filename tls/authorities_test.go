@@ -1,0 +1,122 @@
+package tls
+
+import (
+	ctls "crypto/tls"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// Authorities and revocation lists in files are followed; broken ones keep the last good
+// version, and open nothing.
+func TestAuthorityFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, crl := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "crl.pem")
+	old, next := newRoot(t, "old"), newRoot(t, "next")
+	alice, bob := old.client(t, "alice"), next.client(t, "bob")
+	tomorrow := time.Now().Add(24 * time.Hour)
+	lists := append(old.revoke(t, tomorrow), next.revoke(t, tomorrow)...)
+	write(t, ca, pemOf(old.cert))
+	write(t, crl, lists)
+	settings := simple("shop")
+	settings.ClientAuth = router.RequireClientCertificate
+	settings.Authorities = router.Authorities{CAFile: ca, CRLFile: crl}
+	s := newStore(t, Options{Poll: time.Hour})
+	s.Update(serverSpec(settings, secretOf("shop", newRoot(t, "servers").host(t, "shop.example.com"))))
+	as := func(p *pair) error {
+		cert := p.tls()
+		return s.shake(settings, &ctls.Config{InsecureSkipVerify: true, GetClientCertificate: func(*ctls.CertificateRequestInfo) (*ctls.Certificate, error) {
+			return &cert, nil
+		}}).serverErr
+	}
+	expect(t, as(alice), "")
+	expect(t, as(bob), "unknown authority")
+	write(t, ca, append(pemOf(old.cert), pemOf(next.cert)...))
+	eventually(t, "both authorities", func() bool { return as(bob) == nil && as(alice) == nil })
+	policy := s.Policy(settings)
+	write(t, ca, pemOf(next.cert)[:200])
+	eventually(t, "a problem", func() bool { return len(s.Problems()) == 1 })
+	if p := s.Problems()[0]; p.Credential != "file "+ca || !strings.Contains(p.Err, "cut off") || s.Policy(settings) != policy {
+		t.Fatalf("problem is %+v", p)
+	}
+	expect(t, as(alice), "")
+	write(t, ca, pemOf(next.cert))
+	eventually(t, "the authority to go", func() bool { return as(alice) != nil })
+	expect(t, as(bob), "")
+	write(t, crl, next.revoke(t, tomorrow, bob))
+	eventually(t, "the revocation", func() bool { return as(bob) != nil })
+	expect(t, as(bob), "is revoked")
+	write(t, crl, []byte("no list"))
+	eventually(t, "a problem", func() bool { return len(s.Problems()) == 1 })
+	expect(t, as(bob), "is revoked")
+	write(t, crl, next.revoke(t, time.Now().Add(-time.Minute)))
+	eventually(t, "another problem", func() bool {
+		p := s.Problems()
+		return len(p) == 1 && strings.Contains(p[0].Err, "the revocation list of CN=next is not in force")
+	})
+	expect(t, as(bob), "not in force")
+}
+
+// Two chains have the same Policy exactly where they ask for the same.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	root, other := newRoot(t, "a"), newRoot(t, "b")
+	sum := strings.Repeat("ab", 32)
+	base := func(change func(*router.ServerTLS)) *router.ServerTLS {
+		settings := simple("shop")
+		settings.ClientAuth = router.RequireClientCertificate
+		settings.Authorities.Secrets = []string{"default/one"}
+		settings.SubjectAltNames = []string{"x", "y"}
+		settings.Hashes = []string{sum}
+		if change != nil {
+			change(settings)
+		}
+		return settings
+	}
+	chains := []*router.ServerTLS{
+		base(nil),
+		base(func(s *router.ServerTLS) { slices.Reverse(s.SubjectAltNames) }),
+		base(func(s *router.ServerTLS) { s.Protocols, s.MinVersion = nil, ctls.VersionTLS13 }),
+		base(func(s *router.ServerTLS) { s.Hashes = []string{strings.ToUpper("AB:" + sum[2:]), sum} }),
+		base(func(s *router.ServerTLS) { s.Authorities.Secrets = []string{"default/same"} }),
+		// Those that differ.
+		base(func(s *router.ServerTLS) { s.ClientAuth = router.OptionalClientCertificate }),
+		base(func(s *router.ServerTLS) { s.ClientAuth = router.NoClientCertificate }),
+		base(func(s *router.ServerTLS) { s.SubjectAltNames = []string{"x"} }),
+		base(func(s *router.ServerTLS) { s.Hashes = nil }),
+		base(func(s *router.ServerTLS) { s.Hashes = []string{strings.Repeat("ac", 32)} }),
+		base(func(s *router.ServerTLS) { s.Authorities.Secrets = []string{"default/both"} }),
+		base(func(s *router.ServerTLS) { s.Authorities.Secrets = []string{"default/listed"} }),
+		base(func(s *router.ServerTLS) { s.Authorities.Secrets = []string{"default/none"} }),
+	}
+	listed := secretOf("listed", nil, root)
+	listed.CRL = root.revoke(t, time.Now().Add(time.Hour))
+	spec := &router.Spec{Listeners: []*router.Listener{{}}, Secrets: []*router.Secret{
+		secretOf("shop", root.host(t, "shop.example.com")),
+		secretOf("one", nil, root), secretOf("same", nil, root, root), secretOf("both", nil, root, other), listed,
+	}}
+	for _, settings := range chains {
+		spec.Listeners[0].Chains = append(spec.Listeners[0].Chains, &router.Chain{Name: fingerprint(settings), TLS: settings})
+	}
+	s := newStore(t, Options{})
+	s.Update(spec)
+	seen := map[string]int{}
+	for i, settings := range chains {
+		policy := s.Policy(settings)
+		if i < 5 {
+			if policy != s.Policy(chains[0]) || policy == "" {
+				t.Errorf("chain %d asks for the same, but has policy %q", i, policy)
+			}
+			continue
+		}
+		if before, ok := seen[policy]; ok || policy == s.Policy(chains[0]) {
+			t.Errorf("chain %d asks for something else than %d, and has its policy %q", i, before, policy)
+		}
+		seen[policy] = i
+	}
+}
