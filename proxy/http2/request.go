@@ -55,11 +55,10 @@ var (
 func (st *serverStream) parse(end bool) headVerdict {
 	h := &st.head
 	*h = requestHead{length: -1, urgency: defaultUrgency}
-	ok := h.pseudoFields(st.list.fields)
-	st.identify()
-	if !ok || st.list.malformed {
+	if st.list.malformed || !h.pseudoFields(st.list.fields) {
 		return headMalformed
 	}
+	st.identify()
 	if st.list.tooLarge {
 		h.rejection = errHeadTooLarge
 		return headGood

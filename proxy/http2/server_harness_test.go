@@ -330,7 +330,7 @@ func (p *peer) await(stream uint32) (a answer) {
 		case *http2.DataFrame:
 			if n := len(f.Data()); n > 0 {
 				p.WriteWindowUpdate(0, uint32(n))
-				if !f.StreamEnded() {
+				if !f.StreamEnded() && f.StreamID == stream {
 					p.WriteWindowUpdate(f.StreamID, uint32(n))
 				}
 			}
