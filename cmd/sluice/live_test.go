@@ -7,15 +7,16 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/admin"
 )
 
-// liveProxy serves the admin API of a gateway that runs testdata/shop, and returns
+// liveProxy serves the admin API of a gateway that runs a folder of testdata, and returns
 // its address.
-func liveProxy(t *testing.T) string {
+func liveProxy(t *testing.T, folder string) string {
 	t.Helper()
-	src, err := readSource([]string{"testdata/shop"})
+	src, err := readSource([]string{"testdata/" + folder})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +33,13 @@ func liveProxy(t *testing.T) string {
 			return []admin.Listener{
 				{Name: "0.0.0.0_80", Address: "0.0.0.0:80", Bound: true},
 				{Name: "0.0.0.0_8080", Address: "0.0.0.0:8080", Error: "address already in use"},
+			}
+		},
+		Certificates: func() []admin.Certificate {
+			from := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+			return []admin.Certificate{
+				{Name: "secret istio-system/shop", Subject: "CN=shop.example.com", Serial: "1", Names: []string{"shop.example.com", "*.example.com"}, NotBefore: from, NotAfter: from.AddDate(100, 0, 0)},
+				{Name: "file /no/such/tls.crt", Subject: "CN=live", NotBefore: from, NotAfter: from.AddDate(100, 0, 0), Error: "no such file"},
 			}
 		},
 		Clusters: func() []admin.Cluster {
@@ -51,8 +59,7 @@ func liveProxy(t *testing.T) string {
 // about its files, but for the lines of files, which it does not know, and the state that only it knows.
 func TestLiveShowsWhatFilesShow(t *testing.T) {
 	t.Parallel()
-	address := liveProxy(t)
-	for _, args := range [][]string{
+	for folder, commands := range map[string][][]string{"shop": {
 		{"pc", "listeners"},
 		{"pc", "routes", "--host", "shop.example.com"},
 		{"pc", "clusters", "--fqdn", "web"},
@@ -61,21 +68,33 @@ func TestLiveShowsWhatFilesShow(t *testing.T) {
 		{"explain", "http://shop.example.com/nothing"},
 		{"explain", "http://secure.example.com:8080/"},
 		{"explain", "http://shop.example.com:81/"},
-	} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			t.Parallel()
-			status, live, stderr := invoke(append(args, "-o", "json", "--admin", address)...)
-			if status != exitOK {
-				t.Fatalf("exited %d: %s", status, stderr)
-			}
-			_, files, _ := invoke(append(args, "-o", "json", "--config", "testdata/shop")...)
-			if want := withoutPlaces(t, files); !reflect.DeepEqual(withoutPlaces(t, live), want) {
-				t.Errorf("live:\n%s\nfiles:\n%s", live, files)
-			}
-			if len(files) < 10 {
-				t.Errorf("nothing was printed: %q", files)
-			}
-		})
+	}, "secure": {
+		{"pc", "listeners"},
+		{"pc", "routes"},
+		{"pc", "secrets", "--name", "istio-system"},
+		{"explain", "https://shop.example.com/api"},
+		{"explain", "https://shop.example.com/api", "--sni", "x.example.com"},
+		{"explain", "https://mail.example.com/", "--sni", "shop.example.com"},
+		{"explain", "tls://mail.example.com"},
+		{"explain", "tcp://10.0.0.1:6379"},
+	}} {
+		address := liveProxy(t, folder)
+		for _, args := range commands {
+			t.Run(strings.Join(args, " "), func(t *testing.T) {
+				t.Parallel()
+				status, live, stderr := invoke(append(args, "-o", "json", "--admin", address)...)
+				if status != exitOK {
+					t.Fatalf("exited %d: %s", status, stderr)
+				}
+				_, files, _ := invoke(append(args, "-o", "json", "--config", "testdata/"+folder)...)
+				if want := withoutPlaces(t, files); !reflect.DeepEqual(withoutPlaces(t, live), want) {
+					t.Errorf("live:\n%s\nfiles:\n%s", live, files)
+				}
+				if len(files) < 10 {
+					t.Errorf("nothing was printed: %q", files)
+				}
+			})
+		}
 	}
 }
 
@@ -108,14 +127,16 @@ func withoutPlaces(t *testing.T, text string) any {
 
 func TestLiveState(t *testing.T) {
 	t.Parallel()
-	address := liveProxy(t)
-	for _, test := range []struct{ noun, want string }{
-		{"listeners", "0.0.0.0:80    80    http.80       1              bound"},
-		{"listeners", "not bound: address already in use"},
-		{"endpoints", "10.0.0.1:8080  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
-		{"endpoints", "10.0.0.2:8080  -        outbound|80|v2|web.shop.svc.cluster.local"},
+	addresses := map[string]string{"shop": liveProxy(t, "shop"), "secure": liveProxy(t, "secure")}
+	for _, test := range []struct{ folder, noun, want string }{
+		{"shop", "listeners", "0.0.0.0:80    80    ALL    Route: http.80    1              bound"},
+		{"shop", "listeners", "not bound: address already in use"},
+		{"shop", "endpoints", "10.0.0.1:8080  healthy  outbound|80|v1|web.shop.svc.cluster.local"},
+		{"shop", "endpoints", "10.0.0.2:8080  -        outbound|80|v2|web.shop.svc.cluster.local"},
+		{"secure", "secrets", "istio-system/shop      Secret  Cert Chain  CN=shop.example.com  2020-01-01T00:00:00Z  2120-01-01T00:00:00Z  true"},
+		{"secure", "secrets", "CN=live              2020-01-01T00:00:00Z  2120-01-01T00:00:00Z  true: an older version serves: no such file"},
 	} {
-		status, out, stderr := invoke("pc", test.noun, "--admin", address)
+		status, out, stderr := invoke("pc", test.noun, "--admin", addresses[test.folder])
 		if status != exitOK || !strings.Contains(out, test.want) {
 			t.Errorf("%s lacks %q: %s%s", test.noun, test.want, out, stderr)
 		}

@@ -52,7 +52,7 @@ func TestExitStatus(t *testing.T) {
 		{"no admin server", []string{"pc", "routes", "--admin", "127.0.0.1:1"}, exitFailed, "--admin"},
 		{"no admin port", []string{"pc", "routes", "--admin", "localhost"}, exitMisuse, "host:port"},
 		{"proxy-config of nothing", []string{"proxy-config"}, exitMisuse, "listeners"},
-		{"proxy-config of something else", []string{"pc", "secrets"}, exitMisuse, "secrets"},
+		{"proxy-config of something else", []string{"pc", "filters"}, exitMisuse, "filters"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

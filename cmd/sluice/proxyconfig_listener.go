@@ -43,6 +43,8 @@ type chainRow struct {
 	Origin      ruleRef   `json:"origin,omitzero"`
 }
 
+// listenerRows keeps of listeners that have another name only the tables and chains asked
+// for.
 func listenerRows(state proxyState, f filter) []listenerRow {
 	var rows []listenerRow
 	for _, l := range state.spec.Listeners {
@@ -50,20 +52,24 @@ func listenerRows(state proxyState, f filter) []listenerRow {
 		if socket, ok := state.sockets[l.Name]; ok {
 			r.Live = &socket
 		}
-		names := []string{l.Name}
+		all := f.takesName(l.Name)
 		for _, t := range l.Tables {
-			r.Tables = append(r.Tables, newTableRow(t))
-			names = append(names, t.Name)
+			if all || f.takesName(t.Name) {
+				r.Tables = append(r.Tables, newTableRow(t))
+				r.VirtualHosts += len(t.VirtualHosts)
+			}
 		}
 		for _, c := range l.Chains {
+			if !all && !f.takesName(append([]string{c.Name}, c.ServerNames...)...) {
+				continue
+			}
 			r.Chains = append(r.Chains, newChainRow(state, c))
-			names = append(append(names, c.Name), c.ServerNames...)
-		}
-		for _, t := range l.RouteTables() {
-			r.VirtualHosts += len(t.VirtualHosts)
+			if c.Table != nil {
+				r.VirtualHosts += len(c.Table.VirtualHosts)
+			}
 		}
 		ports := append(append([]uint16{l.Port}, l.NodePorts...), l.CalledPorts()...)
-		if f.takesName(names...) && f.takesPort(ports...) {
+		if (all || len(r.Tables)+len(r.Chains) > 0) && f.takesPort(ports...) {
 			rows = append(rows, r)
 		}
 	}
