@@ -28,7 +28,13 @@ const encoderSlots = 64
 type seenField struct {
 	hash  uint32
 	place uint32
+	// misses counts the other fields that wanted its slot since it was last sent: what is
+	// sent again and again gives way to none that come once.
+	misses uint8
 }
+
+// maxMisses is when a field loses its slot.
+const maxMisses = 4
 
 func newEncoder() encoder { return encoder{table: dynamicTable{max: defaultTableSize}} }
 
@@ -87,9 +93,12 @@ func (e *encoder) appendField(dst []byte, name, value string) []byte {
 	hash := fieldHash(name, value)
 	slot := &e.seen[hash%encoderSlots]
 	if slot.hash != hash {
-		*slot = seenField{hash: hash}
+		if slot.misses++; slot.misses > maxMisses || slot.place == 0 {
+			*slot = seenField{hash: hash}
+		}
 		return appendLiteral(dst, 0, 4, static, name, value)
 	}
+	slot.misses = 0
 	if back := uint32(e.table.inserted) - slot.place + 1; slot.place != 0 && back <= uint32(e.table.n) {
 		if at := e.table.at(int(back)); at.name == name && at.value == value {
 			return appendInteger(dst, 0x80, 7, len(staticTable)-1+int(back))
