@@ -22,6 +22,13 @@
 // filed under the text that they begin with; many that begin alike, and conditions
 // that are all inverted, are tried one by one.
 //
+// # How a connection finds its chain
+//
+// On a listener with chains a connection comes first: [Table.Chain] looks its TLS server
+// name up as hosts are looked up, and the chain either has the route table of its requests
+// (they name it in [Request.Chain]) or streams, of which [CompiledChain.Stream] finds the
+// one for the address that was called, in order: they are few.
+//
 // # How a change finds its way
 //
 // A front end keeps the pointers of what did not change. [Build] compares them with
