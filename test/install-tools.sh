@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what some tests need from Debian: nginx and wrk (the benchmark's peer and
-# its load), strace (system calls per request). It does nothing where they are
-# there already, and leaves systems alone that are not Debian or where it is not root:
-# the tests then skip, but fail where CI=true.
+# its load), strace (system calls per request), Redis and MariaDB (servers behind TCP
+# routes). It does nothing where they are there already, and leaves systems alone that
+# are not Debian or where it is not root: the tests then skip, but fail where CI=true.
 set -euo pipefail
 
 missing=()
-for tool in nginx wrk strace; do
-	command -v "$tool" >/dev/null || [ -x "/usr/sbin/$tool" ] || missing+=("$tool")
+for tool in nginx wrk strace redis-server:redis-server redis-cli:redis-tools mariadbd:mariadb-server; do
+	name=${tool%:*} package=${tool#*:}
+	command -v "$name" >/dev/null || [ -x "/usr/sbin/$name" ] || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
@@ -18,7 +19,7 @@ fi
 
 echo "installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
-# A service that starts by itself would take port 80.
+# A service that starts by itself would take its port.
 if [ ! -e /usr/sbin/policy-rc.d ]; then
 	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
