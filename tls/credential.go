@@ -119,7 +119,7 @@ func (c *credential) evaluate(s *Store) outcome {
 	}
 	o := c.take(version, c.secret == nil, func() (*certificate, error) { return c.parse(now) })
 	s.settled(c.name, o, c.err, c.good != nil)
-	if o == loaded {
+	if o == loaded || o == replaced {
 		s.ledger.note(c.name, "staple", c.warned, now)
 	}
 	return o

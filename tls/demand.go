@@ -43,6 +43,10 @@ type demand struct {
 // noDemand is the policy of servers that ask for no certificate.
 const noDemand = "none"
 
+// staleDemand is the policy of connections that do not meet what is asked for now. It is no
+// server's.
+const staleDemand = "stale"
+
 // newDemand reads what t asks for; trust verifies clients.
 func newDemand(t *router.ServerTLS, trust *trust, clock func() time.Time) (*demand, error) {
 	d := &demand{auth: t.ClientAuth, trust: trust, names: t.SubjectAltNames, clock: clock, policy: noDemand}

@@ -30,8 +30,9 @@ const (
 	doubtful
 	// broken: it could not be parsed.
 	broken
-	// loaded: there is a new version.
+	// loaded: there is a good version where there was none, replaced: where there was one.
 	loaded
+	replaced
 )
 
 // take parses the inputs if they have changed. patient ones are not called broken at once
@@ -43,8 +44,12 @@ func (h *held[T]) take(version uint64, patient bool, parse func() (*T, error)) o
 	h.seen = version
 	good, err := parse()
 	if err == nil {
+		first := h.good == nil
 		h.good, h.err, h.tries = good, nil, 0
-		return loaded
+		if first {
+			return loaded
+		}
+		return replaced
 	}
 	h.tries++
 	if patient && h.good != nil && h.err == nil && h.tries < patience {

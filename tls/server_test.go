@@ -349,7 +349,7 @@ func TestACME(t *testing.T) {
 	if !r.client.PeerCertificates[0].Equal(answer.cert) || r.client.NegotiatedProtocol != "acme-tls/1" {
 		t.Error("the challenge was not answered")
 	}
-	if state := s.State(settings, r.server); state.Policy != "" || state.Covers("shop.example.com") {
+	if state := s.State(settings, r.server); state.Policy != staleDemand || state.Covers("shop.example.com") {
 		t.Errorf("a challenge's state is %+v", state)
 	}
 	r = s.shake(settings, &ctls.Config{RootCAs: pool(root), ServerName: "stranger.example.com", NextProtos: []string{"acme-tls/1"}})

@@ -21,6 +21,7 @@ func (s *Store) State(t *router.ServerTLS, cs ctls.ConnectionState) *proxy.TLSSt
 		CipherSuite: cs.CipherSuite,
 		Protocol:    cs.NegotiatedProtocol,
 		Resumed:     cs.DidResume,
+		Policy:      staleDemand,
 		Covers:      func(string) bool { return false },
 	}
 	e := s.published.Load().server(t)

@@ -97,7 +97,9 @@ func (s *Store) Close() {
 
 // Update takes a configuration that is about to be in force. It reads the files that are new
 // in it. What has the same settings and certificates as before stays as it was, sessions
-// included; what the configuration before had stays usable until the next Update.
+// included; what the configuration before had stays usable until the next Update. A Secret
+// that is gone while it is named keeps serving, and is a Problem: taking a certificate out of
+// service is done by naming it no more.
 func (s *Store) Update(spec *router.Spec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,9 +222,11 @@ func (s *Store) evaluate() (tries int) {
 func (s *Store) settled(source string, o outcome, err error, good bool) {
 	now := s.options.Clock()
 	switch o {
-	case loaded:
+	case loaded, replaced:
 		s.ledger.note(source, "load", nil, now)
-		s.options.Logger.Info("certificate source loaded", "source", source)
+		if o == replaced {
+			s.options.Logger.Info("certificate source replaced", "source", source)
+		}
 		s.options.Observe(Event{Source: source})
 	case broken:
 		if good {

@@ -150,7 +150,7 @@ func TestResumptionAfterChange(t *testing.T) {
 			r = s.shake(settings, config)
 			expect(t, r.serverErr, tt.want)
 			// What was verified by what is no longer in force does not meet the demand.
-			if got := s.State(settings, before).Policy; got != "" || policy == "" || s.Policy(settings) == policy {
+			if got := s.State(settings, before).Policy; got != staleDemand || policy == "" || s.Policy(settings) == policy {
 				t.Errorf("%s: policy was %q, is %q", name, policy, got)
 			}
 		}

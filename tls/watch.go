@@ -75,6 +75,9 @@ func (s *Store) run() {
 				events = nil
 				continue
 			}
+			if !s.concerns(event) {
+				continue
+			}
 			dirty[filepath.Dir(event.Name)] = true
 			if ripe == nil {
 				ripe = time.After(settle)
@@ -100,6 +103,17 @@ func (s *Store) run() {
 func discard(errors <-chan error) {
 	for range errors {
 	}
+}
+
+// concerns tells whether an event may be about one of the files: any name that comes or goes
+// can be a symbolic link on the way to them.
+func (s *Store) concerns(event fsnotify.Event) bool {
+	if event.Has(fsnotify.Create | fsnotify.Remove | fsnotify.Rename) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files.byPath[filepath.Clean(event.Name)] != nil
 }
 
 // reload reads files again and takes what has changed. It returns when to look again, where

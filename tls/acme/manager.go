@@ -21,8 +21,9 @@ const (
 	// patience is how long a handshake waits for a certificate that is being issued.
 	patience = 8 * time.Second
 	// firstRetry and lastRetry bound the pause after a certificate could not be had; it
-	// doubles in between. Authorities count failures, so the first is long already.
-	firstRetry = time.Minute
+	// doubles in between. Authorities count failures, and autocert does not try again within
+	// a minute.
+	firstRetry = 65 * time.Second
 	lastRetry  = 6 * time.Hour
 )
 
