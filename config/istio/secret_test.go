@@ -81,6 +81,26 @@ func TestSecretRotation(t *testing.T) {
 	}
 }
 
+// TestClientTLSKept changes a cluster's endpoints and pool: what was made of its TLS may stay.
+func TestClientTLSKept(t *testing.T) {
+	t.Parallel()
+	s := newSecretSteps(t, originating+pairs()[0].secret("client"))
+	before := s.result.Spec.Clusters[0]
+	s.set(strings.Replace(originating, "targetPort: 443", "targetPort: 8443", 1))
+	s.set(strings.Replace(originatingRule, "trafficPolicy: {", "trafficPolicy: {proxyProtocol: {}, ", 1))
+	after := s.result.Spec.Clusters[0]
+	if after == before || after.Endpoints[0].Address == before.Endpoints[0].Address || after.ProxyProtocol == 0 {
+		t.Fatalf("the cluster is as before: %+v", after)
+	}
+	if after.TLS != before.TLS {
+		t.Error("the TLS is another one")
+	}
+	s.set(strings.Replace(originatingRule, "credentialName: client", "credentialName: client, sni: y.org", 1))
+	if now := s.result.Spec.Clusters[0].TLS; now == before.TLS || now.ServerName != "y.org" {
+		t.Errorf("the new name did not arrive: %+v", now)
+	}
+}
+
 // TestSecretUnchanged writes a Secret again with other labels, and one that nobody names: the
 // Spec stays the same.
 func TestSecretUnchanged(t *testing.T) {

@@ -1,11 +1,11 @@
 package istio
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -187,7 +187,7 @@ func hasPrivateKey(text []byte) bool {
 		if block, rest = pem.Decode(rest); block == nil {
 			return false
 		}
-		if block.Type != "PRIVATE KEY" && !bytes.HasSuffix([]byte(block.Type), []byte(" PRIVATE KEY")) {
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			continue
 		}
 		if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
