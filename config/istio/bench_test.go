@@ -104,3 +104,49 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPassthrough changes one VirtualService among many whose TLS a gateway passes on.
+func BenchmarkPassthrough(b *testing.B) {
+	for _, n := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			compiler := istio.NewCompiler(benchRoles["gateway"])
+			compiler.Apply(config.Delta{Set: tlsFolder(b, n)})
+			i := 0
+			for b.Loop() {
+				b.StopTimer()
+				d := config.Delta{Set: parse(b, passedThrough(i%n, fmt.Sprintf("app-%d", (i+i/n)%n)))}
+				i++
+				b.StartTimer()
+				compiler.Apply(d)
+			}
+		})
+	}
+}
+
+// tlsFolder returns a Gateway that passes the TLS of n services through, and ends that of
+// n hosts.
+func tlsFolder(tb testing.TB, n int) []*config.Object {
+	gateway := meta("networking.istio.io/v1", "Gateway", "istio-system", "gw") + "spec:\n  selector: {istio: ingressgateway}\n  servers:\n" +
+		"  - port: {number: 443, name: tls, protocol: TLS}\n    hosts: [\"*.example.com\"]\n    tls: {mode: PASSTHROUGH}\n"
+	for i := range n {
+		gateway += fmt.Sprintf("  - port: {number: 443, name: https-%d, protocol: HTTPS}\n    hosts: [app-%d.example.org]\n    tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}\n", i, i)
+	}
+	objects := parse(tb, gateway)
+	for i := range n {
+		objects = append(objects, parse(tb, benchService(i))...)
+		objects = append(objects, parse(tb, passedThrough(i, fmt.Sprintf("app-%d", i)))...)
+	}
+	return objects
+}
+
+func passedThrough(i int, to string) string {
+	return meta("networking.istio.io/v1", "VirtualService", "default", fmt.Sprintf("app-%d", i)) + fmt.Sprintf(`spec:
+  hosts: [app-%d.example.com, app-%d.example.org]
+  gateways: [istio-system/gw]
+  tls:
+  - match: [{sniHosts: [app-%d.example.com]}]
+    route: [{destination: {host: %s}}]
+  http:
+  - route: [{destination: {host: app-%d}}]
+`, i, i, i, to, i)
+}

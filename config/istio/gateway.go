@@ -3,6 +3,7 @@ package istio
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,16 +20,53 @@ type gatewayConfig struct {
 	spec   *networking.Gateway
 	// name is "namespace/name".
 	name string
-	// servers has the hosts of each server.
+	// servers has the hosts of each server, byHost which servers have a host.
 	servers []*serverHosts
+	byHost  map[string][]int
 }
 
 func newGatewayConfig(o *config.Object, spec *networking.Gateway) *gatewayConfig {
-	g := &gatewayConfig{object: o, spec: spec, name: o.Namespace + "/" + o.Name}
-	for _, s := range spec.Servers {
-		g.servers = append(g.servers, newServerHosts(s.Hosts, o.Namespace))
+	g := &gatewayConfig{object: o, spec: spec, name: o.Namespace + "/" + o.Name, byHost: map[string][]int{}}
+	for i, s := range spec.Servers {
+		hosts := newServerHosts(s.Hosts, o.Namespace)
+		g.servers = append(g.servers, hosts)
+		for host := range hosts.namespaces {
+			g.byHost[host] = append(g.byHost[host], i)
+		}
 	}
 	return g
+}
+
+// serversFor yields the servers that take one of a VirtualService's hosts, in order, with
+// the hosts that both have. Servers that have nothing to do with them are not looked at.
+func (g *gatewayConfig) serversFor(v *virtualService) iter.Seq2[int, []string] {
+	return func(yield func(int, []string) bool) {
+		for _, i := range g.candidates(v.hosts) {
+			if hosts := g.servers[i].intersect(v.hosts, v.object.Namespace); len(hosts) > 0 && !yield(i, hosts) {
+				return
+			}
+		}
+	}
+}
+
+// candidates are the servers that may take one of the hosts.
+func (g *gatewayConfig) candidates(hosts []string) []int {
+	var found []int
+	for _, host := range hosts {
+		if isWildcard(host) {
+			for narrower, servers := range g.byHost {
+				if covers(host, narrower) {
+					found = append(found, servers...)
+				}
+			}
+		}
+		eachCovering(host, func(wide string) bool {
+			found = append(found, g.byHost[wide]...)
+			return true
+		})
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // serverHosts are the hosts that a server takes, with the namespaces from which it
@@ -116,7 +154,8 @@ func takesFrom(namespaces []string, namespace string) bool {
 type gatewayServer struct {
 	gateway *gatewayConfig
 	spec    *networking.Server
-	// field is its path in the Gateway, such as "servers[2]".
+	// place is that among the Gateway's servers, field its path there, such as "servers[2]".
+	place int
 	field string
 	kind  serverKind
 	// index is its place on the socket: routes of earlier servers come first.
@@ -230,7 +269,7 @@ func (m *gatewayMerge) add(g *gatewayConfig, i int, s *networking.Server) {
 		m.order = append(m.order, merged)
 	}
 	server := &gatewayServer{
-		gateway: g, spec: s, field: field, kind: kind, index: len(merged.servers), port: number,
+		gateway: g, spec: s, place: i, field: field, kind: kind, index: len(merged.servers), port: number,
 		hosts: g.servers[i], redirect: kind == plainHTTP && s.GetTls().GetHttpsRedirect(),
 	}
 	server.tls = m.compiler.serverTLS(server)

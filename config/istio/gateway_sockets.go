@@ -1,12 +1,8 @@
 package istio
 
 import (
-	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -34,7 +30,8 @@ type attachment struct {
 type gatewaySocket struct {
 	mergedServers
 	conditions *conditionSet
-	byGateway  map[string][]*gatewayServer
+	// byGateway are the servers of each Gateway, by their place in it.
+	byGateway map[string]map[int]*gatewayServer
 	// tables are one for all servers of plaintext requests, or one for each that ends TLS.
 	tables []*gatewayTable
 	// tableOf are the tables that servers' requests go to.
@@ -79,12 +76,15 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtua
 
 func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 	socket := &gatewaySocket{
-		mergedServers: *merged, conditions: t.compiler.conditions, byGateway: map[string][]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
+		mergedServers: *merged, conditions: t.compiler.conditions, byGateway: map[string]map[int]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
 		chains: map[string]*router.Chain{}, changed: true,
 	}
 	socket.streams = newSocketStreams(socket)
 	for _, s := range merged.servers {
-		socket.byGateway[s.gateway.name] = append(socket.byGateway[s.gateway.name], s)
+		if socket.byGateway[s.gateway.name] == nil {
+			socket.byGateway[s.gateway.name] = map[int]*gatewayServer{}
+		}
+		socket.byGateway[s.gateway.name][s.place] = s
 		switch {
 		case s.kind == plainHTTP && len(socket.tables) > 0:
 			socket.tables[0].servers = append(socket.tables[0].servers, s)
@@ -145,9 +145,13 @@ func (t *gatewaySockets) adopt(old *gatewaySocket) {
 	}
 	socket := t.sockets[at]
 	socket.listener, socket.chains = old.listener, old.chains
+	byName := map[string]*gatewayTable{}
+	for _, table := range old.tables {
+		byName[table.name()] = table
+	}
 	for _, table := range socket.tables {
-		if i := slices.IndexFunc(old.tables, func(o *gatewayTable) bool { return o.name() == table.name() }); i >= 0 {
-			table.adopt(old.tables[i])
+		if before := byName[table.name()]; before != nil {
+			table.adopt(before)
 		}
 	}
 	socket.streams.adopt(&old.streams)
@@ -168,11 +172,15 @@ func (t *gatewaySockets) attach(v *virtualService) {
 }
 
 func (t *gatewaySockets) attachTo(socket *gatewaySocket, gateway string, v *virtualService) {
+	servers := socket.byGateway[gateway]
+	if len(servers) == 0 {
+		return
+	}
 	var first *gatewayServer
-	for _, s := range socket.byGateway[gateway] {
-		hosts := s.hosts.intersect(v.hosts, v.object.Namespace)
+	for i, hosts := range t.compiler.gateways[gateway].serversFor(v) {
+		s := servers[i]
 		switch {
-		case len(hosts) == 0:
+		case s == nil:
 		case s.kind.routesRequests():
 			if table := socket.tableOf[s]; first == nil || table.servers[0] == s {
 				// All of a Gateway's servers of a table share the routes made for the first.
@@ -245,77 +253,4 @@ func (t *gatewaySockets) settle() ([]*router.Listener, bool) {
 		t.listeners = listeners
 	}
 	return t.listeners, changed
-}
-
-// settle makes the listener anew where a table or a chain changed.
-func (s *gatewaySocket) settle() {
-	changed := s.changed
-	for _, table := range s.tables {
-		changed = table.settle() || changed
-	}
-	if !changed {
-		return
-	}
-	s.changed = false
-	listener := &router.Listener{Name: s.key.listenerName(), Address: s.key.bind, Port: s.key.port, NodePorts: s.nodePorts}
-	if s.servers[0].kind == plainHTTP {
-		listener.Tables = []*router.RouteTable{s.tables[0].table}
-	} else if listener.Chains = s.settleChains(); len(listener.Chains) == 0 {
-		s.listener = nil
-		return
-	}
-	if s.listener == nil || !sameListener(s.listener, listener) {
-		s.listener = listener
-	}
-}
-
-// settleChains returns the chains of the socket's servers, in the servers' order. Those
-// that there were before are kept.
-func (s *gatewaySocket) settleChains() []*router.Chain {
-	streams := s.streams.chains()
-	var all []*router.Chain
-	for _, server := range s.servers {
-		switch {
-		case server.kind == terminatedHTTP:
-			all = append(all, server.requestChain(s.tableOf[server].table))
-		case server.kind == autoPassthrough:
-			all = append(all, s.auto.chains(server)...)
-		default:
-			all = append(all, streams[server]...)
-			var conditions []config.Condition
-			if len(streams[server]) == 0 {
-				conditions = append(conditions, server.notRouted())
-			}
-			s.conditions.replace(server, conditions)
-		}
-	}
-	byName := make(map[string]*router.Chain, len(all))
-	for i, chain := range all {
-		if before := s.chains[chain.Name]; before != nil && sameChain(before, chain) {
-			all[i] = before
-		}
-		byName[chain.Name] = all[i]
-	}
-	s.chains = byName
-	return all
-}
-
-// sameListener says whether two listeners of a socket have the very same parts.
-func sameListener(a, b *router.Listener) bool {
-	return slices.Equal(a.Tables, b.Tables) && slices.Equal(a.Chains, b.Chains) && slices.Equal(a.NodePorts, b.NodePorts)
-}
-
-// sameChain says whether two chains do the same, with the very same routes.
-func sameChain(a, b *router.Chain) bool {
-	return a == b || a.Name == b.Name && slices.Equal(a.ServerNames, b.ServerNames) && a.Table == b.Table && slices.Equal(a.Streams, b.Streams) &&
-		a.IstioALPN == b.IstioALPN && a.Origin == b.Origin && reflect.DeepEqual(a.TLS, b.TLS)
-}
-
-// chainName names a chain of a server: "tls.443.mongo.gw.default".
-func (s *gatewayServer) chainName(protocol string) string {
-	parts := []string{protocol, strconv.Itoa(int(s.port)), s.spec.GetPort().GetName(), s.gateway.object.Name, s.gateway.object.Namespace}
-	if s.spec.Bind != "" {
-		parts = append(parts, s.spec.Bind)
-	}
-	return strings.Join(parts, ".")
 }

@@ -141,17 +141,21 @@ func (s *socketStreams) list(stream *gatewayStream) {
 
 // adopt takes over what was built for the socket before.
 func (s *socketStreams) adopt(old *socketStreams) {
-	for key, now := range s.byKey {
+	whole := map[string]*gatewayStream{}
+	for key, stream := range old.byKey {
 		if key.server != nil {
-			for was, stream := range old.byKey {
-				if was.server != nil && was.server.chainName("") == key.server.chainName("") {
-					now.routes = stream.routes
-				}
-			}
+			whole[key.server.chainName("")] = stream
+		}
+	}
+	for key, now := range s.byKey {
+		before := old.byKey[key]
+		if key.server != nil {
+			before = whole[key.server.chainName("")]
+		}
+		if before == nil {
 			continue
 		}
-		if before := old.byKey[key]; before != nil && len(before.routes) > 0 {
-			now.routes = before.routes
+		if now.routes = before.routes; key.server == nil {
 			s.list(now)
 		}
 	}

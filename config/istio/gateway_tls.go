@@ -12,19 +12,6 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// requestChain is the chain of a server that ends TLS and routes requests.
-func (s *gatewayServer) requestChain(table *router.RouteTable) *router.Chain {
-	return &router.Chain{Name: table.Name, ServerNames: s.hosts.names(), TLS: s.tls, Table: table, Origin: s.origin()}
-}
-
-// streamChain is the chain of a server that routes whole connections, or the bytes in its TLS.
-func (s *gatewayServer) streamChain(routes []*router.StreamRoute) *router.Chain {
-	if s.kind == plainTCP {
-		return &router.Chain{Name: s.chainName("tcp"), Streams: routes, Origin: s.origin()}
-	}
-	return &router.Chain{Name: s.chainName("tls"), ServerNames: s.hosts.names(), TLS: s.tls, Streams: routes, Origin: s.origin()}
-}
-
 // What servers offer by ALPN. Inside ISTIO_MUTUAL, sidecars offer Istio's own names for TCP;
 // "istio-peer-exchange" is not among ours, as it announces a header that nobody here reads.
 var (

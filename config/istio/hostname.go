@@ -52,8 +52,23 @@ func overlaps(a, b string) bool { return covers(a, b) || covers(b, a) }
 // mostSpecific returns the value whose host is the most specific one that covers
 // host: host itself, else the longest wildcard. ok filters the values.
 func mostSpecific[V any](byHost map[string]V, host string, ok func(V) bool) (V, bool) {
-	if v, found := byHost[host]; found && ok(v) {
-		return v, true
+	var found V
+	have := false
+	eachCovering(host, func(wide string) bool {
+		v, there := byHost[wide]
+		if have = there && ok(v); have {
+			found = v
+		}
+		return !have
+	})
+	return found, have
+}
+
+// eachCovering calls f for the hosts that cover a host, the most specific first: itself,
+// then the wildcards from the longest on. It stops where f returns false.
+func eachCovering(host string, f func(wide string) bool) {
+	if !f(host) {
+		return
 	}
 	rest := host
 	if isWildcard(rest) {
@@ -63,15 +78,13 @@ func mostSpecific[V any](byHost map[string]V, host string, ok func(V) bool) (V, 
 		if rest[at] != '.' || (at == 0 && isWildcard(host)) {
 			continue
 		}
-		if v, found := byHost["*"+rest[at:]]; found && ok(v) {
-			return v, true
+		if !f("*" + rest[at:]) {
+			return
 		}
 	}
-	if v, found := byHost["*"]; found && ok(v) {
-		return v, true
+	if host != "*" {
+		f("*")
 	}
-	var none V
-	return none, false
 }
 
 // gatewayName returns "namespace/name" of a Gateway as a VirtualService in a

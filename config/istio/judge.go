@@ -105,12 +105,20 @@ func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
 				fmt.Sprintf("%q: no Gateway %s is in force; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
 			continue
 		}
-		if !v.isDelegate() && !slices.ContainsFunc(g.servers, func(s *serverHosts) bool { return len(s.intersect(v.hosts, v.object.Namespace)) > 0 }) {
+		if !v.isDelegate() && !g.takesSome(v) {
 			out = append(out, newCondition(config.Warning, HostNotInGateway, v.object, field,
 				fmt.Sprintf("none of the hosts is one that a server of %s takes from namespace %s; nothing is routed there. Add the host to the server", g.object.Key, v.object.Namespace)))
 		}
 	}
 	return out
+}
+
+// takesSome says whether one of the servers takes one of a VirtualService's hosts.
+func (g *gatewayConfig) takesSome(v *virtualService) bool {
+	for range g.serversFor(v) {
+		return true
+	}
+	return false
 }
 
 // kindConditions says which of a VirtualService's lists of rules no server has a use for.
@@ -126,11 +134,11 @@ func (c *Compiler) kindConditions(v *virtualService) []config.Condition {
 		if g == nil {
 			return nil
 		}
-		for i, s := range g.servers {
-			if kind, ok := serverKindOf(g.spec.Servers[i]); ok && len(s.intersect(v.hosts, v.object.Namespace)) > 0 {
+		for i := range g.serversFor(v) {
+			if kind, ok := serverKindOf(g.spec.Servers[i]); ok {
 				kinds = append(kinds, kind)
 				if kind.routesNames() {
-					passing = append(passing, s)
+					passing = append(passing, g.servers[i])
 				}
 			}
 		}

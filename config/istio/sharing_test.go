@@ -111,6 +111,109 @@ func TestSharing(t *testing.T) {
 	}
 }
 
+// TestChainSharing does the same for a gateway whose servers speak TLS.
+func TestChainSharing(t *testing.T) {
+	t.Parallel()
+	const listener, passing = "listener 0.0.0.0_443", "tls.443.tls.gw.istio-system/"
+	tests := map[string]struct{ change, want string }{
+		"a tls rule's destination": {
+			change: passedThrough(1, "app-0"),
+			want:   "chain " + passing + "app-1.example.com, " + listener + ", stream app-1.default.tls[0].match[0] in " + passing + "app-1.example.com",
+		},
+		"an http rule": {
+			change: strings.Replace(passedThrough(1, "app-1"), "  - route:", "  - name: changed\n    route:", 1),
+			want: "chain https.443.https-1.gw.istio-system, host app-1.example.org:443 in https.443.https-1.gw.istio-system, " +
+				listener + ", table https.443.https-1.gw.istio-system",
+		},
+		"a VirtualService of another name": {
+			change: strings.ReplaceAll(passedThrough(7, "app-1"), "app-7.example.org", "other.example.net"),
+			want:   "chain " + passing + "app-7.example.com, " + listener + ", stream app-7.default.tls[0].match[0] in " + passing + "app-7.example.com",
+		},
+		"an idle timeout": {
+			change: meta("networking.istio.io/v1", "DestinationRule", "default", "one") + "spec:\n  host: app-1\n  trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5s}}}\n",
+			want: "chain " + passing + "app-1.example.com, cluster outbound|80||app-1.default.svc.cluster.local, " + listener +
+				", stream app-1.default.tls[0].match[0] in " + passing + "app-1.example.com",
+		},
+		"another Gateway on the port": {
+			change: meta("networking.istio.io/v1", "Gateway", "istio-system", "gw2") +
+				"spec:\n  servers:\n  - port: {number: 443, name: https, protocol: HTTPS}\n    hosts: [z.example.org]\n    tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}\n",
+			want: "chain https.443.https.gw2.istio-system, host blackhole:443 in https.443.https.gw2.istio-system, " + listener + ", table https.443.https.gw2.istio-system",
+		},
+		"another Gateway on another port": {
+			change: meta("networking.istio.io/v1", "Gateway", "istio-system", "gw2") + "spec:\n  servers:\n  - port: {number: 80, name: http, protocol: HTTP}\n    hosts: [\"*\"]\n",
+			want:   "host blackhole:80 in http.80, listener 0.0.0.0_80, table http.80",
+		},
+		"a VirtualService that is written again": {change: passedThrough(1, "app-1")},
+		"a Secret that nobody names":             {change: pairs()[0].secret("nobody")},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			compiler := istio.NewCompiler(benchRoles["gateway"])
+			before := compiler.Apply(config.Delta{Set: tlsFolder(t, 3)})
+			after := compiler.Apply(config.Delta{Set: parse(t, test.change)})
+			had := parts(before.Spec)
+			var changed []string
+			for name, part := range parts(after.Spec) {
+				if had[name] != part {
+					changed = append(changed, name)
+				}
+			}
+			if got := sortedList(changed); got != test.want {
+				t.Errorf("other parts:\n got %s\nwant %s", got, test.want)
+			}
+			if test.want == "" && before.Spec != after.Spec {
+				t.Error("another Spec with the same parts")
+			}
+		})
+	}
+}
+
+// TestStreamsComeAndGo has the only rule for a port come and go: the port is open while it is
+// there, and the other listeners stay as they are.
+func TestStreamsComeAndGo(t *testing.T) {
+	t.Parallel()
+	rule := parse(t, meta("networking.istio.io/v1", "VirtualService", "default", "db")+"spec:\n  hosts: [\"*\"]\n  gateways: [istio-system/tcp]\n  tcp: [{route: [{destination: {host: app-0}}]}]\n")
+	compiler := istio.NewCompiler(benchRoles["gateway"])
+	first := compiler.Apply(config.Delta{Set: append(tlsFolder(t, 2), parse(t, meta("networking.istio.io/v1", "Gateway", "istio-system", "tcp")+
+		"spec:\n  servers:\n  - port: {number: 3306, name: mysql, protocol: MYSQL}\n    hosts: [\"*\"]\n")...)})
+	if n := len(first.Spec.Listeners); n != 1 || !reported(first, istio.ServerNotRouted) {
+		t.Fatalf("%d listeners, %v", n, first.Conditions)
+	}
+	open := compiler.Apply(config.Delta{Set: rule})
+	if len(open.Spec.Listeners) != 2 || open.Spec.Listeners[0] != first.Spec.Listeners[0] || reported(open, istio.ServerNotRouted) {
+		t.Fatalf("with a rule: %d listeners, %v", len(open.Spec.Listeners), open.Conditions)
+	}
+	if chains := open.Spec.Listeners[1].Chains; len(chains) != 1 || len(chains[0].Streams) != 1 || chains[0].TLS != nil || len(chains[0].ServerNames) != 0 {
+		t.Errorf("chains %+v", chains)
+	}
+	closed := compiler.Apply(config.Delta{Removed: []config.Key{rule[0].Key}})
+	if len(closed.Spec.Listeners) != 1 || closed.Spec.Listeners[0] != first.Spec.Listeners[0] || !reported(closed, istio.ServerNotRouted) {
+		t.Errorf("without it again: %d listeners, %v", len(closed.Spec.Listeners), closed.Conditions)
+	}
+}
+
+// TestSecretCondition has the Secret of a server come: what was said of it is said no more,
+// and the chain is the one of before.
+func TestSecretCondition(t *testing.T) {
+	t.Parallel()
+	compiler := istio.NewCompiler(benchRoles["gateway"])
+	before := compiler.Apply(config.Delta{Set: parse(t, meta("networking.istio.io/v1", "Gateway", "default", "gw")+
+		"spec:\n  servers:\n  - port: {number: 443, name: https, protocol: HTTPS}\n    hosts: [\"*\"]\n    tls: {mode: SIMPLE, credentialName: shop}\n")})
+	after := compiler.Apply(config.Delta{Set: parse(t, pairs()[0].secret("shop"))})
+	if !reported(before, istio.SecretNotFound) || reported(after, istio.SecretNotFound) {
+		t.Errorf("before %v, after %v", before.Conditions, after.Conditions)
+	}
+	if before.Spec.Listeners[0] != after.Spec.Listeners[0] || len(after.Spec.Secrets) != 1 {
+		t.Errorf("%d secrets; the listener is another one: %v", len(after.Spec.Secrets), before.Spec.Listeners[0] != after.Spec.Listeners[0])
+	}
+}
+
+// reported says whether there is a condition for a reason.
+func reported(r istio.Result, reason config.Reason) bool {
+	return slices.ContainsFunc(r.Conditions, func(c config.Condition) bool { return c.Reason == reason })
+}
+
 // TestPoliciesKeepPointers changes a cluster's endpoints, then one block of its policy:
 // the other policies stay the ones of before, and routes share the default.
 func TestPoliciesKeepPointers(t *testing.T) {
