@@ -46,15 +46,15 @@ func TestACME(t *testing.T) {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
 			p := newPebble(t)
-			cache := t.TempDir()
-			g := start(t, acmeManifests, []int{80, 443}, "--acme-cache", cache, "--acme-email", "ops@example.com",
-				"--acme-directory", p.directory, "--acme-directory-ca", p.ca)
+			ports := map[int]int{80: freePort(t), 443: freePort(t)}
 			switch challenge {
 			case "http-01":
-				p.serve(t, g.ports[80], 1) // Nobody answers at port 1: TLS-ALPN-01 fails.
+				p.serve(t, ports[80], 1) // Nobody answers at port 1: TLS-ALPN-01 fails.
 			case "tls-alpn-01":
-				p.serve(t, 1, g.ports[443])
+				p.serve(t, 1, ports[443])
 			}
+			g := startAt(t, acmeManifests, ports, "--acme-cache", t.TempDir(), "--acme-email", "ops@example.com",
+				"--acme-directory", p.directory, "--acme-directory-ca", p.ca)
 			roots := &tls.Config{ServerName: "shop.example.com", InsecureSkipVerify: true}
 			first := awaitSerial(t, g.at(443), roots, "")
 			if second := awaitSerial(t, g.at(443), roots, first); second == first {
@@ -128,6 +128,7 @@ func (p *pebble) serve(t *testing.T, httpPort, tlsPort int) {
 		"ocspResponderURL":               "",
 		"externalAccountBindingRequired": false,
 		"profiles":                       map[string]any{"default": map[string]any{"description": "short", "validityPeriod": 15}},
+		"retryAfter":                     map[string]any{"authz": 1, "order": 1},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -149,16 +150,23 @@ func (p *pebble) serve(t *testing.T, httpPort, tlsPort int) {
 			t.Logf("the authority's log:\n%s", p.log.String())
 		}
 	})
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.listen)); err == nil {
+			c.Close()
+			return
+		}
+	}
+	t.Fatalf("the authority does not start:\n%s", p.log.String())
 }
 
 // localNames serves a DNS in which every name is this machine.
 func localNames(t *testing.T) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+	server := &dns.Server{Listener: l, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
 		m := new(dns.Msg)
 		m.SetReply(r)
 		for _, q := range r.Question {
@@ -170,5 +178,5 @@ func localNames(t *testing.T) string {
 	})}
 	go server.ActivateAndServe()
 	t.Cleanup(func() { server.Shutdown() })
-	return conn.LocalAddr().String()
+	return l.Addr().String()
 }

@@ -85,14 +85,23 @@ type gateway struct {
 // ends.
 func start(t testing.TB, manifests string, ports []int, flags ...string) *gateway {
 	t.Helper()
-	g := &gateway{ports: map[int]int{}, config: t.TempDir()}
+	at := map[int]int{}
+	for _, p := range ports {
+		at[p] = freePort(t)
+	}
+	return startAt(t, manifests, at, flags...)
+}
+
+// startAt is start with the ports to listen at.
+func startAt(t testing.TB, manifests string, ports map[int]int, flags ...string) *gateway {
+	t.Helper()
+	g := &gateway{ports: ports, config: t.TempDir()}
 	g.write(t, "config.yaml", manifests)
 	status := freePort(t)
 	g.admin = fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	args := []string{"--config", g.config, "--address", "127.0.0.1", "--admin", g.admin, "--status", fmt.Sprintf("127.0.0.1:%d", status), "--log-level", "debug"}
-	for _, p := range ports {
-		g.ports[p] = freePort(t)
-		args = append(args, "--port-map", fmt.Sprintf("%d=%d", p, g.ports[p]))
+	for asked, at := range ports {
+		args = append(args, "--port-map", fmt.Sprintf("%d=%d", asked, at))
 	}
 	g.cmd = exec.Command(binary(t), append(args, flags...)...)
 	g.cmd.Stdout, g.cmd.Stderr = &g.log, &g.log
