@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/filter"
@@ -42,10 +43,11 @@ type Options struct {
 	Random func() uint64
 	// Limits bound what an upstream may send.
 	Limits http1.Limits
-	// UpstreamTLS is upstream.Options.TLS: nil speaks plaintext only. Resolve and Log are
-	// those of upstream.Options.
+	// UpstreamTLS is upstream.Options.TLS: nil speaks plaintext only. Resolve, MinRefresh and
+	// Log are those of upstream.Options.
 	UpstreamTLS func(t *router.ClientTLS, serverName string, protocols ...string) (*tls.Config, error)
 	Resolve     func(ctx context.Context, host string) (dns.Answer, error)
+	MinRefresh  time.Duration
 	Log         *slog.Logger
 	// Timeouts.Tunnel bounds upgraded connections.
 	Timeouts http1.Timeouts
@@ -72,7 +74,7 @@ func New(o Options) *Engine {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	manager := upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS, Resolve: o.Resolve, Log: o.Log})
+	manager := upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS, Resolve: o.Resolve, MinRefresh: o.MinRefresh, Log: o.Log})
 	e := &Engine{options: o, manager: manager, mirrors: filter.NewMirrors(filter.MirrorOptions{})}
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	table, _ := router.Build(&router.Spec{}, nil)
