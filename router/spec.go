@@ -1,9 +1,6 @@
 package router
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Spec is everything that one proxy serves, as plain data. A front end writes
 // it and never changes it afterwards: parts that did not change from one Spec to
@@ -37,34 +34,6 @@ type Listener struct {
 	// Chains say what becomes of connections, by TLS server name. A listener has either
 	// Chains or Tables; with Tables alone it speaks plaintext HTTP.
 	Chains []*Chain
-}
-
-// CalledPorts are the ports that callers address, of its tables or chains, each once.
-func (l *Listener) CalledPorts() []uint16 {
-	var ports []uint16
-	add := func(port uint16) {
-		if !slices.Contains(ports, port) {
-			ports = append(ports, port)
-		}
-	}
-	for _, t := range l.Tables {
-		add(t.Port)
-	}
-	for _, c := range l.Chains {
-		add(c.CalledPort())
-	}
-	return ports
-}
-
-// RouteTables are the listener's, those of its chains included.
-func (l *Listener) RouteTables() []*RouteTable {
-	tables := slices.Clone(l.Tables)
-	for _, c := range l.Chains {
-		if c.Table != nil {
-			tables = append(tables, c.Table)
-		}
-	}
-	return tables
 }
 
 // RouteTable is a set of virtual hosts that are chosen by a request's host (Envoy's
