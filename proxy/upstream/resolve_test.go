@@ -330,14 +330,23 @@ func TestLookupsAtOnce(t *testing.T) {
 // lost is a client that can go away.
 type lost struct {
 	proxy.Downstream
+	mu      sync.Mutex
 	aborter *proxy.Aborter
 }
 
 func (l *lost) Attach(a *proxy.Aborter) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if a != nil {
 		l.aborter = a
 	}
 	return true
+}
+
+func (l *lost) goes() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.aborter.Abort()
 }
 
 // The first requests wait for the first answer, no longer than a connection may take, and
@@ -353,7 +362,7 @@ func TestFirstRequestWaits(t *testing.T) {
 		"answer":         {func(b *bench, z *zone, _ *lost) { close(z.held) }, true, time.Second},
 		"no such name":   {func(b *bench, z *zone, _ *lost) { z.fail("a.test", errors.New("x")); close(z.held) }, false, time.Second},
 		"nothing":        {func(b *bench, z *zone, _ *lost) {}, false, 3 * time.Second},
-		"client goes":    {func(b *bench, z *zone, client *lost) { client.aborter.Abort() }, false, time.Second},
+		"client goes":    {func(b *bench, z *zone, client *lost) { client.goes() }, false, time.Second},
 		"cluster goes":   {func(b *bench, z *zone, _ *lost) { b.m.Update(nil, []*Cluster{b.c}) }, false, time.Second},
 		"policy changes": {func(b *bench, z *zone, _ *lost) { b.update(asDNS, "10.0.0.7:80") }, true, 2 * time.Second},
 	}
