@@ -143,7 +143,7 @@ func (p *pair) keyPEM() []byte {
 }
 
 func (p *pair) tls() ctls.Certificate {
-	c := ctls.Certificate{PrivateKey: p.key, Certificate: [][]byte{p.cert.Raw}}
+	c := ctls.Certificate{PrivateKey: p.key, Certificate: [][]byte{p.cert.Raw}, Leaf: p.cert}
 	for _, cert := range p.above {
 		c.Certificate = append(c.Certificate, cert.Raw)
 	}

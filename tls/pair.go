@@ -81,14 +81,22 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 		certs = append(certs, cert)
 	}
 	switch {
-	case bytes.Contains(rest, []byte("-----BEGIN ")):
-		return nil, errors.New("a PEM block is cut off or broken")
+	case brokenBlock(text, rest, "CERTIFICATE", len(certs)):
+		return nil, errBrokenBlock
 	case len(certs) == 0 && len(bytes.TrimSpace(text)) == 0:
 		return nil, errors.New("it is empty")
 	case len(certs) == 0:
 		return nil, errors.New("it has no PEM block CERTIFICATE")
 	}
 	return certs, nil
+}
+
+var errBrokenBlock = errors.New("a PEM block is cut off or broken")
+
+// brokenBlock tells whether a text has more blocks of a kind than could be decoded, or begins
+// one in what is left behind them: decoding skips what is broken.
+func brokenBlock(text, rest []byte, kind string, decoded int) bool {
+	return bytes.Count(text, []byte("-----BEGIN "+kind+"-----")) != decoded || bytes.Contains(rest, []byte("-----BEGIN "))
 }
 
 // parseKey reads the first private key of a PEM text: PKCS #8, PKCS #1 or SEC 1.

@@ -56,6 +56,7 @@ func TestParsePair(t *testing.T) {
 		{"no PEM", []byte("certificate"), ec.keyPEM(), "no PEM block CERTIFICATE"},
 		{"a cut chain", ec.chain()[:len(ec.chain())-40], ec.keyPEM(), "cut off"},
 		{"a cut key", ec.chain(), ec.keyPEM()[:60], "cut off"},
+		{"a broken block before", append([]byte(strings.Replace(string(pemOf(middle.cert)), "MII", "M!I", 1)), ec.chain()...), ec.keyPEM(), "broken"},
 		{"no certificate in the block", pemBlock("CERTIFICATE", []byte("x")), ec.keyPEM(), "number 1 cannot be parsed"},
 		{"no key in the block", ec.chain(), pemBlock("PRIVATE KEY", []byte("hunter2")), "cannot be parsed as PKCS #8"},
 		{"an encrypted key", ec.chain(), pemBlock("ENCRYPTED PRIVATE KEY", []byte("hunter2")), "passphrase"},

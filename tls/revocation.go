@@ -49,8 +49,8 @@ func parseRevocations(text []byte) (revocations, error) {
 		lists = append(lists, list)
 	}
 	switch {
-	case bytes.Contains(rest, []byte("-----BEGIN ")):
-		return nil, errors.New("a PEM block is cut off or broken")
+	case brokenBlock(text, rest, "X509 CRL", len(lists)):
+		return nil, errBrokenBlock
 	case len(lists) > 0:
 		return lists, nil
 	case len(bytes.TrimSpace(text)) == 0:
