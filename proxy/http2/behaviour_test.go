@@ -108,12 +108,9 @@ func TestRewind(t *testing.T) {
 		t.Errorf("%s %q", a, a.body)
 	}
 	p.headers(3, false, post...)
-	go func() {
-		for range 20 {
-			p.WriteData(3, false, make([]byte, 3000))
-			time.Sleep(time.Millisecond)
-		}
-	}()
+	for range 20 {
+		p.WriteData(3, false, make([]byte, 3000))
+	}
 	sent := 20 * 3000
 	for sent < 90000 {
 		f, err := p.ReadFrame()
@@ -199,12 +196,16 @@ func TestSlowStreamBlocksNoOther(t *testing.T) {
 	}
 }
 
-// TestFairness: streams that have much to send take turns.
+// TestFairness: streams that have much to send take turns, behind one that is urgent.
 func TestFairness(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
 	s := serve(t, Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
-		respond(ex, down, 200, strings.Repeat("x", size))
+		n := size
+		if _, urgent := ex.Request.Header("priority"); urgent {
+			n = 256 << 10
+		}
+		respond(ex, down, 200, strings.Repeat("x", n))
 	})})
 	p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
 	for id := uint32(1); id < 9; id += 2 {
@@ -212,32 +213,36 @@ func TestFairness(t *testing.T) {
 	}
 	p.headers(9, true, with(get, "priority", "u=1")...)
 	got := map[uint32]int{}
-	granted := 65535
-	for len(got) < 5 || got[1] < size || got[3] < size || got[5] < size || got[7] < size || got[9] < size {
-		f, err := p.ReadFrame()
-		if err != nil {
-			t.Fatal(err)
+	window, begun := 65535, 0
+	// use reads until the connection's window is used up, and all streams have begun.
+	use := func(more int) {
+		if window += more; more > 0 {
+			p.WriteWindowUpdate(0, uint32(more))
 		}
-		if d, ok := f.(*http2.DataFrame); ok {
-			got[d.StreamID] += len(d.Data())
-			granted -= len(d.Data())
-			if granted == 0 {
-				// All have begun by the time that the first window is used up.
-				low, high := size, 0
-				for id := uint32(1); id < 9; id += 2 {
-					if got[id] < size {
-						low, high = min(low, got[id]), max(high, got[id])
-					}
-				}
-				if got[9] > 2<<16 && got[9] < size && high > 3<<16 {
-					t.Fatalf("the urgent stream has %d bytes, others up to %d", got[9], high)
-				}
-				if got[9] == size && low < size && high-low > 6*16<<10 {
-					t.Fatalf("from %d to %d bytes", low, high)
-				}
-				granted = 65536
-				p.WriteWindowUpdate(0, 65536)
+		for window > 0 || begun < 5 {
+			f, err := p.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
 			}
+			switch f := f.(type) {
+			case *http2.HeadersFrame:
+				begun++
+			case *http2.DataFrame:
+				got[f.StreamID] += len(f.Data())
+				window -= len(f.Data())
+			}
+		}
+	}
+	use(0)
+	use(256<<10 - got[9])
+	if got[9] != 256<<10 {
+		t.Errorf("the urgent stream has %d bytes, others have %v", got[9], got)
+	}
+	before := [4]int{got[1], got[3], got[5], got[7]}
+	use(256 << 10)
+	for i, n := range before {
+		if more := got[uint32(2*i+1)] - n; more < 32<<10 || more > 96<<10 {
+			t.Errorf("of 4 x 64 KiB, stream %d got %d bytes", 2*i+1, more)
 		}
 	}
 }
@@ -651,7 +656,9 @@ func TestExtendedConnect(t *testing.T) {
 		return []string{":method", "CONNECT", ":scheme", "https", ":authority", "host.test", ":path", path, ":protocol", "websocket", "sec-websocket-version", "13"}
 	}
 	p.headers(1, false, connect("/")...)
+	sent := make(chan struct{})
 	time.AfterFunc(50*time.Millisecond, func() {
+		defer close(sent)
 		p.WriteData(1, false, []byte("hello"))
 		for range 10 {
 			p.WriteData(1, false, make([]byte, 5000))
@@ -659,6 +666,7 @@ func TestExtendedConnect(t *testing.T) {
 		p.WriteData(1, true, []byte("bye"))
 	})
 	a := p.await(1)
+	<-sent
 	if a.status != "200" || a.headers["sec-websocket-accept"] != "" || a.wasReset {
 		t.Fatal(a, a.headers, a.reset, string(a.body))
 	}

@@ -89,6 +89,7 @@ type server struct {
 	events   []proxy.ConnEvent
 	all      sync.WaitGroup
 	stop     chan struct{}
+	once     sync.Once
 }
 
 func serve(t testing.TB, o Options) *server {
@@ -156,11 +157,19 @@ func (s *server) seen(e proxy.ConnEvent) bool {
 	return slices.Contains(s.events, e)
 }
 
+// close ends all sessions, as roughly as can be.
 func (s *server) close() {
-	s.listener.Close()
-	close(s.stop)
 	s.each(func(one proxy.Session) { one.Kill() })
-	s.all.Wait()
+	s.shut()
+}
+
+// shut waits until all sessions have ended.
+func (s *server) shut() {
+	s.once.Do(func() {
+		s.listener.Close()
+		close(s.stop)
+		s.all.Wait()
+	})
 }
 
 func (s *server) url() string { return "http://" + s.listener.Addr().String() }
@@ -298,7 +307,7 @@ func (p *peer) await(stream uint32) (a answer) {
 			}
 		case *http2.PingFrame:
 			if !f.IsAck() {
-				p.WritePing(true, f.Data)
+				p.send(appendPing(nil, true, f.Data))
 			}
 		case *http2.RSTStreamFrame:
 			if f.StreamID == stream {
@@ -329,9 +338,10 @@ func (p *peer) await(stream uint32) (a answer) {
 			}
 		case *http2.DataFrame:
 			if n := len(f.Data()); n > 0 {
-				p.WriteWindowUpdate(0, uint32(n))
+				// Not by the Framer, which another goroutine may be using.
+				p.send(appendWindowUpdate(nil, 0, n))
 				if !f.StreamEnded() && f.StreamID == stream {
-					p.WriteWindowUpdate(f.StreamID, uint32(n))
+					p.send(appendWindowUpdate(nil, f.StreamID, n))
 				}
 			}
 			if f.StreamID != stream {

@@ -46,6 +46,8 @@ type session struct {
 	last    uint32
 	refused resetRing
 
+	// clock is the time of the last read or write.
+	clock    int64
 	out      []byte
 	flushing bool
 	control  int // frames in out that answer or reset
@@ -190,6 +192,7 @@ func (c *session) rest() {
 // dealt with, and sends what answers it.
 func (c *session) endBatch() {
 	c.mu.Lock()
+	c.clock = c.now
 	for i, st := range c.fresh {
 		c.fresh[i] = nil
 		if st.phase == streamFresh {

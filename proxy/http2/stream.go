@@ -211,7 +211,7 @@ func (c *session) forget(st *serverStream) {
 	st.gone = true
 	c.streams.remove(st)
 	if c.streams.n == 0 {
-		c.watch.since = c.now
+		c.watch.since = proxy.Now()
 	}
 	c.stopWaiting(st)
 	switch st.phase {

@@ -77,7 +77,8 @@ func (c *session) write(writes int) {
 		}
 		out := c.out
 		c.out, c.control = nil, 0
-		c.watch.writing = proxy.Now()
+		c.clock = proxy.Now()
+		c.watch.writing = c.clock
 		c.mu.Unlock()
 		err := c.sock.Write(out)
 		c.mu.Lock()
@@ -176,7 +177,7 @@ func (c *session) sendFrame(st *serverStream) {
 	c.out = appendFrameHeader(c.out, n, frameData, flags, st.id)
 	c.out = append(c.out, data...)
 	c.dataSent++
-	st.since = c.now
+	st.since = max(st.since, c.clock)
 }
 
 // send sends data, and the stream's end behind it. It returns when all of it is in out. The
