@@ -55,6 +55,8 @@ const (
 	DuplicateSubset config.Reason = "DuplicateSubset"
 	// SecretNotFound: a credentialName is no Secret that holds what is needed of it.
 	SecretNotFound config.Reason = "SecretNotFound"
+	// NotIssuable: a certificate is to be issued for a host that is no exact name.
+	NotIssuable config.Reason = "NotIssuable"
 	// SecretGone: a Secret in use was removed; its last certificate serves on.
 	SecretGone config.Reason = "SecretGone"
 	// BadCertificate: what a key of a Secret holds cannot be read, or does not go with

@@ -3,6 +3,7 @@ package istio_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/sluicegate/sluice/config"
@@ -26,9 +27,9 @@ func FuzzApply(f *testing.F) {
 		sections, _ := readSections(data)
 		f.Add([]byte(sections["objects.yaml"]))
 	}
-	base := folder(f, 3)
+	bases := [][]*config.Object{folder(f, 3), tlsFolder(f, 2)}
 	kept := map[config.Key]bool{}
-	for _, o := range base {
+	for _, o := range slices.Concat(bases...) {
 		kept[o.Key] = true
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -43,7 +44,11 @@ func FuzzApply(f *testing.F) {
 				}
 			}
 		}
-		for _, options := range benchRoles {
+		for role, options := range benchRoles {
+			base := bases[len(data)%2]
+			if role == "sidecar" {
+				base = bases[0]
+			}
 			compiler := istio.NewCompiler(options)
 			before := compiler.Apply(config.Delta{Set: base})
 			table, _ := router.Build(before.Spec, nil)

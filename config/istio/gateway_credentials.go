@@ -85,7 +85,7 @@ func (m *gatewayMerge) judgeACME(s *gatewayServer, field, said string) {
 		severity = config.Error
 	}
 	if len(others) > 0 {
-		m.fail(severity, SecretNotFound, s.gateway, s.field+field,
+		m.fail(severity, NotIssuable, s.gateway, s.field+field,
 			fmt.Sprintf("%scertificates are issued for exact names, not for %s: TLS clients that ask for others are refused. Name each host, or bring a certificate in a Secret",
 				said, strings.Join(others, ", ")))
 	}
