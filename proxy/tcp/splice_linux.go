@@ -12,9 +12,14 @@ import (
 	"github.com/sluicegate/sluice/proxy/socket"
 )
 
-// pipeSize is how much a pipe is asked to hold, which is how much moves at a time. A kernel
-// that does not grant it leaves a smaller one.
-const pipeSize = 512 << 10
+const (
+	// pipeSize is how much a pipe is asked to hold. A kernel that does not grant it leaves a
+	// smaller one.
+	pipeSize = 1 << 20
+	// leastChunk is how much moves at a time to a peer that has to be waited for: a crowd
+	// of slow ones shall not fill pipes.
+	leastChunk = 64 << 10
+)
 
 // spliceFlags: nothing waits, and pages are moved where they can be.
 const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
@@ -53,10 +58,12 @@ type splice struct {
 	toFD     int
 	// broken: the kernel does not do it for these sockets, or there is no pipe to be had.
 	broken bool
-	// held are the bytes in the pipe while the other side is waited for.
-	pipe *pipe
-	held int
-	err  error
+	// held are the bytes in the pipe while the other side is waited for. chunk is how much
+	// moves at a time: the more, the quicker the peer.
+	pipe  *pipe
+	held  int
+	chunk int
+	err   error
 	// move and drain are the callbacks of the poller.
 	move, drain func(fd uintptr) bool
 }
@@ -95,7 +102,7 @@ func drivenTLS(conn net.Conn) bool {
 }
 
 func newSplice(d *direction, from, to syscall.RawConn) *splice {
-	p := &splice{d: d, from: from, to: to, toFD: -1}
+	p := &splice{d: d, from: from, to: to, toFD: -1, chunk: leastChunk}
 	to.Control(func(fd uintptr) { p.toFD = int(fd) })
 	p.move, p.drain = p.step, p.flush
 	return p
@@ -117,7 +124,7 @@ func (p *splice) step(fd uintptr) bool {
 				return true
 			}
 		}
-		n, err := unix.Splice(int(fd), nil, p.pipe.w, nil, pipeSize, spliceFlags)
+		n, err := unix.Splice(int(fd), nil, p.pipe.w, nil, p.chunk, spliceFlags)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -161,8 +168,10 @@ func (p *splice) release() {
 // pour writes what the pipe holds, waiting where the peer is slow.
 func (p *splice) pour() error {
 	if p.flush(uintptr(p.toFD)) {
+		p.chunk = min(2*p.chunk, pipeSize)
 		return p.err
 	}
+	p.chunk = max(p.chunk/2, leastChunk)
 	if err := p.to.Write(p.drain); err != nil {
 		return err
 	}
