@@ -7,8 +7,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
-	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -305,103 +303,5 @@ func TestVersionsAndSuites(t *testing.T) {
 				t.Fatalf("state is %+v", state)
 			}
 		})
-	}
-}
-
-// ACME's certificates and challenges are for the hosts of the settings alone.
-func TestACME(t *testing.T) {
-	t.Parallel()
-	root := newRoot(t, "acme")
-	issued, answer, plain := root.host(t, "shop.example.com"), root.host(t, "shop.example.com"), root.host(t, "static.example.com")
-	var asked []string
-	options := Options{ACME: func(hello *ctls.ClientHelloInfo, hosts []string) (*ctls.Certificate, error) {
-		asked = append(asked, hello.ServerName+" of "+strings.Join(hosts, " "))
-		cert := issued.tls()
-		if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == "acme-tls/1" {
-			cert = answer.tls()
-		}
-		return &cert, nil
-	}}
-	s := newStore(t, options)
-	settings := simple()
-	settings.ClientAuth = router.RequireClientCertificate
-	settings.Authorities.Secrets = []string{"default/ca"}
-	settings.Certificates = []router.Credential{{ACME: true, Hosts: []string{"shop.example.com"}}, {Secret: "default/static"}}
-	s.Update(serverSpec(settings, secretOf("static", plain), secretOf("ca", nil, root)))
-	client := root.client(t, "good").tls()
-
-	r := s.shake(settings, &ctls.Config{RootCAs: pool(root), ServerName: "shop.example.com", Certificates: []ctls.Certificate{client}})
-	expect(t, r.err(), "")
-	if !r.client.PeerCertificates[0].Equal(issued.cert) {
-		t.Error("the issued certificate was not presented")
-	}
-	if state := s.State(settings, r.server); !state.Covers("shop.example.com") || state.Covers("static.example.com") {
-		t.Error("an issued certificate covers its server name, and nothing else")
-	}
-	r = s.shake(settings, &ctls.Config{RootCAs: pool(root), ServerName: "static.example.com", Certificates: []ctls.Certificate{client}})
-	expect(t, r.err(), "")
-	if !r.client.PeerCertificates[0].Equal(plain.cert) {
-		t.Error("the Secret's certificate was not presented")
-	}
-	// The challenge needs no client certificate.
-	r = s.shake(settings, &ctls.Config{RootCAs: pool(root), ServerName: "shop.example.com", NextProtos: []string{"acme-tls/1"}})
-	expect(t, r.err(), "")
-	if !r.client.PeerCertificates[0].Equal(answer.cert) || r.client.NegotiatedProtocol != "acme-tls/1" {
-		t.Error("the challenge was not answered")
-	}
-	if state := s.State(settings, r.server); state.Policy != staleDemand || state.Covers("shop.example.com") {
-		t.Errorf("a challenge's state is %+v", state)
-	}
-	r = s.shake(settings, &ctls.Config{RootCAs: pool(root), ServerName: "stranger.example.com", NextProtos: []string{"acme-tls/1"}})
-	expect(t, r.serverErr, `no certificate is issued for "stranger.example.com"`)
-	if got := strings.Join(asked, ","); got != "shop.example.com of shop.example.com,shop.example.com of shop.example.com" {
-		t.Errorf("asked for %s", got)
-	}
-}
-
-func TestSubjectAltNames(t *testing.T) {
-	t.Parallel()
-	root := newRoot(t, "names")
-	leaf := root.issue(t, &x509.Certificate{
-		Subject:        pkix.Name{CommonName: "common.example.com"},
-		DNSNames:       []string{"exact.example.com", "*.wild.example.com", "f*.part.example.com", "*.*.two.example.com"},
-		URIs:           []*url.URL{spiffe("good"), {Scheme: "urn", Opaque: "uuid:1"}},
-		IPAddresses:    []net.IP{net.ParseIP("10.0.0.1"), net.ParseIP("2001:db8::1")},
-		EmailAddresses: []string{"ops@example.com"},
-	})
-	n, err := namesOf(leaf.cert)
-	must(t, err)
-	for name, want := range map[string]bool{
-		"exact.example.com":         true,
-		"EXACT.example.com":         true,
-		"exact.example.com.":        true,
-		"xexact.example.com":        false,
-		"a.wild.example.com":        true,
-		"wild.example.com":          false,
-		"a.b.wild.example.com":      false,
-		"*.wild.example.com":        true,
-		"*.example.com":             false,
-		"foo.part.example.com":      false,
-		"a.b.two.example.com":       false,
-		"common.example.com":        false,
-		"":                          false,
-		"*":                         false,
-		"a.wild.example.com\x00.eu": false,
-		"spiffe://cluster.local/ns/default/sa/good":  true,
-		"spiffe://cluster.local/ns/default/sa/good/": false,
-		"spiffe://cluster.local/ns/default/sa/goo":   false,
-		"SPIFFE://cluster.local/ns/default/sa/good":  false,
-		"spiffe://Cluster.local/ns/default/sa/good":  false,
-		"urn:uuid:1":      true,
-		"10.0.0.1":        true,
-		"::ffff:10.0.0.1": true,
-		"10.0.0.2":        false,
-		"2001:db8:0::1":   true,
-		"ops@example.com": true,
-		"opx@example.com": false,
-	} {
-		if got := n.match(leaf.cert, name); got != want {
-			t.Errorf("match(%q) = %v", name, got)
-		}
 	}
 }
