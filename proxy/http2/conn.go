@@ -244,7 +244,11 @@ func (c *Conn) read() {
 		}
 	}
 	why := c.why
-	if c.queue.writing {
+	switch {
+	case !c.queue.writing:
+	case c.fault != nil && !wasClosing:
+		c.conn.SetWriteDeadline(time.Now().Add(farewellTime))
+	default:
 		c.sock.StopWrites()
 		c.conn.SetDeadline(time.Unix(1, 0))
 	}

@@ -9,9 +9,7 @@ const (
 	maxContinuations = 32
 )
 
-var (
-	errSelfPriority = protocolError("a HEADERS frame without room for its priority")
-)
+var ()
 
 // streamError ends a stream whose endpoint broke the rules, and leaves the connection alone.
 type streamError struct {
@@ -57,7 +55,7 @@ func (c *Conn) gotHeaders(h frameHeader, payload []byte) *connError {
 	}
 	if h.has(flagPriority) {
 		if len(block) < 5 {
-			return errSelfPriority
+			return errPriorityPayload
 		}
 		block = block[5:]
 	}

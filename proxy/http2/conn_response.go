@@ -117,6 +117,12 @@ func (s *ConnStream) relayed(n int, ended bool, err error) {
 		s.fail(proxy.FailDownstream, err)
 	case ended:
 		s.done, s.res.Reusable = true, true
+		if s.bodyless {
+			break
+		}
+		if status := proxy.GRPCStatus(s.in.trailers.fields); status != "" {
+			s.ex.GRPCStatus = status
+		}
 	case n > 0:
 		s.open(n)
 	}
@@ -148,7 +154,6 @@ func (s *ConnStream) trailers() []router.Header {
 	if len(fields) == 0 {
 		return nil
 	}
-	s.ex.GRPCStatus = proxy.GRPCStatus(fields)
 	if p := s.ex.Protocol; s.ex.WantsTrailers || p == "HTTP/2" || p == "HTTP/3" {
 		return fields
 	}
