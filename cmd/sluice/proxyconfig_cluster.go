@@ -125,8 +125,9 @@ func (s proxyState) endpoints(c *router.Cluster) []endpointRow {
 		live := &upstream.Endpoints[i]
 		rows[i] = endpointRow{Address: live.Address, Cluster: c.Name, Weight: 1}
 		for _, r := range configured {
-			if r.Address == live.Address {
+			if r.Address == live.Address || r.Address == live.Name {
 				rows[i] = r
+				rows[i].Address = live.Address
 			}
 		}
 		rows[i].Live = live
@@ -135,14 +136,17 @@ func (s proxyState) endpoints(c *router.Cluster) []endpointRow {
 }
 
 func (r endpointRow) lines() [][]string {
-	state := "-"
+	address, state := r.Address, "-"
 	if r.Live != nil {
+		if r.Live.Name != "" {
+			address += " (" + r.Live.Name + ")"
+		}
 		state = "unhealthy"
 		if r.Live.Healthy {
 			state = "healthy"
 		}
 	}
-	return [][]string{{r.Address, state, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}}
+	return [][]string{{address, state, r.Cluster, strconv.FormatUint(uint64(r.Weight), 10), orDash(r.Workload), orDash(r.Locality)}}
 }
 
 // endpointPort returns an endpoint's own port, 0 for a unix socket.

@@ -145,6 +145,7 @@ func (a *autoChains) chain(server *gatewayServer, key clusterKey) *router.Chain 
 	return &router.Chain{
 		Name:        name,
 		ServerNames: []string{key.String()},
+		Port:        server.port,
 		IstioALPN:   true,
 		Origin:      server.origin(),
 		Streams: []*router.StreamRoute{{

@@ -91,7 +91,7 @@ func (s *gatewayServer) requestChain(table *router.RouteTable) *router.Chain {
 // streamChain is the chain of a server that routes whole connections, or the bytes in its TLS.
 func (s *gatewayServer) streamChain(routes []*router.StreamRoute) *router.Chain {
 	if s.kind == plainTCP {
-		return &router.Chain{Name: s.chainName("tcp"), Streams: routes, Origin: s.origin()}
+		return &router.Chain{Name: s.chainName("tcp"), Streams: routes, Port: s.port, Origin: s.origin()}
 	}
-	return &router.Chain{Name: s.chainName("tls"), ServerNames: s.hosts.names(), TLS: s.tls, Streams: routes, Origin: s.origin()}
+	return &router.Chain{Name: s.chainName("tls"), ServerNames: s.hosts.names(), TLS: s.tls, Streams: routes, Port: s.port, Origin: s.origin()}
 }

@@ -249,6 +249,7 @@ func (s *socketStreams) join(all map[*gatewayServer][]*router.Chain, alike map[r
 		Name:        stream.server.chainName("tls") + "/" + stream.key.name,
 		ServerNames: []string{stream.key.name},
 		Streams:     stream.routes,
+		Port:        stream.server.port,
 		Origin:      stream.server.origin(),
 	}
 	alike[first] = append(alike[first], chain)
