@@ -95,6 +95,9 @@ type Stat struct {
 // Endpoint is the state of one address of a cluster.
 type Endpoint struct {
 	Address string `json:"address"`
+	// Name is what the address was resolved from, "api.example.com:443"; empty where the
+	// configuration has the address.
+	Name    string `json:"name,omitempty"`
 	Healthy bool   `json:"healthy"`
 	// Active and Idle are connections in use, and kept for the next request.
 	Active int `json:"active"`

@@ -64,6 +64,9 @@ func printCluster(w io.Writer, c Cluster) {
 	}
 	for _, e := range c.Endpoints {
 		line := func(what string, value any) { fmt.Fprintf(w, "%s::%s::%s::%v\n", c.Name, e.Address, what, value) }
+		if e.Name != "" {
+			line("hostname", e.Name)
+		}
 		line("cx_active", e.Open)
 		line("cx_connect_fail", e.ConnectFailures)
 		line("cx_total", e.Connects)

@@ -93,7 +93,7 @@ func (p *process) clusters() []admin.Cluster {
 		}
 		for j, e := range c.Endpoints {
 			list[i].Endpoints[j] = admin.Endpoint{
-				Address: e.Address, Healthy: e.Healthy,
+				Address: e.Address, Name: e.Name, Healthy: e.Healthy,
 				Active: int(e.Active), Idle: e.Idle,
 				Requests: e.Requests, Failures: e.Failures,
 				Open: e.Open, Connects: e.Connects, ConnectFailures: e.ConnectFailures, Ejections: e.Ejections,

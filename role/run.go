@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	p.engine = forward.New(forward.Options{
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
 		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
-		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client,
+		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client, Log: o.Logger,
 	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)

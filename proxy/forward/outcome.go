@@ -3,6 +3,7 @@ package forward
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
@@ -31,7 +32,7 @@ func (d *delivery) finish(res *proxy.Result) {
 		return
 	case proxy.FailConnect:
 		ex.Flags |= proxy.FlagUpstreamConnectFailure
-		r = reply{status: 503, details: "upstream_reset_before_response_started{remote_connection_failure}",
+		r = reply{status: 503, details: connectDetails(res.Err),
 			body: "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure\n"}
 	case proxy.FailTimeout:
 		d.cluster.Count(upstream.RqTimeout)
@@ -70,6 +71,16 @@ func afterResponse(f proxy.Failure) string {
 		return "upstream_reset_after_response_started{protocol_error}"
 	}
 	return "upstream_reset_after_response_started{connection_termination}"
+}
+
+// connectDetails tells why there was no connection, with the cause where that is TLS.
+func connectDetails(err error) string {
+	secure := (*upstream.TLSError)(nil)
+	if !errors.As(err, &secure) {
+		return "upstream_reset_before_response_started{remote_connection_failure}"
+	}
+	cause := strings.ReplaceAll(strings.TrimPrefix(secure.Error(), "TLS:"), " ", "_")
+	return "upstream_reset_before_response_started{remote_connection_failure|TLS_error:" + cause + "}"
 }
 
 // overflow answers for a circuit breaker that is open.

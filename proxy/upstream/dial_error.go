@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // TLSError says why there is no TLS with an endpoint.
@@ -19,8 +20,19 @@ type TLSError struct {
 	Err error
 }
 
-// Error returns "TLS: " and the cause in a line.
-func (e *TLSError) Error() string { return "TLS: " + e.cause() }
+// maxCause bounds what is told. A part of it comes from the peer.
+const maxCause = 400
+
+// Error returns "TLS: " and the cause in a line, of printable ASCII.
+func (e *TLSError) Error() string {
+	cause := strings.Map(func(r rune) rune {
+		if r >= ' ' && r < unicode.MaxASCII {
+			return r
+		}
+		return '?'
+	}, e.cause())
+	return "TLS: " + cause[:min(len(cause), maxCause)]
+}
 
 // Unwrap returns the cause.
 func (e *TLSError) Unwrap() error { return e.Err }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	ctls "crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -95,6 +96,21 @@ func TestHandshakes(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, test.want)
 			}
 		})
+	}
+}
+
+// What a peer's certificate says reaches logs: in one line, and not for ever.
+func TestErrorsAreHarmless(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t, "CA")
+	for name, cert := range map[string]ctls.Certificate{
+		"line break": ca.issue(time.Hour, "a\r\nset-cookie: x"),
+		"long":       ca.issue(time.Hour, strings.Repeat("a", 5000)),
+	} {
+		err := &TLSError{Err: x509.HostnameError{Certificate: cert.Leaf, Host: "b.test"}}
+		if text := err.Error(); strings.ContainsAny(text, "\r\n") || len(text) > 500 {
+			t.Errorf("%s: %q", name, text)
+		}
 	}
 }
 
