@@ -206,6 +206,36 @@ func TestSecretExpiry(t *testing.T) {
 	s.want(&fresh)
 }
 
+// TestSecretOfGateway brings, exchanges and takes away the certificate of a Gateway's server,
+// which is judged anew each time that it is another Secret to it.
+func TestSecretOfGateway(t *testing.T) {
+	t.Parallel()
+	p := pairs()
+	s := newSecretSteps(t, `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: MUTUAL, credentialName: client}}]
+`)
+	s.want(nil, istio.SecretNotFound, istio.SecretNotFound)
+	s.set(secretText("client", "tls.crt", p[0].certificate, "tls.key", p[0].key))
+	s.want(&p[0], istio.SecretNotFound)
+	s.set(p[0].secret("client"))
+	s.want(&p[0])
+	before := s.result.Spec
+	s.set(p[1].secret("client"))
+	s.want(&p[1])
+	if a, b := parts(before), parts(s.result.Spec); !maps.Equal(a, b) || before.Listeners[0].Chains[0] != s.result.Spec.Listeners[0].Chains[0] {
+		t.Errorf("parts changed: %v, before %v", b, a)
+	}
+	s.remove(clientSecret)
+	s.want(&p[1], istio.SecretGone)
+	s.remove(config.Key{Group: "networking.istio.io", Kind: "Gateway", Namespace: "default", Name: "gw"})
+	s.want(nil)
+}
+
 // TestSecretsOfNamespace: a Secret of that name elsewhere is none of this proxy's.
 func TestSecretsOfNamespace(t *testing.T) {
 	t.Parallel()
