@@ -44,8 +44,12 @@ spec:
   - route: [{destination: {host: origin.test, port: {number: 8080}}}]
 `
 
-// TestH2Spec: all of h2spec's cases pass, the strict ones too, over plaintext and over TLS,
-// with an endpoint behind the gateway and without.
+// invalidPreface is the one case that a plaintext port which speaks HTTP/1.1 too cannot pass:
+// what is no preface of HTTP/2 is a bad request of HTTP/1.1, and answered so.
+const invalidPreface = "× 2: Sends invalid connection preface"
+
+// TestH2Spec: all of h2spec's cases pass, the strict ones too, over TLS and, but for one, over
+// plaintext, with an endpoint behind the gateway and without.
 func TestH2Spec(t *testing.T) {
 	t.Parallel()
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -70,8 +74,11 @@ func TestH2Spec(t *testing.T) {
 			args := append([]string{"--strict", "--host", "127.0.0.1", "--port", fmt.Sprint(g.ports[tc.port]), "--path", tc.path, "--timeout", "5"}, tc.flags...)
 			out, err := exec.CommandContext(within(t), tool(t, "h2spec"), args...).CombinedOutput()
 			report := string(out)
-			if err != nil || !strings.Contains(report, "146 tests, 146 passed, 0 skipped, 0 failed") {
-				_, failures, _ := strings.Cut(report, "Failures:")
+			_, failures, _ := strings.Cut(report, "Failures:")
+			switch {
+			case strings.Contains(report, "146 tests, 146 passed, 0 skipped, 0 failed"):
+			case tc.port == 80 && strings.Contains(report, "146 tests, 145 passed, 0 skipped, 1 failed") && strings.Contains(failures, invalidPreface):
+			default:
 				t.Errorf("%v\n%s\n%s", err, failures, report[max(0, len(report)-200):])
 			}
 		})
