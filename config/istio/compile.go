@@ -56,8 +56,9 @@ type clusterUse struct {
 	field  string
 	// host is as written.
 	host string
-	// mirror is a destination that gets copies only, stream one of connections.
-	mirror, stream bool
+	// mirror is a destination that gets copies only, stream one of connections, encrypted
+	// one of connections with the client's TLS in them.
+	mirror, stream, encrypted bool
 }
 
 // inferredPort is the cluster that a destination without a port went to.

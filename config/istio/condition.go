@@ -39,6 +39,9 @@ const (
 	// NoServerForRules: a VirtualService's http, tls or tcp rules are for another kind of
 	// server than its Gateways have.
 	NoServerForRules config.Reason = "NoServerForRules"
+	// EncryptedTwice: TLS is passed through to a destination whose DestinationRule has it
+	// wrapped in TLS.
+	EncryptedTwice config.Reason = "EncryptedTwice"
 	// ServerNotRouted: no rule is for a Gateway's server of TLS or TCP.
 	ServerNotRouted config.Reason = "ServerNotRouted"
 	// ProtocolNotServed: this version has no server for the protocol.

@@ -316,6 +316,7 @@ func (w *world) trafficPolicy() string {
 		"{loadBalancer: {"+balancer+"}, outlierDetection: {consecutive5xxErrors: "+w.pick("1", "2")+"}}",
 		"{connectionPool: {http: {http1MaxPendingRequests: 1}}, retryBudget: {percent: 5}}",
 		"{tls: {mode: ISTIO_MUTUAL}}",
+		"{tls: {mode: SIMPLE}}",
 		"{connectionPool: {tcp: {idleTimeout: "+w.pick("0s", "5s")+"}}}",
 		"{tls: {mode: "+w.pick("SIMPLE", "MUTUAL")+", credentialName: "+w.pick("one", "two")+"}, proxyProtocol: {}}",
 		"{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}, portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}",

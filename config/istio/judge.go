@@ -49,8 +49,12 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 		}
 		serves = true
 		for _, use := range u.uses {
-			if k := c.clusters.byKey[use.key]; k.built == nil {
+			switch k := c.clusters.byKey[use.key]; {
+			case k.built == nil:
 				out = append(out, c.missingCondition(use, k.missing))
+			case use.encrypted && k.built.TLS != nil:
+				out = append(out, newCondition(config.Warning, EncryptedTwice, use.object, use.field,
+					fmt.Sprintf("a DestinationRule has tls settings for %s, and the client's own TLS is passed on: the endpoint gets TLS inside of TLS. Take the settings out, or end the client's TLS at the gateway", use.key.host)))
 			}
 		}
 	}

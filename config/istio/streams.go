@@ -78,7 +78,7 @@ func (c *Compiler) streamDestinations(u *unit, v *virtualService, key unitKey, f
 			continue
 		}
 		use := c.destination(u, v, key, source{v.object, fmt.Sprintf("%s.route[%d].destination", field, i)}, d.Destination)
-		use.stream = true
+		use.stream, use.encrypted = true, key.rules == tlsRules
 		u.uses = append(u.uses, use)
 		weight := uint32(1)
 		if len(routes) > 1 {
