@@ -20,8 +20,8 @@ type direction struct {
 	ended bool
 	// records: from is inside TLS, and can be read without waiting.
 	records bool
-	// splice, where not nil, has the kernel move the bytes.
-	splice *splice
+	// splice has the kernel move the bytes, where it can.
+	splice splice
 }
 
 // carry moves bytes until the end, which it passes on.
@@ -35,13 +35,11 @@ func (d *direction) carry() {
 		d.early = nil
 	}
 	for !d.ended && !d.session.over.Load() {
-		if d.splice != nil && d.splice.usable() {
-			if err := d.splice.run(); err != nil {
-				d.fail(d.from)
-			}
-			continue
+		run := d.from.sock.Run
+		if d.splice.usable() {
+			run = d.splice.run
 		}
-		if err := d.from.sock.Run(); err != nil {
+		if run() != nil {
 			d.fail(d.from)
 		}
 	}
@@ -128,7 +126,10 @@ func (d *direction) read(p []byte) (n int, again bool, err error) {
 
 // write writes all of p.
 func (d *direction) write(p []byte) error {
-	err := d.to.sock.Write(p)
-	d.touch()
-	return err
+	defer d.touch()
+	if d.splice.chosen() {
+		_, err := d.to.conn.Write(p)
+		return err
+	}
+	return d.to.sock.Write(p)
 }

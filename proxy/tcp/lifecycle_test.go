@@ -1,12 +1,16 @@
 package tcp
 
 import (
+	ctls "crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -190,4 +194,54 @@ func TestGoneSide(t *testing.T) {
 		io.Copy(io.Discard, conn)
 		b.over()
 	})
+}
+
+// TestResetIsFinal: what is closed once more after a reset writes to nobody, least of all to
+// the connection that has the descriptor now. It runs by itself, so that it gets that.
+func TestResetIsFinal(t *testing.T) {
+	client, server := pair(t)
+	secure := socket.Server(server, nil, serverTLS())
+	secure.Decide()
+	shaken := make(chan error, 1)
+	go func() { shaken <- ctls.Client(client, &ctls.Config{InsecureSkipVerify: true}).Handshake() }()
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	s := socket.New(secure, func() bool { return true })
+	if err := s.Run(); err != nil {
+		t.Fatal(err)
+	}
+	reset(secure)
+	a, b := pair(t)
+	secure.Close()
+	for _, conn := range []net.Conn{a, b} {
+		conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := conn.Read(make([]byte, 100)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a stranger got %d bytes, %v", n, err)
+		}
+	}
+}
+
+// pair returns the two ends of a connection.
+func pair(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
+	return client, server
 }

@@ -189,8 +189,8 @@ func TestIdleTimeout(t *testing.T) {
 			})
 			b.publish([]*router.StreamRoute{{Name: "r", IdleTimeout: c.route, Destinations: []router.Destination{{Cluster: "a"}}}},
 				cluster("a", func(s *router.Cluster) { s.Pool.TCPIdleTimeout = c.cluster }, endpoint(t, false, echo)))
-			conn := b.dial()
 			began := time.Now()
+			conn := b.dial()
 			write(t, conn, "hello")
 			want(t, conn, "hello")
 			if !c.ends {
@@ -238,8 +238,8 @@ func TestMaxConnectionAge(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}))
-	conn := b.dial()
 	began := time.Now()
+	conn := b.dial()
 	io.Copy(io.Discard, conn)
 	st := b.over()
 	if took := time.Since(began); took < age || st.Flags != proxy.FlagDurationTimeout || st.BytesSent == 0 {

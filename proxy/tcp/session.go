@@ -107,7 +107,7 @@ func (s *session) begin(conn net.Conn) {
 	s.endpoint.conn = conn
 	s.up = direction{session: s, from: &s.client, to: &s.endpoint, early: s.early}
 	s.down = direction{session: s, from: &s.endpoint, to: &s.client}
-	prepare(s)
+	s.prepare()
 	now := proxy.Now()
 	s.stream.Connected = now
 	s.mu.Lock()
@@ -148,12 +148,14 @@ func (s *session) end() {
 }
 
 // reset ends a connection with a RST, and in TLS without a good word: its peer shall not
-// take what it got for the whole.
+// take what it got for the whole. Closing the connection anew does nothing.
 func reset(conn net.Conn) {
+	carrier := conn
 	if t, ok := conn.(*socket.TLS); ok {
-		conn = t.Beneath()
+		t.Mute()
+		carrier = t.Beneath()
 	}
-	if l, ok := conn.(interface{ SetLinger(sec int) error }); ok {
+	if l, ok := carrier.(interface{ SetLinger(sec int) error }); ok {
 		l.SetLinger(0)
 	}
 	conn.Close()

@@ -51,7 +51,7 @@ func (p *pipe) close() {
 }
 
 // splice moves a direction's bytes from socket to socket. A pipe is held while bytes move
-// only.
+// only. The zero value does nothing.
 type splice struct {
 	d        *direction
 	from, to syscall.RawConn
@@ -69,15 +69,15 @@ type splice struct {
 }
 
 // prepare decides how the session's bytes move.
-func prepare(s *session) {
-	s.client.sock = socket.New(s.client.conn, s.up.step)
-	s.endpoint.sock = socket.New(s.endpoint.conn, s.down.step)
+func (s *session) prepare() {
 	a, b := raw(s.client.conn), raw(s.endpoint.conn)
 	if a != nil && b != nil {
-		s.up.splice = newSplice(&s.up, a, b)
-		s.down.splice = newSplice(&s.down, b, a)
+		s.up.splice.choose(&s.up, a, b)
+		s.down.splice.choose(&s.down, b, a)
 		return
 	}
+	s.client.sock = socket.New(s.client.conn, s.up.step)
+	s.endpoint.sock = socket.New(s.endpoint.conn, s.down.step)
 	s.up.records, s.down.records = drivenTLS(s.client.conn), drivenTLS(s.endpoint.conn)
 }
 
@@ -101,17 +101,25 @@ func drivenTLS(conn net.Conn) bool {
 	return ok && raw(t.Beneath()) != nil
 }
 
-func newSplice(d *direction, from, to syscall.RawConn) *splice {
-	p := &splice{d: d, from: from, to: to, toFD: -1, chunk: leastChunk}
+// choose has the bytes of d spliced.
+func (p *splice) choose(d *direction, from, to syscall.RawConn) {
+	*p = splice{d: d, from: from, to: to, chunk: leastChunk}
 	to.Control(func(fd uintptr) { p.toFD = int(fd) })
 	p.move, p.drain = p.step, p.flush
-	return p
 }
 
-func (p *splice) usable() bool { return !p.broken }
+// chosen tells whether the session's bytes are to be spliced, usable whether they can be.
+func (p *splice) chosen() bool { return p.d != nil }
+func (p *splice) usable() bool { return p.d != nil && !p.broken }
 
 // run moves bytes until the source ends, or something fails. Its error is the poller's.
 func (p *splice) run() error { return p.from.Read(p.move) }
+
+// giveUp lets the bytes go through a buffer from now on.
+func (p *splice) giveUp() {
+	p.broken = true
+	p.d.from.sock = socket.New(p.d.from.conn, p.d.step)
+}
 
 // step moves what there is.
 func (p *splice) step(fd uintptr) bool {
@@ -120,7 +128,7 @@ func (p *splice) step(fd uintptr) bool {
 		if p.pipe == nil {
 			var err error
 			if p.pipe, err = getPipe(); err != nil {
-				p.broken = true
+				p.giveUp()
 				return true
 			}
 		}
@@ -131,8 +139,8 @@ func (p *splice) step(fd uintptr) bool {
 			p.release()
 			return false
 		case err == unix.EINVAL || err == unix.ENOSYS:
-			p.broken = true
 			p.release()
+			p.giveUp()
 			return true
 		case err != nil:
 			p.release()
