@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -67,87 +66,6 @@ func (g *gatewayConfig) candidates(hosts []string) []int {
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
-}
-
-// serverHosts are the hosts that a server takes, with the namespaces from which it
-// takes VirtualServices for them.
-type serverHosts struct {
-	// written are the hosts with their namespaces, "ns/host", or plain where all
-	// namespaces will do.
-	written []string
-	// namespaces are, for each host, those from which VirtualServices are taken; ""
-	// stands for all.
-	namespaces map[string][]string
-}
-
-func newServerHosts(hosts []string, namespace string) *serverHosts {
-	s := &serverHosts{namespaces: map[string][]string{}}
-	for _, h := range hosts {
-		h = strings.ToLower(h)
-		ns, host, ok := strings.Cut(h, "/")
-		switch {
-		case !ok:
-			ns, host = "", h
-		case ns == ".":
-			ns = namespace
-		case ns == "*" && host == "*":
-			// It takes everything, and so stands for all the server's hosts.
-			return &serverHosts{written: []string{"*"}, namespaces: map[string][]string{"*": {""}}}
-		case ns == "*":
-			ns = ""
-		}
-		if ns == "" {
-			s.written = append(s.written, host)
-		} else {
-			s.written = append(s.written, ns+"/"+host)
-		}
-		s.namespaces[host] = append(s.namespaces[host], ns)
-	}
-	return s
-}
-
-// names are the hosts without their namespaces, each once.
-func (s *serverHosts) names() []string {
-	names := make([]string, 0, len(s.written))
-	for _, h := range s.written {
-		if _, host, ok := strings.Cut(h, "/"); ok {
-			h = host
-		}
-		if !slices.Contains(names, h) {
-			names = append(names, h)
-		}
-	}
-	return names
-}
-
-// intersect returns the hosts that are both the server's and among those of a
-// VirtualService of a namespace: of two that overlap, the narrower.
-func (s *serverHosts) intersect(hosts []string, namespace string) []string {
-	var out []string
-	add := func(host string) {
-		if !slices.Contains(out, host) {
-			out = append(out, host)
-		}
-	}
-	takes := func(namespaces []string) bool { return takesFrom(namespaces, namespace) }
-	for _, h := range hosts {
-		if _, ok := mostSpecific(s.namespaces, h, takes); ok {
-			add(h)
-		}
-		if !isWildcard(h) {
-			continue
-		}
-		for narrower, namespaces := range s.namespaces {
-			if covers(h, narrower) && takes(namespaces) {
-				add(narrower)
-			}
-		}
-	}
-	return out
-}
-
-func takesFrom(namespaces []string, namespace string) bool {
-	return slices.Contains(namespaces, "") || slices.Contains(namespaces, namespace)
 }
 
 // gatewayServer is a server of a Gateway, as part of a socket.

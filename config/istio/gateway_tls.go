@@ -2,7 +2,6 @@ package istio
 
 import (
 	"crypto/tls"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -173,14 +172,6 @@ func (c *Compiler) secretName(credential string) (string, bool) {
 		namespace, name = c.options.Namespace, credential
 	}
 	return c.options.Namespace + "/" + name, namespace == c.options.Namespace && name != "" && !strings.Contains(name, "/")
-}
-
-// issuable are the hosts that an authority can prove over the network: exact names.
-func (s *serverHosts) issuable() []string {
-	return slices.DeleteFunc(s.names(), func(h string) bool {
-		_, err := netip.ParseAddr(h)
-		return isWildcard(h) || err == nil
-	})
 }
 
 // serverSecrets are the Secrets on which it depends what is said of a server's settings.
