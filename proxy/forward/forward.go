@@ -107,6 +107,9 @@ func (d *delivery) run() {
 		}
 		if endpoint == nil {
 			d.endRetry(false)
+			if err := d.cluster.Unresolved(); err != nil {
+				d.ex.UpstreamFailure = err.Error()
+			}
 			d.ex.Flags |= proxy.FlagNoHealthyUpstream
 			d.engine.reply(d.ex, d.down, reply{status: 503, details: "no_healthy_upstream", body: "no healthy upstream\n"})
 			return

@@ -47,6 +47,9 @@ func (s *session) connect() net.Conn {
 		switch {
 		case e == nil:
 			st.Flags |= proxy.FlagNoHealthyUpstream
+			if err := cluster.Unresolved(); err != nil {
+				st.UpstreamFailure = err.Error()
+			}
 			return nil
 		case slices.Contains(choice.Tried, e):
 			return nil

@@ -63,6 +63,8 @@ type name struct {
 	// that there was any answer, or failure.
 	addresses atomic.Pointer[addresses]
 	settled   atomic.Bool
+	// failure is that of the last lookup, nil after a good one.
+	failure atomic.Pointer[error]
 	// failures is how many lookups have failed in a row.
 	failures int
 }
@@ -190,6 +192,7 @@ func (n *names) settle(x *name, answer *dns.Answer, err error) Stat {
 			}
 			n.log.Warn("a name cannot be resolved", "name", x.host, "error", err, "addressesKept", kept)
 		}
+		x.failure.Store(&err)
 		if told := (*dns.Error)(nil); errors.As(err, &told) && told.NotFound {
 			return UpdateEmpty
 		}
@@ -199,6 +202,7 @@ func (n *names) settle(x *name, answer *dns.Answer, err error) Stat {
 		n.log.Info("a name is resolved again", "name", x.host, "failures", x.failures)
 	}
 	x.failures = 0
+	x.failure.Store(nil)
 	x.addresses.Store(n.arrange(answer.Addrs))
 	return UpdateSuccess
 }

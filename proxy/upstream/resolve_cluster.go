@@ -190,6 +190,18 @@ func (c *Cluster) AwaitFor(within time.Duration, aborter *proxy.Aborter) bool {
 	}
 }
 
+// Unresolved returns why one of the cluster's names has no addresses, or nil.
+func (c *Cluster) Unresolved() error {
+	c.state.mu.Lock()
+	defer c.state.mu.Unlock()
+	for _, x := range c.state.names {
+		if failure := x.failure.Load(); failure != nil && x.addresses.Load() == nil {
+			return *failure
+		}
+	}
+	return nil
+}
+
 // unsettled tells whether a name has not been resolved, nor failed to be.
 func (s *clusterState) unsettled() bool {
 	s.mu.Lock()
