@@ -246,3 +246,31 @@ func TestOrigination(t *testing.T) {
 		})
 	}
 }
+
+// With TLS 1.3 an endpoint that wants a certificate says so after the handshake is over for
+// the client; the log has its words all the same.
+func TestCertificateRequired(t *testing.T) {
+	t.Parallel()
+	o := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	o.Config.ErrorLog = log.New(io.Discard, "", 0)
+	o.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	o.StartTLS()
+	t.Cleanup(o.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(o.Certificate())
+	spec := toOrigin(o.Listener.Addr().String())
+	spec.Clusters[0].TLS = &router.ClientTLS{ServerName: "example.com"}
+	g := start(t, spec, func(s *setup) {
+		s.engine.UpstreamTLS = func(_ *router.ClientTLS, name string, protocols ...string) (*tls.Config, error) {
+			return &tls.Config{RootCAs: roots, ServerName: name, NextProtos: protocols}, nil
+		}
+	})
+	resp, err := http.Get("http://" + g.addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if r := g.completed(1); r.status < 502 || r.status > 503 || !strings.Contains(r.failure, "certificate required") {
+		t.Errorf("%+v", r)
+	}
+}
