@@ -6,10 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -24,12 +21,6 @@ var fixed = handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
 	down.Respond(ex, &ex.Reply, kilobyte, true)
 })
 
-// countedConn counts writes.
-type countedConn struct {
-	*net.TCPConn
-	writes atomic.Int64
-}
-
 // load sends n requests, so many at a time, and reads the answers with as little work as can be.
 func load(tb testing.TB, addr string, n, streams int) {
 	conn, err := net.Dial("tcp", addr)
@@ -37,7 +28,6 @@ func load(tb testing.TB, addr string, n, streams int) {
 		tb.Fatal(err)
 	}
 	defer conn.Close()
-	p := &peer{t: tb, conn: conn, Framer: http2.NewFramer(conn, conn)}
 	conn.Write([]byte(preface))
 	out := appendSettings(nil, setting{settingInitialWindowSize, 1 << 30})
 	out = appendWindowUpdate(out, 0, 1<<30)
@@ -59,7 +49,6 @@ func load(tb testing.TB, addr string, n, streams int) {
 		}
 		return out
 	}
-	_ = p
 	in := bufio.NewReaderSize(conn, 64<<10)
 	var header [9]byte
 	sent, done := min(streams, n), 0

@@ -70,9 +70,6 @@ func appendFrameHeader(dst []byte, length int, kind frameType, flags uint8, stre
 		byte(stream>>24), byte(stream>>16), byte(stream>>8), byte(stream))
 }
 
-// putFrameLength sets the length of the frame whose header begins b.
-func putFrameLength(b []byte, n int) { b[0], b[1], b[2] = byte(n>>16), byte(n>>8), byte(n) }
-
 // errCode says why a stream or a connection ends (RFC 9113 section 7).
 type errCode uint32
 

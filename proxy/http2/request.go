@@ -1,9 +1,6 @@
 package http2
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -40,15 +37,14 @@ type requestHead struct {
 const defaultUrgency = 3
 
 var (
-	errHeadTooLarge  = &http1.ProtocolError{Status: 431, Detail: "http2.headers_too_large"}
-	errHostInvalid   = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_authority"}
-	errHostMismatch  = &http1.ProtocolError{Status: 400, Detail: "http2.host_differs_from_authority"}
-	errScheme        = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_scheme"}
-	errExpectation   = &http1.ProtocolError{Status: 417, Detail: "http2.unsupported_expectation"}
-	errConnect       = &http1.ProtocolError{Status: 405, Detail: "http2.connect_not_allowed"}
-	errProtocol      = &http1.ProtocolError{Status: 501, Detail: "http2.unsupported_protocol"}
-	errWebSocket     = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_websocket_handshake"}
-	errSlashRedirect = &http1.ProtocolError{Status: 400, Detail: "http2.escaped_slash_in_path"}
+	errHeadTooLarge = &http1.ProtocolError{Status: 431, Detail: "http2.headers_too_large"}
+	errHostInvalid  = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_authority"}
+	errHostMismatch = &http1.ProtocolError{Status: 400, Detail: "http2.host_differs_from_authority"}
+	errScheme       = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_scheme"}
+	errExpectation  = &http1.ProtocolError{Status: 417, Detail: "http2.unsupported_expectation"}
+	errConnect      = &http1.ProtocolError{Status: 405, Detail: "http2.connect_not_allowed"}
+	errProtocol     = &http1.ProtocolError{Status: 501, Detail: "http2.unsupported_protocol"}
+	errWebSocket    = &http1.ProtocolError{Status: 400, Detail: "http2.invalid_websocket_handshake"}
 )
 
 // parse makes an exchange of the stream's fields. end tells that the request has no body.
@@ -286,41 +282,6 @@ func (st *serverStream) resolve() {
 	}
 }
 
-// upgrade makes an upgrade of an extended CONNECT (RFC 8441 section 5), as HTTP/1 knows it.
-func (st *serverStream) upgrade() {
-	h, r := &st.head, &st.ex.Request
-	if !strings.EqualFold(h.protocol, "websocket") {
-		h.reject(errProtocol)
-		return
-	}
-	version := false
-	kept := r.Headers[:0]
-	for _, f := range r.Headers {
-		switch f.Name {
-		case "sec-websocket-key":
-			continue
-		case "sec-websocket-version":
-			version = f.Value == "13"
-		}
-		kept = append(kept, f)
-	}
-	if !version || h.length > 0 {
-		h.reject(errWebSocket)
-	}
-	r.Method, st.ex.Upgrade = "GET", "websocket"
-	r.Headers = append(kept, router.Header{Name: "sec-websocket-key", Value: st.webSocketKey()})
-}
-
-// webSocketKey makes a key, which HTTP/1 wants and HTTP/2 has not.
-func (st *serverStream) webSocketKey() string {
-	var raw [16]byte
-	binary.LittleEndian.PutUint64(raw[:], rand.Uint64())
-	binary.LittleEndian.PutUint64(raw[8:], rand.Uint64())
-	at := len(st.ex.Scratch)
-	st.ex.Scratch = base64.StdEncoding.AppendEncode(st.ex.Scratch, raw[:])
-	return st.ex.KeptFrom(at)
-}
-
 // setBody says what the request's body is like.
 func (st *serverStream) setBody(end bool) {
 	h, ex := &st.head, &st.ex
@@ -342,6 +303,3 @@ func urgency(value string) uint8 {
 	}
 	return defaultUrgency
 }
-
-// lowered returns a name in lower case.
-func lowered(name string) string { return strings.ToLower(name) }

@@ -2,11 +2,11 @@ package http2
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -87,18 +88,23 @@ type server struct {
 	mu       sync.Mutex
 	sessions []proxy.Session
 	events   []proxy.ConnEvent
-	all      sync.WaitGroup
-	stop     chan struct{}
-	once     sync.Once
+	// accepting is the accept loop; all are the other goroutines.
+	accepting, all sync.WaitGroup
+	stop           chan struct{}
+	once           sync.Once
+	// tls, where not nil, is what connections are inside of.
+	tls *tls.Config
 }
 
-func serve(t testing.TB, o Options) *server {
+func serve(t testing.TB, o Options) *server { return serveTLS(t, o, nil) }
+
+func serveTLS(t testing.TB, o Options, config *tls.Config) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, listener: l, stop: make(chan struct{})}
+	s := &server{t: t, listener: l, tls: config, stop: make(chan struct{})}
 	o.Observe = func(e proxy.ConnEvent) {
 		s.mu.Lock()
 		s.events = append(s.events, e)
@@ -108,7 +114,7 @@ func serve(t testing.TB, o Options) *server {
 		o.Handler = handlerFunc(describe)
 	}
 	s.options = o.WithDefaults()
-	s.all.Go(s.accept)
+	s.accepting.Go(s.accept)
 	s.all.Go(s.watch)
 	t.Cleanup(s.close)
 	return s
@@ -120,12 +126,25 @@ func (s *server) accept() {
 		if err != nil {
 			return
 		}
+		if s.tls != nil {
+			inTLS := socket.Server(conn, nil, s.tls)
+			inTLS.Decide()
+			conn = inTLS
+		}
 		info := &proxy.Connection{Listener: "test", Remote: conn.RemoteAddr().(*net.TCPAddr).AddrPort(), Local: conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+		if s.tls != nil {
+			info.TLS = &proxy.TLSState{ServerName: "host.test"}
+		}
 		session := NewSession(conn, nil, info, s.options)
 		s.mu.Lock()
 		s.sessions = append(s.sessions, session)
 		s.mu.Unlock()
-		s.all.Go(session.Serve)
+		s.all.Go(func() {
+			if inTLS, ok := conn.(*socket.TLS); ok && inTLS.Handshake() != nil {
+				return
+			}
+			session.Serve()
+		})
 	}
 }
 
@@ -159,6 +178,8 @@ func (s *server) seen(e proxy.ConnEvent) bool {
 
 // close ends all sessions, as roughly as can be.
 func (s *server) close() {
+	s.listener.Close()
+	s.accepting.Wait()
 	s.each(func(one proxy.Session) { one.Kill() })
 	s.shut()
 }
@@ -167,6 +188,7 @@ func (s *server) close() {
 func (s *server) shut() {
 	s.once.Do(func() {
 		s.listener.Close()
+		s.accepting.Wait()
 		close(s.stop)
 		s.all.Wait()
 	})
@@ -372,5 +394,3 @@ func (p *peer) decode(f *http2.HeadersFrame) []hpack.HeaderField {
 	}
 	return fields
 }
-
-var loopback = netip.MustParseAddr("127.0.0.1")

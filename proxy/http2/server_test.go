@@ -2,12 +2,15 @@ package http2
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -63,13 +66,40 @@ func TestRequestReachesHandler(t *testing.T) {
 
 func TestLargeBodiesBothWays(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Options{})
-	c := s.client()
+	for name, config := range map[string]*tls.Config{"plaintext": nil, "TLS": serverTLS(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveTLS(t, Options{}, config)
+			c, url := s.client(), s.url()
+			if config != nil {
+				c, url = s.tlsClient(), strings.Replace(s.url(), "http:", "https:", 1)
+			}
+			largeBodies(t, c, url)
+		})
+	}
+}
+
+// serverTLS returns a configuration that nobody verifies.
+func serverTLS(t *testing.T) *tls.Config {
+	t.Helper()
+	origin := httptest.NewUnstartedServer(nil)
+	origin.StartTLS()
+	defer origin.Close()
+	return &tls.Config{Certificates: origin.TLS.Certificates, NextProtos: []string{"h2"}}
+}
+
+func (s *server) tlsClient() *http.Client {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	s.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+}
+
+func largeBodies(t *testing.T, c *http.Client, url string) {
 	payload := bytes.Repeat([]byte("0123456789abcdef"), 1<<17)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			r, _ := http.NewRequest("POST", fmt.Sprint(s.url(), "/", i), bytes.NewReader(payload))
+			r, _ := http.NewRequest("POST", fmt.Sprint(url, "/", i), bytes.NewReader(payload))
 			res, err := c.Do(r)
 			if err != nil {
 				t.Error(err)

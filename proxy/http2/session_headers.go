@@ -24,7 +24,6 @@ var (
 	errBlockTooLarge   = &connError{codeEnhanceYourCalm, "a header block is too large"}
 	errContinuations   = &connError{codeEnhanceYourCalm, "too many small CONTINUATION frames"}
 	errPriorityPayload = &connError{codeFrameSize, "HEADERS without room for its priority"}
-	errStreamNumber    = protocolError("a stream of a number that is not higher than all before")
 	errTooManyStreams  = &connError{codeEnhanceYourCalm, "too many streams are opened and left"}
 )
 

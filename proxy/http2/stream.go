@@ -15,9 +15,8 @@ const maxWaitedBody = 32 << 10
 type streamPhase uint8
 
 const (
-	streamNew streamPhase = iota
 	// streamFresh: its body may come with what was read already.
-	streamFresh
+	streamFresh streamPhase = iota
 	// streamDropped: it was fresh, and has ended.
 	streamDropped
 	// streamWaiting: its body is small and waited for.
@@ -79,7 +78,6 @@ type serverStream struct {
 
 	// responded: the response's head was sent; bodyless: it has no body, whatever comes.
 	responded, bodyless bool
-	cut                 bool
 	// reading: ReadBody was called. replay is what it has returned, where keep asks for it
 	// and it is not too much; of it, replayed bytes have been read again.
 	reading  bool

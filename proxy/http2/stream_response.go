@@ -3,6 +3,7 @@ package http2
 import (
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
@@ -124,7 +125,7 @@ func (e *encoder) appendResponseField(dst []byte, h *router.Header, upgrade bool
 		return dst
 	}
 	if !lower(h.Name) {
-		if h.Name = lowered(h.Name); http1.HopByHop(h.Name) {
+		if h.Name = strings.ToLower(h.Name); http1.HopByHop(h.Name) {
 			return dst
 		}
 	}

@@ -89,11 +89,7 @@ func (c *session) write(writes int) {
 			break
 		}
 		c.fill()
-		for i, st := range c.roomless {
-			c.roomless[i] = nil
-			wake(st.sendWake)
-		}
-		c.roomless = c.roomless[:0]
+		c.wakeRoomless()
 	}
 	c.flushing = false
 	c.maybeDone()
@@ -106,12 +102,16 @@ func (c *session) write(writes int) {
 func (c *session) broken() {
 	c.dead = true
 	c.loseAll()
-	for i, st := range c.roomless {
-		c.roomless[i] = nil
-		wake(st.sendWake)
+	c.wakeRoomless()
+	c.wakeReader()
+}
+
+// wakeRoomless lets those look again that wait for room in out. The caller holds mu.
+func (c *session) wakeRoomless() {
+	for _, waiting := range c.roomless {
+		wake(waiting)
 	}
 	c.roomless = c.roomless[:0]
-	c.wakeReader()
 }
 
 // wait puts a stream that has something to send, and a window, into the ready list: behind
@@ -242,7 +242,7 @@ func (c *session) awaitRoom(st *serverStream) error {
 		if err := st.unwritable(); err != nil {
 			return err
 		}
-		c.roomless = append(c.roomless, st)
+		c.roomless = append(c.roomless, st.sendWake)
 		c.mu.Unlock()
 		<-st.sendWake
 		c.mu.Lock()

@@ -1,0 +1,125 @@
+package http2
+
+import (
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
+)
+
+// TestTimeouts: what stands still ends, and says why.
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	t.Run("idle", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{Timeouts: http1.Timeouts{Idle: 100 * time.Millisecond}})
+		p := s.greet()
+		for {
+			f, err := p.ReadFrame()
+			if err == io.EOF && s.seen(proxy.ConnIdleTimeout) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g, ok := f.(*http2.GoAwayFrame); ok && g.ErrCode != http2.ErrCodeNo {
+				t.Fatal(g)
+			}
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{Timeouts: http1.Timeouts{Stream: 100 * time.Millisecond}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			wait(ex, down)
+			if lost, timeout := down.Lost(); lost && timeout {
+				respond(ex, down, 504, "too slow")
+			}
+		})})
+		p := s.greet()
+		p.headers(1, true, get...)
+		if a := p.await(1); a.status != "504" || string(a.body) != "too slow" || !s.seen(proxy.ConnStreamTimeout) {
+			t.Errorf("%s %q", a, a.body)
+		}
+	})
+	t.Run("body", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{MinBodyRate: 1000, MinBodyGrace: time.Second, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			_, err := readAll(down)
+			if _, timeout := down.Lost(); timeout && err != nil {
+				respond(ex, down, 408, "")
+			}
+		})})
+		p := s.greet()
+		p.headers(1, false, with(post, "content-length", "100000")...)
+		p.WriteData(1, false, []byte("a"))
+		if a := p.await(1); a.status != "408" || !s.seen(proxy.ConnSlowBody) {
+			t.Errorf("%s", a)
+		}
+	})
+	t.Run("stalled stream", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{Abuse: AbuseLimits{Stall: 100 * time.Millisecond}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			respond(ex, down, 200, strings.Repeat("x", 1000))
+		})})
+		p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		p.headers(1, true, get...)
+		if a := p.await(1); !a.wasReset || a.reset != http2.ErrCodeEnhanceYourCalm || !s.seen(proxy.ConnHTTP2Stalled) {
+			t.Errorf("%s", a)
+		}
+	})
+	t.Run("stalled connection", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{Abuse: AbuseLimits{Stall: 100 * time.Millisecond}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			respond(ex, down, 200, strings.Repeat("x", 100000))
+		})})
+		p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+		p.headers(1, true, get...)
+		for {
+			if _, err := p.ReadFrame(); err != nil {
+				break
+			}
+		}
+		if !s.seen(proxy.ConnHTTP2Stalled) {
+			t.Error("the connection ended for another reason")
+		}
+	})
+	t.Run("nothing read", func(t *testing.T) {
+		t.Parallel()
+		var finished atomic.Bool
+		s := serve(t, Options{Abuse: AbuseLimits{Write: 200 * time.Millisecond}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			defer finished.Store(true)
+			down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyStream}, DeclaredLength: -1}, nil, false)
+			for down.WriteBody(make([]byte, 64<<10), nil, false) == nil {
+			}
+		})})
+		p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+		p.WriteWindowUpdate(0, 1<<30)
+		p.headers(1, true, get...)
+		for until := time.Now().Add(patience); !finished.Load(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatal("the write waits for ever")
+			}
+		}
+		if !s.seen(proxy.ConnHTTP2WriteTimeout) {
+			t.Error("not counted")
+		}
+	})
+	t.Run("age", func(t *testing.T) {
+		t.Parallel()
+		s := serve(t, Options{MaxConnectionAge: 100 * time.Millisecond})
+		p := s.greet()
+		for {
+			if _, err := p.ReadFrame(); err == io.EOF {
+				return
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
