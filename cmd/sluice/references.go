@@ -5,13 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 // references are what objects name and define. Compiling finds most of what leads
@@ -41,7 +40,7 @@ func (s source) references() references {
 	for _, o := range s.objects {
 		typed, _ := decode.Decode(o)
 		switch t := typed.(type) {
-		case *corev1.Service:
+		case *kube.Service:
 			r.services = append(r.services, fullName(o.Name, o.Namespace))
 		case *networkingv1.ServiceEntry:
 			r.services = append(r.services, t.Spec.Hosts...)

@@ -5,12 +5,10 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/config/istio/validate"
 	"github.com/sluicegate/sluice/router"
 )
@@ -227,16 +225,16 @@ func (c *Compiler) take(ch change) {
 		c.registry.replace(ch.key, services)
 	case *networkingv1.Sidecar:
 		c.takeSidecar(ch)
-	case *corev1.Service:
+	case *kube.Service:
 		var services []*service
-		if s, ok := ch.typed.(*corev1.Service); ok {
+		if s, ok := ch.typed.(*kube.Service); ok {
 			services = kubeServices(ch.after, &s.Spec, c.options.Domain)
 		}
 		c.registry.replace(ch.key, services)
 		c.pending.translation = true
 	case *tlsMaterial:
 		c.takeSecret(ch)
-	case *networkingv1.WorkloadEntry, *corev1.Pod, *legacyEndpoints, *discoveryv1.EndpointSlice:
+	case *networkingv1.WorkloadEntry, *kube.Pod, *legacyEndpoints, *kube.EndpointSlice:
 		c.takeWorkload(ch)
 	}
 }

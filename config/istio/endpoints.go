@@ -9,11 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -113,7 +111,7 @@ func workloadEndpoint(entry *networking.WorkloadEntry, portName string, target u
 // EndpointSlices; else, as in a folder on a laptop, its Endpoints; else the Pods that
 // it selects. WorkloadEntries that it selects come on top.
 func (w *workloads) ofKube(s *service, port servicePort) []*router.Endpoint {
-	var spec corev1.ServicePort
+	var spec kube.ServicePort
 	for _, p := range s.kubeSpec.Ports {
 		if p.Port == int32(port.number) && p.Name == port.name {
 			spec = p
@@ -139,7 +137,7 @@ func (w *workloads) ofKube(s *service, port servicePort) []*router.Endpoint {
 }
 
 // numericTarget is the target port where it is a number, else the port itself.
-func numericTarget(p corev1.ServicePort) uint32 {
+func numericTarget(p kube.ServicePort) uint32 {
 	if n := p.TargetPort.IntValue(); n > 0 {
 		return uint32(n)
 	}
@@ -147,7 +145,7 @@ func numericTarget(p corev1.ServicePort) uint32 {
 }
 
 // ofSlices returns the ready endpoints of a service's EndpointSlices.
-func (w *workloads) ofSlices(name objectName, spec *corev1.ServiceSpec, portName string) []*router.Endpoint {
+func (w *workloads) ofSlices(name objectName, spec *kube.ServiceSpec, portName string) []*router.Endpoint {
 	family := addressFamily(spec, w.slices[name])
 	var out []*router.Endpoint
 	for _, sliceName := range slices.Sorted(maps.Keys(w.slices[name])) {
@@ -179,28 +177,28 @@ func (w *workloads) ofSlices(name objectName, spec *corev1.ServiceSpec, portName
 
 // addressFamily picks one of the families that a service's slices have: each pod of
 // a dual-stack service has an address in both. The service's first one goes first.
-func addressFamily(spec *corev1.ServiceSpec, all map[string]*discoveryv1.EndpointSlice) discoveryv1.AddressType {
-	has := map[discoveryv1.AddressType]bool{}
+func addressFamily(spec *kube.ServiceSpec, all map[string]*kube.EndpointSlice) kube.AddressType {
+	has := map[kube.AddressType]bool{}
 	for _, slice := range all {
 		has[slice.AddressType] = true
 	}
-	primary := discoveryv1.AddressTypeIPv4
+	primary := kube.AddressTypeIPv4
 	if len(spec.IPFamilies) > 0 {
-		primary = discoveryv1.AddressType(spec.IPFamilies[0])
+		primary = kube.AddressType(spec.IPFamilies[0])
 	} else if a, err := netip.ParseAddr(spec.ClusterIP); err == nil && a.Is6() {
-		primary = discoveryv1.AddressTypeIPv6
+		primary = kube.AddressTypeIPv6
 	}
 	switch {
 	case has[primary]:
 		return primary
-	case has[discoveryv1.AddressTypeIPv4]:
-		return discoveryv1.AddressTypeIPv4
+	case has[kube.AddressTypeIPv4]:
+		return kube.AddressTypeIPv4
 	}
-	return discoveryv1.AddressTypeIPv6
+	return kube.AddressTypeIPv6
 }
 
 // slicePort returns the number of a slice's port by name; 0 where it has none.
-func slicePort(slice *discoveryv1.EndpointSlice, name string) uint32 {
+func slicePort(slice *kube.EndpointSlice, name string) uint32 {
 	for _, p := range slice.Ports {
 		if p.Port != nil && (p.Name == nil && name == "" || p.Name != nil && *p.Name == name) {
 			return uint32(*p.Port)
@@ -227,8 +225,8 @@ func (w *workloads) ofEndpoints(endpoints *legacyEndpoints, portName string) []*
 
 // podAddress returns an endpoint with the labels of the pod behind it: the one
 // referred to, else the one with the address.
-func (w *workloads) podAddress(namespace string, ref *corev1.ObjectReference, address string, port uint32) *router.Endpoint {
-	var pod *corev1.Pod
+func (w *workloads) podAddress(namespace string, ref *kube.ObjectReference, address string, port uint32) *router.Endpoint {
+	var pod *kube.Pod
 	if ref != nil {
 		if ref.Kind == "Pod" {
 			pod = w.pods[cmp.Or(ref.Namespace, namespace)][ref.Name]
@@ -245,7 +243,7 @@ func (w *workloads) podAddress(namespace string, ref *corev1.ObjectReference, ad
 }
 
 // ofPods returns the endpoints that a Service's selector finds.
-func (w *workloads) ofPods(s *service, port corev1.ServicePort) []*router.Endpoint {
+func (w *workloads) ofPods(s *service, port kube.ServicePort) []*router.Endpoint {
 	var out []*router.Endpoint
 	for _, name := range slices.Sorted(maps.Keys(w.pods[s.namespace])) {
 		pod := w.pods[s.namespace][name]
@@ -261,7 +259,7 @@ func (w *workloads) ofPods(s *service, port corev1.ServicePort) []*router.Endpoi
 
 // podPort returns the number of a Service's target port in a pod: a name is looked
 // up among the containers' ports; 0 where no container has it.
-func podPort(pod *corev1.Pod, port corev1.ServicePort) uint32 {
+func podPort(pod *kube.Pod, port kube.ServicePort) uint32 {
 	name := port.TargetPort.StrVal
 	if name == "" {
 		return numericTarget(port)
@@ -278,20 +276,20 @@ func podPort(pod *corev1.Pod, port corev1.ServicePort) uint32 {
 
 // podServes says whether a pod takes traffic: it has an address, runs, and is not
 // said to be unready.
-func podServes(pod *corev1.Pod, unreadyToo bool) bool {
+func podServes(pod *kube.Pod, unreadyToo bool) bool {
 	if pod.Status.PodIP == "" || pod.DeletionTimestamp != nil ||
-		pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		pod.Status.Phase == kube.PodSucceeded || pod.Status.Phase == kube.PodFailed {
 		return false
 	}
 	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionFalse {
+		if c.Type == kube.PodReady && c.Status == kube.ConditionFalse {
 			return unreadyToo
 		}
 	}
 	return true
 }
 
-func podEndpoint(pod *corev1.Pod, port uint32) *router.Endpoint {
+func podEndpoint(pod *kube.Pod, port uint32) *router.Endpoint {
 	return &router.Endpoint{
 		Address:  join(pod.Status.PodIP, port),
 		Locality: strings.ReplaceAll(pod.Labels["istio-locality"], ".", "/"),
@@ -302,7 +300,7 @@ func podEndpoint(pod *corev1.Pod, port uint32) *router.Endpoint {
 
 // workloadName returns the name of what made a pod: its Deployment, StatefulSet and
 // so on, else the pod itself.
-func workloadName(pod *corev1.Pod) string {
+func workloadName(pod *kube.Pod) string {
 	for _, owner := range pod.OwnerReferences {
 		if owner.Controller == nil || !*owner.Controller {
 			continue

@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/config/istio/validate"
 )
 
@@ -108,7 +107,7 @@ func check(o *config.Object, rules validate.Rules) verdict {
 	if typed == nil {
 		return verdict{nil, conditions}
 	}
-	if s, ok := typed.(*corev1.Secret); ok {
+	if s, ok := typed.(*kube.Secret); ok {
 		return checkedSecret(o, s, conditions)
 	}
 	found := rules.Object(typed)
@@ -120,7 +119,7 @@ func check(o *config.Object, rules validate.Rules) verdict {
 }
 
 // checkedSecret keeps of a Secret what TLS needs.
-func checkedSecret(o *config.Object, s *corev1.Secret, conditions []config.Condition) verdict {
+func checkedSecret(o *config.Object, s *kube.Secret, conditions []config.Condition) verdict {
 	material, found := checkSecret(o, s)
 	conditions = append(conditions, found...)
 	if material == nil {

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -27,7 +26,7 @@ func (m *tlsMaterial) holds() bool { return m != nil && m.secret != nil }
 
 // The keys of a Secret, those of Istio's generic form first: it wins where a Secret has both.
 var (
-	pairKeys   = [...][2]string{{"cert", "key"}, {corev1.TLSCertKey, corev1.TLSPrivateKeyKey}}
+	pairKeys   = [...][2]string{{"cert", "key"}, {kube.TLSCertKey, kube.TLSPrivateKeyKey}}
 	caKeys     = [...]string{"cacert", "ca.crt"}
 	crlKeys    = [...]string{"crl", "ca.crl"}
 	stapleKeys = [...]string{"tls.ocsp-staple"}
@@ -35,7 +34,7 @@ var (
 
 // checkSecret takes the TLS material out of a Secret, or says what is wrong with it: then
 // nothing of it is to enter force. Nothing of a value gets into a condition.
-func checkSecret(o *config.Object, s *corev1.Secret) (*tlsMaterial, []config.Condition) {
+func checkSecret(o *config.Object, s *kube.Secret) (*tlsMaterial, []config.Condition) {
 	r := secretReader{secret: s}
 	m := &tlsMaterial{}
 	out := &router.Secret{Name: o.Namespace + "/" + o.Name, Origin: originOf(o, "")}
@@ -49,7 +48,7 @@ func checkSecret(o *config.Object, s *corev1.Secret) (*tlsMaterial, []config.Con
 		out.Certificate, out.Key = certificate, key
 		break
 	}
-	if s.Type == corev1.SecretTypeTLS && len(out.Certificate) == 0 {
+	if s.Type == kube.SecretTypeTLS && len(out.Certificate) == 0 {
 		for _, key := range pairKeys[1] {
 			if len(r.value(key)) == 0 {
 				r.fail(key, "is missing: a Secret of type kubernetes.io/tls needs tls.crt and tls.key")
@@ -71,7 +70,7 @@ func checkSecret(o *config.Object, s *corev1.Secret) (*tlsMaterial, []config.Con
 
 // secretReader reads one Secret and gathers what is wrong with it.
 type secretReader struct {
-	secret     *corev1.Secret
+	secret     *kube.Secret
 	conditions []config.Condition
 }
 

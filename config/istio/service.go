@@ -4,11 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -32,7 +31,7 @@ type service struct {
 	addresses []string
 
 	// One of them holds what the endpoints are made from.
-	kubeSpec *corev1.ServiceSpec
+	kubeSpec *kube.ServiceSpec
 	entry    *networking.ServiceEntry
 }
 
@@ -64,7 +63,7 @@ func (s *service) selector() map[string]string {
 }
 
 // kubeServices returns the service that a Kubernetes Service is.
-func kubeServices(o *config.Object, spec *corev1.ServiceSpec, domain string) []*service {
+func kubeServices(o *config.Object, spec *kube.ServiceSpec, domain string) []*service {
 	s := &service{
 		host:      strings.ToLower(o.Name) + "." + o.Namespace + ".svc." + domain,
 		namespace: o.Namespace,
@@ -84,10 +83,10 @@ func kubeServices(o *config.Object, spec *corev1.ServiceSpec, domain string) []*
 		}
 	}
 	switch {
-	case spec.Type == corev1.ServiceTypeExternalName && spec.ExternalName != "":
+	case spec.Type == kube.ServiceTypeExternalName && spec.ExternalName != "":
 		s.alias = strings.ToLower(strings.TrimSuffix(spec.ExternalName, "."))
 		s.resolution = router.ResolutionDNS
-	case spec.ClusterIP == corev1.ClusterIPNone:
+	case spec.ClusterIP == kube.ClusterIPNone:
 		s.headless = true
 	default:
 		s.addresses = virtualAddresses(spec)
@@ -96,10 +95,10 @@ func kubeServices(o *config.Object, spec *corev1.ServiceSpec, domain string) []*
 }
 
 // virtualAddresses returns the cluster addresses of a Service, each once.
-func virtualAddresses(spec *corev1.ServiceSpec) []string {
+func virtualAddresses(spec *kube.ServiceSpec) []string {
 	var addresses []string
 	for _, a := range append(slices.Clone(spec.ClusterIPs), spec.ClusterIP) {
-		if a != "" && a != corev1.ClusterIPNone && !slices.Contains(addresses, a) {
+		if a != "" && a != kube.ClusterIPNone && !slices.Contains(addresses, a) {
 			addresses = append(addresses, a)
 		}
 	}

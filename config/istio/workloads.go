@@ -5,20 +5,18 @@ import (
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 // legacyEndpoints is what Kubernetes had before EndpointSlices, and folders still hold.
 //
 //lint:ignore SA1019 it is served as long as people write it
-type legacyEndpoints = corev1.Endpoints
+type legacyEndpoints = kube.Endpoints
 
 // objectName is a namespace and a name within it.
 type objectName struct{ namespace, name string }
@@ -28,10 +26,10 @@ type workloads struct {
 	// place is where this proxy is.
 	place place
 	// slices and endpoints are by the service's name; slices then by their own.
-	slices    map[objectName]map[string]*discoveryv1.EndpointSlice
+	slices    map[objectName]map[string]*kube.EndpointSlice
 	endpoints map[objectName]*legacyEndpoints
 	// pods and entries are by their namespace, then their name.
-	pods    map[string]map[string]*corev1.Pod
+	pods    map[string]map[string]*kube.Pod
 	entries map[string]map[string]*networking.WorkloadEntry
 
 	serviceOfSlice map[config.Key]objectName
@@ -45,9 +43,9 @@ type workloads struct {
 func newWorkloads(place place) *workloads {
 	return &workloads{
 		place:          place,
-		slices:         map[objectName]map[string]*discoveryv1.EndpointSlice{},
+		slices:         map[objectName]map[string]*kube.EndpointSlice{},
 		endpoints:      map[objectName]*legacyEndpoints{},
-		pods:           map[string]map[string]*corev1.Pod{},
+		pods:           map[string]map[string]*kube.Pod{},
 		entries:        map[string]map[string]*networking.WorkloadEntry{},
 		serviceOfSlice: map[config.Key]objectName{},
 		podsAt:         map[objectName]map[string]struct{}{},
@@ -58,7 +56,7 @@ func newWorkloads(place place) *workloads {
 
 // setSlice takes a new version of an EndpointSlice, nil where it is gone, and
 // returns the services that it concerns.
-func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) []objectName {
+func (w *workloads) setSlice(key config.Key, slice *kube.EndpointSlice) []objectName {
 	var concerned []objectName
 	if old, ok := w.serviceOfSlice[key]; ok {
 		concerned = append(concerned, old)
@@ -69,12 +67,12 @@ func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) [
 			delete(w.slices, old)
 		}
 	}
-	if slice == nil || slice.Labels[discoveryv1.LabelServiceName] == "" {
+	if slice == nil || slice.Labels[kube.LabelServiceName] == "" {
 		return concerned
 	}
-	service := objectName{key.Namespace, slice.Labels[discoveryv1.LabelServiceName]}
+	service := objectName{key.Namespace, slice.Labels[kube.LabelServiceName]}
 	if w.slices[service] == nil {
-		w.slices[service] = map[string]*discoveryv1.EndpointSlice{}
+		w.slices[service] = map[string]*kube.EndpointSlice{}
 	}
 	w.slices[service][key.Name] = slice
 	w.serviceOfSlice[key] = service
@@ -82,7 +80,7 @@ func (w *workloads) setSlice(key config.Key, slice *discoveryv1.EndpointSlice) [
 	return append(concerned, service)
 }
 
-func (w *workloads) countSlice(service objectName, slice *discoveryv1.EndpointSlice, by int) {
+func (w *workloads) countSlice(service objectName, slice *kube.EndpointSlice, by int) {
 	for i := range slice.Endpoints {
 		for _, address := range slice.Endpoints[i].Addresses {
 			w.count(service, slice.Endpoints[i].TargetRef, address, by)
@@ -112,7 +110,7 @@ func (w *workloads) countEndpoints(service objectName, endpoints *legacyEndpoint
 
 // count remembers, or with -1 forgets, where an endpoint of a service has its labels
 // from: the pod that it refers to, or the one with its address.
-func (w *workloads) count(service objectName, ref *corev1.ObjectReference, address string, by int) {
+func (w *workloads) count(service objectName, ref *kube.ObjectReference, address string, by int) {
 	services, from := w.servicesAt, objectName{service.namespace, address}
 	if ref != nil {
 		services, from = w.servicesOf, objectName{cmp.Or(ref.Namespace, service.namespace), ref.Name}
@@ -129,7 +127,7 @@ func (w *workloads) count(service objectName, ref *corev1.ObjectReference, addre
 }
 
 // setPod takes a new version of a pod, nil where it is gone.
-func (w *workloads) setPod(name objectName, pod *corev1.Pod) {
+func (w *workloads) setPod(name objectName, pod *kube.Pod) {
 	if old := w.pods[name.namespace][name.name]; old != nil {
 		at := objectName{name.namespace, old.Status.PodIP}
 		delete(w.podsAt[at], name.name)
@@ -144,7 +142,7 @@ func (w *workloads) setPod(name objectName, pod *corev1.Pod) {
 }
 
 // podAt returns the pod at an address in a namespace; of several the first by name.
-func (w *workloads) podAt(namespace, address string) *corev1.Pod {
+func (w *workloads) podAt(namespace, address string) *kube.Pod {
 	if names := w.podsAt[objectName{namespace, address}]; len(names) > 0 {
 		return w.pods[namespace][slices.Min(slices.Collect(maps.Keys(names)))]
 	}
@@ -175,14 +173,14 @@ func (c *Compiler) takeWorkload(ch change) {
 		}
 		setIn(c.workloads.entries, name.namespace, name.name, entry)
 	case "Pod":
-		pod, _ := ch.typed.(*corev1.Pod)
+		pod, _ := ch.typed.(*kube.Pod)
 		c.workloads.setPod(name, pod)
 	case "Endpoints":
 		endpoints, _ := ch.typed.(*legacyEndpoints)
 		c.workloads.setEndpoints(name, endpoints)
 		c.endpointsChanged(name)
 	case "EndpointSlice":
-		slice, _ := ch.typed.(*discoveryv1.EndpointSlice)
+		slice, _ := ch.typed.(*kube.EndpointSlice)
 		for _, service := range c.workloads.setSlice(ch.key, slice) {
 			c.endpointsChanged(service)
 		}
@@ -191,7 +189,7 @@ func (c *Compiler) takeWorkload(ch change) {
 		switch t := version.(type) {
 		case *networkingv1.WorkloadEntry:
 			c.selectedChanged(name.namespace, t.Spec.Labels)
-		case *corev1.Pod:
+		case *kube.Pod:
 			c.podChanged(name, t)
 		}
 	}
@@ -206,7 +204,7 @@ func (c *Compiler) endpointsChanged(name objectName) {
 
 // podChanged marks the clusters of the services that have a pod: through a selector,
 // or as one of their endpoints.
-func (c *Compiler) podChanged(name objectName, pod *corev1.Pod) {
+func (c *Compiler) podChanged(name objectName, pod *kube.Pod) {
 	c.selectedChanged(name.namespace, pod.Labels)
 	for service := range c.workloads.servicesOf[name] {
 		c.endpointsChanged(service)

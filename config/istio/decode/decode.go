@@ -16,7 +16,7 @@ import (
 
 // Decode returns o as the Go type of its kind: *networkingv1.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *corev1.Service, Endpoints, Pod, Secret or Namespace; *discoveryv1.EndpointSlice. Status
+// *kube.Service, Endpoints, Pod, Secret or Namespace; *kube.EndpointSlice. Status
 // is left out of Istio's kinds, and the values of Secrets of types that hold no
 // certificates.
 //

@@ -9,10 +9,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 // object parses text as one object that stands in a file.
@@ -66,21 +65,21 @@ func TestDecodeKinds(t *testing.T) {
 		}},
 		{"networking.istio.io/v1", "Gateway", "", func(v any) bool { return len(v.(*networkingv1.Gateway).Spec.Servers) == 0 }},
 		{"v1", "Service", "spec: {ports: [{port: 80, targetPort: http}], selector: {app: a}}", func(v any) bool {
-			s, ok := v.(*corev1.Service)
+			s, ok := v.(*kube.Service)
 			return ok && s.Spec.Ports[0].Port == 80 && s.Spec.Ports[0].TargetPort.StrVal == "http" && s.Namespace == "n1"
 		}},
 		{"v1", "Endpoints", "subsets: [{addresses: [{ip: 1.1.1.1}], ports: [{port: 80}]}]", func(v any) bool {
 			//lint:ignore SA1019 see kind.go
-			e, ok := v.(*corev1.Endpoints)
+			e, ok := v.(*kube.Endpoints)
 			return ok && e.Subsets[0].Addresses[0].IP == "1.1.1.1"
 		}},
 		{"v1", "Pod", "spec: {containers: [{name: a, brandNewField: 1}]}\nstatus: {podIP: 1.1.1.1}", func(v any) bool {
-			p, ok := v.(*corev1.Pod)
+			p, ok := v.(*kube.Pod)
 			return ok && p.Status.PodIP == "1.1.1.1" && p.Labels["a"] == "b"
 		}},
-		{"v1", "Namespace", "", func(v any) bool { n, ok := v.(*corev1.Namespace); return ok && n.Namespace == "" }},
+		{"v1", "Namespace", "", func(v any) bool { n, ok := v.(*kube.Namespace); return ok && n.Namespace == "" }},
 		{"discovery.k8s.io/v1", "EndpointSlice", "addressType: IPv4\nendpoints: [{addresses: [1.1.1.1]}]", func(v any) bool {
-			e, ok := v.(*discoveryv1.EndpointSlice)
+			e, ok := v.(*kube.EndpointSlice)
 			return ok && e.Endpoints[0].Addresses[0] == "1.1.1.1"
 		}},
 	}

@@ -5,14 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"google.golang.org/protobuf/proto"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 const (
@@ -64,24 +63,24 @@ var istioVersions = []string{"v1", "v1beta1", "v1alpha3"}
 // kubernetesKinds are the kinds that are plain Go structs.
 var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta){
 	{"", "Service"}: func() (any, *metav1.ObjectMeta) {
-		o := &corev1.Service{}
+		o := &kube.Service{}
 		return o, &o.ObjectMeta
 	},
 	{"", "Endpoints"}: func() (any, *metav1.ObjectMeta) {
 		//lint:ignore SA1019 deprecated for EndpointSlice, and still what people write by hand
-		o := &corev1.Endpoints{}
+		o := &kube.Endpoints{}
 		return o, &o.ObjectMeta
 	},
 	{"", "Pod"}: func() (any, *metav1.ObjectMeta) {
-		o := &corev1.Pod{}
+		o := &kube.Pod{}
 		return o, &o.ObjectMeta
 	},
 	{"", "Namespace"}: func() (any, *metav1.ObjectMeta) {
-		o := &corev1.Namespace{}
+		o := &kube.Namespace{}
 		return o, &o.ObjectMeta
 	},
 	{endpointSlices, "EndpointSlice"}: func() (any, *metav1.ObjectMeta) {
-		o := &discoveryv1.EndpointSlice{}
+		o := &kube.EndpointSlice{}
 		return o, &o.ObjectMeta
 	},
 }

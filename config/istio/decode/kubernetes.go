@@ -18,7 +18,7 @@ var (
 	wrongJSONType = regexp.MustCompile(`cannot unmarshal (\S+) .*into Go struct field [^. ]+\.(\S+) of type (\S+)`)
 )
 
-// kubernetes fills object, a pointer to a struct of k8s.io/api, from root.
+// kubernetes fills object, a pointer to a struct of package kube, from root.
 func (d *decoder) kubernetes(object any, root *yaml.Node) {
 	strict, err := kubejson.UnmarshalStrict(manifest.AppendJSON(nil, root), object)
 	if err != nil {

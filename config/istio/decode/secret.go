@@ -3,13 +3,13 @@ package decode
 import (
 	"encoding/base64"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 // Types of Secrets that hold no certificates, and of which a cluster has many (Istio leaves
@@ -23,15 +23,15 @@ var secretFields = []string{"apiVersion", "kind", "metadata", "type", "data", "s
 
 // secret reads a Secret. Its values are read here, and not by Kubernetes' decoder, so that a
 // condition names the key at fault and never holds anything of a value.
-func (d *decoder) secret(root *yaml.Node) *corev1.Secret {
-	s := &corev1.Secret{
+func (d *decoder) secret(root *yaml.Node) *kube.Secret {
+	s := &kube.Secret{
 		TypeMeta:   metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"},
 		ObjectMeta: metav1.ObjectMeta{Name: d.object.Name, Namespace: d.object.Namespace},
 	}
 	var at *config.Path
 	d.known(root, nil, secretFields)
 	if n := manifest.Field(root, "type"); n != nil && n.Kind == yaml.ScalarNode {
-		s.Type = corev1.SecretType(n.Value)
+		s.Type = n.Value
 	}
 	if s.Type == helmRelease || s.Type == serviceAccountToken {
 		return s

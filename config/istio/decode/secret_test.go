@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 func TestSecret(t *testing.T) {
@@ -46,7 +45,7 @@ func TestSecret(t *testing.T) {
 				}
 				return
 			}
-			s, ok := typed.(*corev1.Secret)
+			s, ok := typed.(*kube.Secret)
 			if !ok || len(conditions) > 0 {
 				t.Fatalf("got %T, %v", typed, conditions)
 			}

@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	networking "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 // want is a spec and the conditions it gets: severity (E, W or I), reason and field of
@@ -43,7 +43,7 @@ func expect(t *testing.T, kind, template string, wants []want) {
 
 func TestObjectOtherTypes(t *testing.T) {
 	t.Parallel()
-	for _, typed := range []any{nil, 5, &corev1.Service{}} {
+	for _, typed := range []any{nil, 5, &kube.Service{}} {
 		if conditions := Object(typed); len(conditions) > 0 {
 			t.Errorf("%T: %v", typed, conditions)
 		}
