@@ -403,6 +403,20 @@ func TestConnTunnelEnds(t *testing.T) {
 	}
 }
 
+// An endpoint of HTTP/1.1 is told from one that is broken.
+func TestConnSpeaksHTTP1(t *testing.T) {
+	t.Parallel()
+	near, far := tcpPair(t)
+	go func() {
+		io.ReadFull(far, make([]byte, len(preface)))
+		io.WriteString(far, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+	}()
+	c := startConn(t, near, ConnOptions{})
+	if res := do(t, c, connExchange("GET", "/"), newClient()); res.Failure != proxy.FailProtocol || res.Err != errSpeaksHTTP1 {
+		t.Errorf("%+v", res)
+	}
+}
+
 // Request trailers go with a body that was there, too.
 func TestConnRequestTrailers(t *testing.T) {
 	t.Parallel()

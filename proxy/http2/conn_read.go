@@ -18,6 +18,7 @@ var (
 	errUnknownStream   = protocolError("a frame on a stream that was never opened")
 	errPushed          = protocolError("PUSH_PROMISE, though push is off")
 	errFirstFrame      = protocolError("the endpoint does not begin with SETTINGS: it may not speak HTTP/2")
+	errSpeaksHTTP1     = protocolError("the endpoint answers in HTTP/1.1: it does not speak HTTP/2, which its port's name or appProtocol, or h2UpgradePolicy, asks for")
 	errContinuation    = protocolError("a header block that is not continued, or CONTINUATION without one")
 	errWindowUpdate    = &connError{codeFlowControl, "WINDOW_UPDATE by nothing, or by too much"}
 	errWindowOverrun   = &connError{codeFlowControl, "more DATA than the connection's window lets through"}
@@ -99,8 +100,14 @@ func (c *Conn) tell() {
 	c.news = c.news[:0]
 }
 
+// oldVersion is how a response of HTTP/1 begins.
+const oldVersion = "HTTP/1."
+
 // frames deals with the frames that are whole in the buffer.
 func (c *Conn) frames() *connError {
+	if !c.told && c.w-c.r >= len(oldVersion) && str(c.in[c.r:c.r+len(oldVersion)]) == oldVersion {
+		return errSpeaksHTTP1
+	}
 	for c.w-c.r >= frameHeaderLen {
 		h := parseFrameHeader(c.in[c.r:])
 		if h.length > minFrameSize {

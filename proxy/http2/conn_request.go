@@ -72,9 +72,9 @@ func (s *ConnStream) begin() {
 
 	c.mu.Lock()
 	if c.refusing || c.closing {
+		failure, why := c.refusal()
 		c.mu.Unlock()
-		// Not a byte was sent: it may be tried elsewhere.
-		s.fail(proxy.FailRefusedStream, errGoAway)
+		s.fail(failure, why)
 		return
 	}
 	s.id = c.next
@@ -106,6 +106,19 @@ func (s *ConnStream) begin() {
 	if !ended && !s.connects {
 		s.startPump(rest, trailers)
 	}
+}
+
+// refusal says why an exchange cannot begin. Not a byte of it was sent: it may be tried
+// elsewhere, but where the endpoint has broken the rules. The caller holds mu.
+func (c *Conn) refusal() (proxy.Failure, error) {
+	var fault *connError
+	switch {
+	case errors.As(c.why, &fault):
+		return proxy.FailProtocol, c.why
+	case c.why != nil:
+		return proxy.FailRefusedStream, c.why
+	}
+	return proxy.FailRefusedStream, errGoAway
 }
 
 // headSize is about how much room the request's head takes, at most.

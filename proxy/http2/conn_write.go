@@ -136,8 +136,8 @@ func (s *ConnStream) sendBody(p []byte, end bool) bool {
 	for {
 		c.mu.Lock()
 		for !s.stopped {
-			n := min(len(p), c.spare(), int(min(s.window, maxFrameSize)), c.settings.maxFrame)
-			if n <= 0 && len(p) > 0 {
+			n := max(min(len(p), c.spare(), int(min(s.window, maxFrameSize)), c.settings.maxFrame), 0)
+			if n == 0 && len(p) > 0 {
 				break
 			}
 			s.queueData(p[:n], end && n == len(p))
