@@ -171,8 +171,10 @@ func (d *decoder) insert(name, value string, valid bool, index int) {
 		return
 	}
 	if index == 0 {
-		both := name + value
-		name, value = both[:len(name)], both[len(name):]
+		// Not name + value, which is name itself where value is empty.
+		both := make([]byte, 0, len(name)+len(value))
+		both = append(append(both, name...), value...)
+		name, value = str(both[:len(name)]), str(both[len(name):])
 	} else {
 		value = strings.Clone(value)
 	}

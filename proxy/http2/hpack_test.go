@@ -71,7 +71,10 @@ func TestEncoderAgainstDecoders(t *testing.T) {
 func randomField(random *rand.Rand) router.Header {
 	names := []string{"server", "date", "x-one", "set-cookie", "content-type", "x-a-long-name-of-a-field", "age", "x"}
 	value := strings.Repeat("v", random.IntN(5)) + fmt.Sprint(random.IntN(4))
-	if random.IntN(20) == 0 {
+	switch random.IntN(20) {
+	case 0, 1:
+		value = ""
+	case 2:
 		value = strings.Repeat(value, random.IntN(3000))
 	}
 	return router.Header{Name: names[random.IntN(len(names))], Value: value}
@@ -102,6 +105,26 @@ func TestDecoderAgainstEncoder(t *testing.T) {
 		}
 		if fmt.Sprint(list.fields) != fmt.Sprint(want) {
 			t.Fatalf("block %d:\n%v\n%v", block, list.fields, want)
+		}
+	}
+}
+
+// TestTableOwnsItsFields: what is in the table outlives the list that it was decoded into.
+func TestTableOwnsItsFields(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"", "value"} {
+		dec := newDecoder(&plenty)
+		var list fieldList
+		if err := dec.decode(appendLiteral(nil, 0x40, 6, 0, "x-name", value), &list); err != nil {
+			t.Fatal(err)
+		}
+		list.reset()
+		if err := dec.decode(appendLiteral(nil, 0, 4, 0, "other-name", "other value"), &list); err != nil {
+			t.Fatal(err)
+		}
+		list.reset()
+		if err := dec.decode([]byte{0xbe}, &list); err != nil || list.fields[0].Name != "x-name" || list.fields[0].Value != value {
+			t.Errorf("%v %v", err, list.fields)
 		}
 	}
 }
