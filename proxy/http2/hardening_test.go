@@ -389,3 +389,31 @@ func TestTooManyStreams(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+// TestHeadsInProgress: many heads, each within its limit, do not add up.
+func TestHeadsInProgress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{Handler: wait})
+	p := s.greet()
+	large := strings.Repeat("x", 15000)
+	refused := 0
+	for id := uint32(1); id <= 199; id += 2 {
+		p.headers(id, true, with(get, "a", large)...)
+	}
+	p.WritePing(false, [8]byte{1})
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := f.(*http2.RSTStreamFrame); ok && r.ErrCode == http2.ErrCodeRefusedStream {
+			refused++
+		}
+		if f.Header().Type == http2.FramePing {
+			break
+		}
+	}
+	if refused < 25 || refused > 40 {
+		t.Errorf("%d of 100 heads of 15 KB were refused", refused)
+	}
+}

@@ -28,6 +28,9 @@ type Options struct {
 	// StreamWindow and ConnectionWindow are what a client may send of bodies before we have
 	// dealt with it: 64 KiB and 1 MiB. Less than 64 KiB is not used.
 	StreamWindow, ConnectionWindow int
+	// ConnectionHeadBytes bounds the heads of the requests that a client has in progress on a
+	// connection, all together: 1 MiB. Streams beyond are refused.
+	ConnectionHeadBytes int
 	// MaxConnectionAge is how long a connection is used before the client is told to make
 	// another; 0 for ever.
 	MaxConnectionAge time.Duration
@@ -107,6 +110,9 @@ func (o Options) WithDefaults() *Options {
 	}
 	if o.ConnectionWindow == 0 {
 		o.ConnectionWindow = 1 << 20
+	}
+	if o.ConnectionHeadBytes == 0 {
+		o.ConnectionHeadBytes = 1 << 20
 	}
 	o.StreamWindow = max(o.StreamWindow, 64<<10)
 	o.ConnectionWindow = max(o.ConnectionWindow, o.StreamWindow)

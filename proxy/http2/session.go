@@ -40,6 +40,8 @@ type session struct {
 	enc     encoder
 	peer    peerSettings
 	streams streamTable
+	// headBytes is what the heads of requests in progress hold.
+	headBytes int
 	// last is the highest stream that was opened. refused are streams that we reset, whose
 	// frames may still be on their way.
 	last    uint32

@@ -144,6 +144,12 @@ func (c *session) open(id uint32, block []byte) *connError {
 		c.options.observe(proxy.ConnRejected)
 		return c.resetID(id, codeProtocol)
 	}
+	if c.headBytes+st.list.size > c.options.ConnectionHeadBytes {
+		st.release()
+		c.options.observe(proxy.ConnHTTP2Refused)
+		return c.resetID(id, codeRefusedStream)
+	}
+	c.headBytes += st.list.size
 	st.window = sendWindow(c.peer.initialWindow)
 	st.remoteDone = c.block.endStream
 	c.streams.add(st)

@@ -87,6 +87,16 @@ type serverStream struct {
 	pathBuf  []byte
 }
 
+// maxKept is the size of memory for heads up to which a stream keeps it for its next use.
+const maxKept = 16 << 10
+
+// trim gives up memory that few blocks need.
+func (l *fieldList) trim() {
+	if cap(l.bytes) > maxKept {
+		l.bytes = nil
+	}
+}
+
 var serverStreams = sync.Pool{New: func() any {
 	return &serverStream{
 		list:     fieldList{fields: make([]router.Header, 0, 24), bytes: make([]byte, 0, 512)},
@@ -114,7 +124,12 @@ func (st *serverStream) release() {
 	drainWake(st.bodyWake)
 	drainWake(st.sendWake)
 	scratch := st.ex.Scratch[:0]
+	if cap(scratch) > maxKept {
+		scratch = nil
+	}
 	list, trailers := st.list, st.trailerList
+	list.trim()
+	trailers.trim()
 	if grown := st.ex.Request.Headers; cap(grown) > cap(list.fields) {
 		list.fields = grown
 	}
@@ -224,9 +239,10 @@ func (c *session) forget(st *serverStream) {
 	c.maybeDone()
 }
 
-// drop gives back a stream that was never served. The caller holds mu.
+// drop gives back a stream that nobody serves, or will. The caller holds mu.
 func (c *session) drop(st *serverStream) {
 	c.credit(st.bw - st.br)
+	c.headBytes -= st.list.size
 	st.release()
 }
 
