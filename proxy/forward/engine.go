@@ -139,6 +139,10 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	}
 	ex.Decision = snap.table.Route(&ex.Request)
 	switch {
+	case ex.Connection.TLS != nil && ex.Decision.Chain == nil:
+		// The server that the handshake was with is not configured any more.
+		e.addForwarding(ex)
+		e.misdirected(ex, down)
 	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):
 		e.addForwarding(ex)
 		e.respond(ex, down, nil)

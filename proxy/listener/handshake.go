@@ -19,6 +19,10 @@ var (
 	errPassThrough = errors.New("TLS is passed through")
 )
 
+// challengeProtocol is what a certificate authority offers by ALPN to look for the answer to
+// its challenge (RFC 8737 section 6.1).
+const challengeProtocol = "acme-tls/1"
+
 // handshake is a connection whose first message is being read. It is the context.Context of
 // its handshake, by which configure finds it.
 type handshake struct {
@@ -88,6 +92,10 @@ func (h *handshake) established() proxy.Session {
 	h.server.observe(proxy.ConnHandshake)
 	if state.DidResume {
 		h.server.observe(proxy.ConnResumed)
+	}
+	if state.NegotiatedProtocol == challengeProtocol {
+		h.tls.Close()
+		return nil // The handshake was all that the certificate authority wanted.
 	}
 	h.conn.SetDeadline(time.Time{})
 	return h.begin(h.chain, h.tls, nil)

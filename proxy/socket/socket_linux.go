@@ -128,7 +128,8 @@ func (s *Socket) behind() bool { return s.tls != nil && s.tls.wire.r < s.tls.wir
 // StopWrites makes every write from now on fail. It may be called from any goroutine.
 func (s *Socket) StopWrites() { atomic.StoreUint32(&s.stopped, 1) }
 
-// Write writes all of p, parking the goroutine where the peer is slow.
+// Write writes all of p, parking the goroutine where the peer is slow. The connection must not
+// be closed meanwhile.
 func (s *Socket) Write(p []byte) error {
 	switch {
 	case s.raw == nil:

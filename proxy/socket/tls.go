@@ -84,7 +84,8 @@ type wire struct {
 	keep, muted bool
 	// pull reads without waiting; nil where only ordinary reads can be had.
 	pull func(p []byte) (n int, again bool, err error)
-	// push writes what it can without waiting, and the rest as it can.
+	// push writes what it can without waiting, and the rest as it can. Nobody may close the
+	// connection meanwhile, which those see to who write by a Socket.
 	push func(p []byte) error
 
 	// mu guards what is written: by the codec, and by crypto/tls itself while it reads.
@@ -243,10 +244,9 @@ func (w *wire) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 	}
-	if err := w.push(p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	// Whoever writes past a Socket may do so while another goroutine closes the connection,
+	// whose descriptor may then be another's: no short way here.
+	return w.Conn.Write(p)
 }
 
 // flush sends what was kept. The caller holds mu.
