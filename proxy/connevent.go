@@ -56,10 +56,12 @@ const (
 	// was read.
 	ConnHTTP2Stalled
 	ConnHTTP2WriteTimeout
+
+	connEvents // how many there are
 )
 
 // ConnEventNames are the events' names in metrics, in their order.
-var ConnEventNames = []string{
+var ConnEventNames = [connEvents]string{
 	"opened", "closed", "refused", "refused_per_ip", "refused_total", "idle_timeout", "head_timeout", "stream_timeout",
 	"request_rejected", "slow_body", "tunnel_timeout", "bad_proxy_header", "not_tls", "no_chain", "handshake_failed",
 	"handshake_timeout", "handshake", "resumed", "http2",

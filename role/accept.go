@@ -27,7 +27,7 @@ func (p *process) newDatagramServer(b Bind) DatagramServer {
 
 // listenerOptions are what all servers of a listener's sockets have in common.
 func (p *process) listenerOptions(b Bind) listener.Options {
-	count := p.telemetry.ConnectionEvents(b.Listener, proxy.ConnEventNames)
+	count := p.telemetry.ConnectionEvents(b.Listener, proxy.ConnEventNames[:])
 	return listener.Options{
 		Name:      b.Listener,
 		HasChains: func() bool { return p.engine.Table().HasChains(b.Listener) },

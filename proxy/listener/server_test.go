@@ -120,7 +120,7 @@ func TestLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var events [proxy.ConnHTTP2 + 1]atomic.Int64
+			var events [len(proxy.ConnEventNames)]atomic.Int64
 			c.options.Observe = func(e proxy.ConnEvent) { events[e].Add(1) }
 			s, address := serve(t, c.options)
 			for _, other := range c.before {
@@ -152,8 +152,12 @@ func TestLimits(t *testing.T) {
 
 func TestEventNames(t *testing.T) {
 	t.Parallel()
-	if len(proxy.ConnEventNames) != int(proxy.ConnHTTP2)+1 {
-		t.Errorf("%d names for %d events", len(proxy.ConnEventNames), proxy.ConnHTTP2+1)
+	seen := map[string]bool{"": true}
+	for e, name := range proxy.ConnEventNames {
+		if seen[name] {
+			t.Errorf("event %d has the name %q, as another has, or none", e, name)
+		}
+		seen[name] = true
 	}
 }
 
@@ -253,7 +257,7 @@ func TestChains(t *testing.T) {
 		&router.Chain{Name: "bytes", ServerNames: []string{"db.example.com"}, TLS: &router.ServerTLS{}, Streams: streams},
 		&router.Chain{Name: "through", ServerNames: []string{"through.example.com"}, Streams: streams},
 	)
-	var events [proxy.ConnHTTP2 + 1]atomic.Int64
+	var events [len(proxy.ConnEventNames)]atomic.Int64
 	o.Observe = func(e proxy.ConnEvent) { events[e].Add(1) }
 	_, address := serve(t, o)
 	hello := func(name string) (*tls.Conn, error) {
