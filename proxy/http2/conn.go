@@ -143,7 +143,9 @@ func (c *Conn) Acquire(limit uint32) *ConnStream {
 	c.requests++
 	c.mu.Unlock()
 	s := newConnStream()
+	s.mu.Lock()
 	s.c = c
+	s.mu.Unlock()
 	return s
 }
 
@@ -280,8 +282,14 @@ func (c *Conn) read() {
 // farewellTime bounds the attempt to tell a faulty endpoint why its connection ends.
 const farewellTime = time.Second
 
-// farewell tells the endpoint why the connection ends. The caller holds mu.
+// farewell tells the endpoint why the connection ends. The caller holds mu, which is released
+// meanwhile, and has seen to it that nobody else writes.
 func (c *Conn) farewell(code errCode) {
 	c.conn.SetWriteDeadline(time.Now().Add(farewellTime))
-	c.sock.Write(appendGoAway(c.queue.room(32), 0, code, ""))
+	out := appendGoAway(c.queue.room(32), 0, code, "")
+	c.queue.out = nil
+	c.mu.Unlock()
+	c.sock.Write(out)
+	putBuffer(out)
+	c.mu.Lock()
 }

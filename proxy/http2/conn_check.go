@@ -4,16 +4,30 @@ import (
 	"cmp"
 	"errors"
 	"time"
+
+	"github.com/sluicegate/sluice/proxy"
 )
 
 const (
 	// maxWriting bounds a write: an endpoint that takes nothing for so long is given up.
 	maxWriting = 10 * time.Second
+	// maxStuck is that bound when somebody wants to leave.
+	maxStuck = time.Second
 	// defaultKeepalive bounds the wait for the answer to a PING.
 	defaultKeepalive = 20 * time.Second
 )
 
 var errLate = errors.New("http2: no response within the time for it")
+
+// unstick ends a connection whose endpoint has taken nothing for a while. It must not wait.
+func (c *Conn) unstick() {
+	c.mu.Lock()
+	stuck := c.queue.writing && proxy.Now()-c.queue.since > int64(maxStuck)
+	c.mu.Unlock()
+	if stuck {
+		c.kill(errUnwritten)
+	}
+}
 
 // Check looks for an endpoint that does not read, or does not answer, given the time of
 // proxy.Now. Where nothing has come for interval, if that is not 0, it is sent a PING, to be

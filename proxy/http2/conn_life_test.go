@@ -253,6 +253,48 @@ func TestConnKeepalive(t *testing.T) {
 	}
 }
 
+// An endpoint that reads nothing does not hold an exchange beyond its time, and is given up
+// when it has read nothing for too long.
+func TestConnStuck(t *testing.T) {
+	t.Parallel()
+	for name, check := range map[string]bool{"time is up": false, "found out": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, f := fakePair(t, ConnOptions{}, setting{settingInitialWindowSize, maxWindow})
+			f.write(appendWindowUpdate(nil, 0, maxWindow-defaultWindow))
+			<-c.settled
+			down := newClient()
+			down.request = endlessReader{}
+			s := c.Acquire(1)
+			if !check {
+				s.Bound(maxStuck + 200*time.Millisecond)
+			} else {
+				go func() {
+					for {
+						c.mu.Lock()
+						stuck, since := c.queue.writing, c.queue.since
+						c.mu.Unlock()
+						if stuck && proxy.Now()-since > int64(300*time.Millisecond) {
+							c.Check(since+int64(maxWriting+time.Second), 0, 0)
+							return
+						}
+						time.Sleep(10 * time.Millisecond)
+					}
+				}()
+			}
+			res := s.RoundTrip(withStream(connExchange("POST", "/")), down, down)
+			s.Release()
+			if check && (res.Failure != proxy.FailClosed || res.Err != errUnwritten) || !check && res.Failure != proxy.FailTimeout && res.Err != errUnwritten {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+}
+
+type endlessReader struct{}
+
+func (endlessReader) Read(p []byte) (int, error) { return len(p), nil }
+
 // An endpoint may do without a table for compression.
 func TestConnNoTable(t *testing.T) {
 	t.Parallel()

@@ -78,7 +78,7 @@ type inbox struct {
 var connStreams = sync.Pool{New: func() any {
 	s := &ConnStream{wake: make(chan struct{}, 1), sendWake: make(chan struct{}, 1)}
 	s.pump.done = make(chan struct{}, 1)
-	s.aborter = proxy.NewCanceler(s.wakeUp)
+	s.aborter = proxy.NewCanceler(s.interrupt)
 	return s
 }}
 
@@ -124,11 +124,24 @@ func (s *ConnStream) Bound(within time.Duration) {
 // one.
 func (s *ConnStream) expire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.in.until != 0 && proxy.Now() >= s.in.until {
-		s.in.late = true
-		s.wakeUp()
+	late := s.in.until != 0 && proxy.Now() >= s.in.until
+	s.in.late = s.in.late || late
+	s.mu.Unlock()
+	if late {
+		s.interrupt()
 	}
+}
+
+// interrupt ends what the exchange waits for. Where that is a connection which takes nothing,
+// it ends the connection: else the exchange would go on waiting.
+func (s *ConnStream) interrupt() {
+	s.mu.Lock()
+	c := s.c
+	s.mu.Unlock()
+	if c != nil {
+		c.unstick()
+	}
+	s.wakeUp()
 }
 
 // wakeUp wakes the exchange's goroutine. It may be woken for nothing.
@@ -197,8 +210,9 @@ func (s *ConnStream) recycle() {
 	*in = inbox{head: in.head, trailers: in.trailers}
 	in.head.reset()
 	in.trailers.reset()
+	s.c = nil
 	s.mu.Unlock()
-	s.c, s.id, s.window = nil, 0, 0
+	s.id, s.window = 0, 0
 	s.sentEnd, s.stopped, s.reset, s.blocked = false, false, false, false
 	s.headed, s.bodyless, s.done, s.connects = false, false, false, false
 	s.res, s.resp = proxy.Result{}, proxy.Response{}
