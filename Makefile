@@ -38,6 +38,7 @@ test: ## lint, every test, and the shorter ones again with the race detector
 
 unit: ## every test, without the race detector: time and allocations are budgeted
 	$(GO) test -timeout 15m $(PKGS)
+	cd test/protocols && $(GO) test -timeout 15m ./...
 
 race: ## the tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 15m $(PKGS)
@@ -48,6 +49,7 @@ lint: ## gofmt, go.mod, go vet, staticcheck (its version is pinned in go.mod)
 	$(GO) mod tidy -diff
 	$(GO) vet $(PKGS)
 	$(GO) tool staticcheck $(PKGS)
+	cd test/protocols && $(GO) mod tidy -diff && $(GO) vet ./...
 
 bench: ## every benchmark; BENCH=regexp and BENCHTIME=1s narrow it
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKGS)
@@ -61,7 +63,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 		done; \
 	done
 
-tools: ## what some tests need from Debian (nginx, wrk, strace)
+tools: ## what some tests need from Debian: peers, clients, servers
 	test/install-tools.sh
 
 clean: ## remove bin/
