@@ -62,6 +62,8 @@ type Conn struct {
 	Opened, IdleSince int64
 	// LookedAt is when Look last found the idle connection to be quiet.
 	LookedAt int64
+	// unspliced says that the downstream codec must see the bytes of this body.
+	unspliced bool
 	// suspect says that the last response could be followed by a body that it must not
 	// have, so that the connection wants a look before it is used again.
 	suspect bool
@@ -164,7 +166,7 @@ func (c *Conn) Quiet() bool { return c.sock.Peek() == socket.Quiet }
 func (c *Conn) RoundTrip(ex *proxy.Exchange, filter proxy.ResponseFilter, down proxy.Downstream) proxy.Result {
 	c.ex, c.filter, c.down = ex, filter, down
 	c.state, c.res, c.interim, c.scanned = connSend, proxy.Result{}, 0, 0
-	c.suspect = false
+	c.suspect, c.unspliced = false, false
 	c.Requests++
 	if err := c.sock.Run(); err != nil && c.state != connDone {
 		c.fail(classify(err), err)
@@ -438,7 +440,7 @@ func (c *Conn) advance(end bool) bool {
 	if c.r == c.w {
 		c.r, c.w = 0, 0
 	}
-	if _, plain := c.conn.(*net.TCPConn); plain && c.mode == bodyLength && c.left >= spliceFrom && c.r == c.w {
+	if _, plain := c.conn.(*net.TCPConn); plain && !c.unspliced && c.mode == bodyLength && c.left >= spliceFrom && c.r == c.w {
 		c.state = connSplice
 		return true
 	}
@@ -458,7 +460,7 @@ func (c *Conn) splice() {
 	c.left -= n
 	switch {
 	case !ok:
-		c.state = connBody
+		c.state, c.unspliced = connBody, true
 		if err := c.sock.Run(); err != nil && c.state != connDone {
 			c.fail(classify(err), err)
 		}
