@@ -1,16 +1,25 @@
 package role
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"maps"
+	"math/big"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -29,7 +38,7 @@ func TestDocumentedPages(t *testing.T) {
 	p := run(t, func(o *Options) { o.AccessLog = os.DevNull })
 	listener := mirrored("a", "x", "y")
 	listener.Tables[0].VirtualHosts[0].Routes[0].CORS = &router.CORS{}
-	s := p.set([]*router.Listener{listener}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
+	s := p.set([]*router.Listener{listener, secure(t)}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
 	fetch(t, "http://"+s.Address("a")+"/")
 	fetch(t, "http://"+s.Address("a")+"/a%2fb") // refused
 	crossOrigin(t, "http://"+s.Address("a")+"/")
@@ -45,7 +54,12 @@ func TestDocumentedPages(t *testing.T) {
 	if got := find(string(described), "`((?:sluice|envoy)_\\w+)[`{]"); !slices.Equal(got, series) {
 		t.Errorf("documented metrics are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(series, "\n"))
 	}
-	types := find(metrics, `(?m)^# TYPE (envoy_\w+ \w+)`)
+	_, table, _ := strings.Cut(string(described), "## Events of connections")
+	events := slices.Sorted(slices.Values(proxy.ConnEventNames[:]))
+	if got := find(strings.Join(find(table, `(?m)^\| (.*?) \|`), "\n"), "`(\\w+)`"); !slices.Equal(got, events) {
+		t.Errorf("documented events are\n%q\nwant\n%q", got, events)
+	}
+	types := find(metrics, `(?m)^# TYPE (envoy_cluster_\w+ \w+)`)
 	if got := find(strings.ReplaceAll(string(described), "` | ", " "), "`(envoy_\\w+ (?:counter|gauge))"); !slices.Equal(got, types) {
 		t.Errorf("documented types are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(types, "\n"))
 	}
@@ -98,6 +112,34 @@ func crossOrigin(t *testing.T, url string) {
 func mirrored(name, cluster, mirror string) *router.Listener {
 	l := to(name, "127.0.0.1:0", cluster)
 	l.Tables[0].VirtualHosts[0].Routes[0].Mirrors = []router.Mirror{{Cluster: mirror, Fraction: router.AllTraffic}}
+	return l
+}
+
+// secure is a listener that ends TLS with a certificate from files.
+func secure(t *testing.T) *router.Listener {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"a.test"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential := router.Credential{CertificateFile: filepath.Join(t.TempDir(), "tls.crt"), KeyFile: filepath.Join(t.TempDir(), "tls.key")}
+	for path, block := range map[string]*pem.Block{credential.CertificateFile: {Type: "CERTIFICATE", Bytes: der}, credential.KeyFile: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := to("secure", "127.0.0.1:0", "x")
+	l.Chains = []*router.Chain{{Name: "https", ServerNames: []string{"a.test"}, TLS: &router.ServerTLS{Certificates: []router.Credential{credential}}, Table: l.Tables[0]}}
+	l.Tables = nil
 	return l
 }
 
