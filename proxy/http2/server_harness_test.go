@@ -126,26 +126,29 @@ func (s *server) accept() {
 		if err != nil {
 			return
 		}
-		if s.tls != nil {
-			inTLS := socket.Server(conn, nil, s.tls)
-			inTLS.Decide()
-			conn = inTLS
-		}
-		info := &proxy.Connection{Listener: "test", Remote: conn.RemoteAddr().(*net.TCPAddr).AddrPort(), Local: conn.LocalAddr().(*net.TCPAddr).AddrPort()}
-		if s.tls != nil {
-			info.TLS = &proxy.TLSState{ServerName: "host.test"}
-		}
-		session := NewSession(conn, nil, info, s.options)
-		s.mu.Lock()
-		s.sessions = append(s.sessions, session)
-		s.mu.Unlock()
-		s.all.Go(func() {
-			if inTLS, ok := conn.(*socket.TLS); ok && inTLS.Handshake() != nil {
-				return
-			}
-			session.Serve()
-		})
+		s.accepting.Go(func() { s.begin(conn) })
 	}
+}
+
+// begin makes a session of a connection, behind the handshake where there is one.
+func (s *server) begin(conn net.Conn) {
+	info := &proxy.Connection{Listener: "test", Remote: conn.RemoteAddr().(*net.TCPAddr).AddrPort(), Local: conn.LocalAddr().(*net.TCPAddr).AddrPort()}
+	if s.tls != nil {
+		inTLS := socket.Server(conn, nil, s.tls)
+		inTLS.Decide()
+		inTLS.SetDeadline(time.Now().Add(patience))
+		if inTLS.Handshake() != nil {
+			inTLS.Close()
+			return
+		}
+		inTLS.SetDeadline(time.Time{})
+		conn, info.TLS = inTLS, &proxy.TLSState{ServerName: "host.test"}
+	}
+	session := NewSession(conn, nil, info, s.options)
+	s.mu.Lock()
+	s.sessions = append(s.sessions, session)
+	s.mu.Unlock()
+	s.all.Go(session.Serve)
 }
 
 func (s *server) watch() {
