@@ -22,10 +22,6 @@ func (f handlerFunc) Reject(ex *proxy.Exchange, down proxy.Downstream, r proxy.R
 	down.Respond(ex, &proxy.Response{Status: r.Status}, nil, true)
 }
 
-func answerOK(ex *proxy.Exchange, down proxy.Downstream) {
-	down.Respond(ex, &proxy.Response{Status: 200}, nil, true)
-}
-
 // serveLoopback serves on a loopback socket until the test ends.
 func serveLoopback(t *testing.T, o Options) (*listener.Server, string) {
 	t.Helper()
