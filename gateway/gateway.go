@@ -47,6 +47,9 @@ type Options struct {
 	// tells clients of it (alt-svc).
 	HTTP3         bool
 	ProxyProtocol role.ProxyProtocol
+	// ResolvConf is the file that says which servers of DNS to ask; empty for
+	// /etc/resolv.conf.
+	ResolvConf string
 	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
@@ -85,6 +88,7 @@ func Run(ctx context.Context, o Options) error {
 		ProxyProtocol: o.ProxyProtocol,
 		Admin:         o.Admin,
 		Status:        o.Status,
+		ResolvConf:    o.ResolvConf,
 		AdminRemote:   o.AdminRemote,
 		AccessLog:     o.AccessLog,
 		Drain:         o.Drain,

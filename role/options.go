@@ -50,6 +50,9 @@ type Options struct {
 	// HTTP3 returns what serves HTTP/3 at a UDP socket: Binds may ask for those only where it
 	// is set.
 	HTTP3 func(l listener.Options, http *http1.Options, headers []router.Header) DatagramServer
+	// ResolvConf is the file that says which servers of DNS to ask; empty for
+	// /etc/resolv.conf.
+	ResolvConf string
 	// ProxyProtocol says which peers tell by it who their clients are.
 	ProxyProtocol ProxyProtocol
 	// Admin and Status are the addresses of those servers; empty for none.

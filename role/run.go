@@ -11,6 +11,7 @@ import (
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/listener"
+	"github.com/sluicegate/sluice/proxy/upstream/dns"
 	"github.com/sluicegate/sluice/telemetry"
 	"github.com/sluicegate/sluice/tls"
 	"github.com/sluicegate/sluice/version"
@@ -66,6 +67,7 @@ func Run(ctx context.Context, o Options) error {
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
 		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
 		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client, Log: o.Logger,
+		Resolve: dns.New(dns.Options{Conf: o.ResolvConf}).Lookup,
 	})
 	defer p.engine.Close()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)

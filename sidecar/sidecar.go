@@ -32,6 +32,9 @@ type Options struct {
 	Outbound string
 	// Inbound are the listeners for what calls the workload.
 	Inbound []Inbound
+	// ResolvConf is the file that says which servers of DNS to ask; empty for
+	// /etc/resolv.conf.
+	ResolvConf string
 	// Admin and Status are the addresses of those servers; empty for none. AdminRemote
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
@@ -71,6 +74,7 @@ func Run(ctx context.Context, o Options) error {
 		Mesh:        true,
 		Admin:       o.Admin,
 		Status:      o.Status,
+		ResolvConf:  o.ResolvConf,
 		AdminRemote: o.AdminRemote,
 		AccessLog:   o.AccessLog,
 		Drain:       o.Drain,

@@ -45,6 +45,7 @@ func newCommand() *cobra.Command {
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
+			o.ResolvConf = shared.ResolvConf
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
 			start.Process()
 			return sidecar.Run(cmd.Context(), o)

@@ -13,7 +13,7 @@ import (
 )
 
 // row is a line such as "| `--drain` | `30s` | how long ... |".
-var row = regexp.MustCompile("(?m)^\\| `--([a-z-]+)`(?:, `-([a-z])`)? \\| (?:`([^`]*)`)? ?\\| ")
+var row = regexp.MustCompile("(?m)^\\| `--([a-z0-9-]+)`(?:, `-([a-z])`)? \\| (?:`([^`]*)`)? ?\\| ")
 
 // Check fails where a Markdown file's table of flags is not the command's.
 func Check(t *testing.T, cmd *cobra.Command, file string) {

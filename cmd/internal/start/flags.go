@@ -27,6 +27,8 @@ type Flags struct {
 	Drain time.Duration
 	// MeshCertificates is the folder of the workload's own certificate; TicketKeys a file.
 	MeshCertificates, TicketKeys string
+	// ResolvConf is the file that names the servers of DNS.
+	ResolvConf string
 	// LameDuck and Limits are as role.Options has them, once Check has run.
 	LameDuck            time.Duration
 	Limits              role.Limits
@@ -47,6 +49,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.DurationVar(&f.LameDuck, "lame-duck", 0, "how long the proxy goes on accepting after it has said that it is not ready any more, before it drains")
 	flags.StringVar(&f.MeshCertificates, "mesh-certificates", "/var/run/secrets/workload-spiffe-credentials", "folder of the proxy's own certificate in the mesh (cert-chain.pem, key.pem, root-cert.pem), for ISTIO_MUTUAL")
 	flags.StringVar(&f.TicketKeys, "ticket-keys", "", "file of keys for TLS session tickets, one in base64 to a line, the first for new tickets, that replicas share; empty makes and rotates them here")
+	flags.StringVar(&f.ResolvConf, "resolv-conf", "/etc/resolv.conf", "file that says which servers of DNS resolve the names of endpoints; [127.0.0.1]:5353 names one with its port")
 	f.addLimits(flags)
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")

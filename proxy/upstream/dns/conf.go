@@ -20,7 +20,8 @@ const (
 
 // conf is what resolv.conf says.
 type conf struct {
-	servers []netip.Addr
+	// servers have port 0 where nothing is said of it.
+	servers []netip.AddrPort
 	// search are domains that end with a dot.
 	search      []string
 	ndots       int
@@ -41,8 +42,8 @@ func parseConf(text string) *conf {
 		}
 		switch f[0] {
 		case "nameserver":
-			if ip, err := netip.ParseAddr(f[1]); err == nil && len(c.servers) < maxServers {
-				c.servers = append(c.servers, ip)
+			if server, ok := parseServer(f[1]); ok && len(c.servers) < maxServers {
+				c.servers = append(c.servers, server)
 			}
 		case "domain":
 			c.search = domains(f[1:2])
@@ -55,7 +56,7 @@ func parseConf(text string) *conf {
 		}
 	}
 	if len(c.servers) == 0 {
-		c.servers = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+		c.servers = []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), netip.AddrPortFrom(netip.IPv6Loopback(), 0)}
 	}
 	if c.search == nil {
 		if host, err := os.Hostname(); err == nil {
@@ -65,6 +66,19 @@ func parseConf(text string) *conf {
 		}
 	}
 	return c
+}
+
+// parseServer reads a server's address, with a port as OpenBSD's resolv.conf(5) has it:
+// "[127.0.0.1]:5353".
+func parseServer(text string) (netip.AddrPort, bool) {
+	address, port, with := strings.Cut(text, "]:")
+	if !with {
+		ip, err := netip.ParseAddr(text)
+		return netip.AddrPortFrom(ip, 0), err == nil
+	}
+	ip, err := netip.ParseAddr(strings.TrimPrefix(address, "["))
+	n, err2 := strconv.ParseUint(port, 10, 16)
+	return netip.AddrPortFrom(ip, uint16(n)), err == nil && err2 == nil && text[0] == '[' && n > 0
 }
 
 // domains returns those of a search list that can be asked under.

@@ -32,7 +32,7 @@ type Options struct {
 	// Conf and Hosts are files: "/etc/resolv.conf" and "/etc/hosts" by default. They are
 	// read again when they have changed.
 	Conf, Hosts string
-	// Port is the servers'; 0 means 53.
+	// Port is the servers' of which Conf says none; 0 means 53.
 	Port uint16
 }
 
@@ -135,7 +135,10 @@ func (r *Resolver) ask(ctx context.Context, c *conf, q dnsmessage.Question) repl
 	first := c.first()
 	for range c.attempts {
 		for i := range c.servers {
-			server := netip.AddrPortFrom(c.servers[(first+i)%len(c.servers)], r.port)
+			server := c.servers[(first+i)%len(c.servers)]
+			if server.Port() == 0 {
+				server = netip.AddrPortFrom(server.Addr(), r.port)
+			}
 			last = exchange(ctx, c, server, q)
 			if last.err == nil || last.err.NotFound || ctx.Err() != nil {
 				return last
