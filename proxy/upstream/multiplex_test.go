@@ -451,3 +451,15 @@ func TestSharedConcurrency(t *testing.T) {
 		}
 	}
 }
+
+// A protocol is switched on connections of HTTP/1.1, where an endpoint is free to choose.
+func TestSharedUpgrade(t *testing.T) {
+	t.Parallel()
+	for protocol, want := range map[router.Protocol]string{router.ProtocolAuto: "http/1.1", router.ProtocolHTTP2: "h2", router.ProtocolHTTP1: "http/1.1"} {
+		b := newBench(t, func(c *router.Cluster) { c.Protocol = protocol }, "a:1")
+		id := b.c.terms.identity(&Need{Upgrade: true}, new(identity))
+		if got := id.protocols(); got[0] != want || id.shares() != (want == "h2") {
+			t.Errorf("%v: %q, shares %v", protocol, got, id.shares())
+		}
+	}
+}
