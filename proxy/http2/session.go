@@ -88,7 +88,6 @@ func newSession(conn net.Conn, early []byte, info *proxy.Connection, o *Options)
 // Serve implements proxy.Session.
 func (c *session) Serve() {
 	defer c.end()
-	c.options.observe(proxy.ConnHTTP2)
 	if c.sock.Write(c.greeting()) != nil {
 		return
 	}
@@ -194,13 +193,9 @@ func (c *session) rest() {
 func (c *session) endBatch() {
 	c.mu.Lock()
 	c.clock = c.now
-	for i, st := range c.fresh {
-		c.fresh[i] = nil
-		if st.phase == streamFresh {
-			c.settleBody(st, false)
-		}
+	for len(c.fresh) > 0 {
+		c.settleBody(c.fresh[0], false)
 	}
-	c.fresh = c.fresh[:0]
 	if len(c.out) > 0 && !c.flushing {
 		// Not here: the client may read nothing before we have read on.
 		c.flushing = true

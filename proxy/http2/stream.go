@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -15,10 +16,9 @@ const maxWaitedBody = 32 << 10
 type streamPhase uint8
 
 const (
-	// streamFresh: its body may come with what was read already.
-	streamFresh streamPhase = iota
-	// streamDropped: it was fresh, and has ended.
-	streamDropped
+	// streamFresh: its body may come with what was read already. It is in the session's list
+	// of such, and belongs to the reading goroutine.
+	streamFresh streamPhase = 1 + iota
 	// streamWaiting: its body is small and waited for.
 	streamWaiting
 	// streamServed: a worker has it, or will.
@@ -184,7 +184,8 @@ func (c *session) settleBody(st *serverStream, hurry bool) {
 			}
 		}
 	case h.length > 0 && h.length <= maxWaitedBody && !h.expect && !hurry && h.rejection == nil:
-		if st.phase != streamWaiting {
+		if st.phase == streamFresh {
+			c.notFresh(st)
 			st.phase = streamWaiting
 			c.watch.waiting++
 		}
@@ -192,11 +193,21 @@ func (c *session) settleBody(st *serverStream, hurry bool) {
 	default:
 		ex.Expect100 = h.expect && st.received == 0
 	}
-	if st.phase == streamWaiting {
+	switch st.phase {
+	case streamFresh:
+		c.notFresh(st)
+	case streamWaiting:
 		c.watch.waiting--
 	}
 	st.phase = streamServed
 	c.workers.serve(c, st)
+}
+
+// notFresh takes a stream from the list of fresh ones: it may be released any moment then.
+func (c *session) notFresh(st *serverStream) {
+	if i := slices.Index(c.fresh, st); i >= 0 {
+		c.fresh = slices.Delete(c.fresh, i, i+1)
+	}
 }
 
 // lose tells a stream that its client has gone. The caller holds mu.
@@ -229,7 +240,8 @@ func (c *session) forget(st *serverStream) {
 	c.stopWaiting(st)
 	switch st.phase {
 	case streamFresh:
-		st.phase = streamDropped
+		c.notFresh(st)
+		c.drop(st)
 	case streamWaiting:
 		c.watch.waiting--
 		c.drop(st)
