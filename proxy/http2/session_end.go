@@ -94,6 +94,12 @@ func (c *session) end() {
 	c.dead, c.closed = true, true
 	c.loseAll()
 	c.workers.dismiss()
+	// A descriptor must not be closed while a worker writes to it.
+	c.sock.StopWrites()
+	c.conn.SetDeadline(time.Unix(1, 0))
+	for c.flushing {
+		c.ended.Wait()
+	}
 	c.mu.Unlock()
 	c.conn.Close()
 	c.mu.Lock()
