@@ -448,3 +448,27 @@ func TestReadersSeeWholeTables(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 }
+
+// TestPublishesSecrets: a Secret that comes, or is another one, is published though no
+// listener and no cluster is another than before.
+func TestPublishesSecrets(t *testing.T) {
+	t.Parallel()
+	listeners := []*router.Listener{{Name: "a"}}
+	spec := &router.Spec{Listeners: listeners}
+	var published []*router.Table
+	p := New(Options{
+		NewCompiler: func() Compile {
+			return func(config.Delta) (*router.Spec, []config.Condition) { return spec, nil }
+		},
+		Publish: func(table *router.Table) { published = append(published, table) },
+	})
+	p.Apply(set("a=1"))
+	for _, secrets := range [][]*router.Secret{{{Name: "default/web"}}, {{Name: "default/web"}}, nil} {
+		before := len(published)
+		spec = &router.Spec{Listeners: listeners, Secrets: secrets}
+		p.Apply(set("a=2"))
+		if len(published) != before+1 || len(published[before].Spec().Secrets) != len(secrets) {
+			t.Errorf("%d tables came of another Secret, want one with it", len(published)-before)
+		}
+	}
+}
