@@ -43,6 +43,9 @@ type Exchange struct {
 	Body     Body
 	Buffered bool
 	Payload  []byte
+	// GRPC tells that the request is a gRPC call, or a translated one of gRPC-Web: what the
+	// proxy itself answers, it answers in gRPC.
+	GRPC bool
 	// Expect100 tells that the client waits for 100 (Continue) before it sends its body.
 	Expect100 bool
 	// WantsTrailers tells that the client takes trailers (TE: trailers).

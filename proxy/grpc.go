@@ -1,13 +1,29 @@
 package proxy
 
 import (
+	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/sluicegate/sluice/router"
 )
 
 // grpcCodes are the status codes of gRPC, as text that outlives every buffer.
 var grpcCodes = [...]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"}
+
+// What the proxy itself has to say in gRPC.
+const (
+	GRPCUnknown          = "2"
+	GRPCDeadlineExceeded = "4"
+	GRPCUnavailable      = "14"
+)
+
+// IsGRPC tells whether a message of this content type is one of gRPC: "application/grpc", with
+// a format or parameters behind it. gRPC-Web is another protocol.
+func IsGRPC(contentType string) bool {
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
 
 // GRPCStatus returns the grpc-status among the headers or trailers of a response, empty where
 // there is none. One that gRPC does not know is "2" (UNKNOWN).
@@ -54,4 +70,36 @@ func GRPCStatusHTTP(status string) int {
 		return 401
 	}
 	return 500
+}
+
+// GRPCStatusOf returns the grpc-status that stands for an HTTP status (gRPC's document "HTTP to
+// gRPC Status Code Mapping", and Envoy's httpToGrpcStatus).
+func GRPCStatusOf(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "13" // INTERNAL
+	case http.StatusUnauthorized:
+		return "16" // UNAUTHENTICATED
+	case http.StatusForbidden:
+		return "7" // PERMISSION_DENIED
+	case http.StatusNotFound:
+		return "12" // UNIMPLEMENTED
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return GRPCUnavailable
+	}
+	return GRPCUnknown
+}
+
+// AppendGRPCMessage appends a text as grpc-message writes it: what is not printable ASCII, and
+// "%", as percent and two digits (gRPC over HTTP/2, "Responses").
+func AppendGRPCMessage(dst []byte, text string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '%' {
+			dst = append(dst, '%', digits[c>>4], digits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }

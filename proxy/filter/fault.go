@@ -3,7 +3,6 @@ package filter
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -39,18 +38,18 @@ func AbortResponse(ex *proxy.Exchange, f *router.Fault, r *proxy.Response) (body
 	ex.Flags |= proxy.FlagFaultInjected
 	ex.Details = abortDetails
 	*r = proxy.Response{Status: f.AbortStatus, Headers: ex.LocalHeaders()}
-	grpc := isGRPC(ex)
-	status := f.GRPCStatus
-	switch {
-	case f.HasGRPC:
-		r.Status = http.StatusOK
-	case grpc:
-		r.Status, status = http.StatusOK, grpcStatus(f.AbortStatus)
-	}
+	contentType, _ := ex.Request.Header("content-type")
+	grpc := proxy.IsGRPC(contentType)
 	if grpc || f.HasGRPC {
-		at := len(ex.Scratch)
-		ex.Scratch = strconv.AppendInt(ex.Scratch, int64(status), 10)
-		r.Headers = append(r.Headers, router.Header{Name: "grpc-status", Value: ex.KeptFrom(at)})
+		r.Status = http.StatusOK
+		status := proxy.GRPCStatusOf(f.AbortStatus)
+		if f.HasGRPC {
+			at := len(ex.Scratch)
+			ex.Scratch = strconv.AppendInt(ex.Scratch, int64(f.GRPCStatus), 10)
+			status = ex.KeptFrom(at)
+		}
+		r.Headers = append(r.Headers, router.Header{Name: "grpc-status", Value: status})
+		ex.GRPCStatus = proxy.GRPCStatus(r.Headers)
 	}
 	if grpc {
 		r.Headers = append(r.Headers, router.Header{Name: "grpc-message", Value: abortBody},
@@ -62,29 +61,4 @@ func AbortResponse(ex *proxy.Exchange, f *router.Fault, r *proxy.Response) (body
 	r.DeclaredLength = int64(len(body))
 	r.Body = proxy.Body{Kind: proxy.BodyLength, Length: r.DeclaredLength}
 	return body
-}
-
-// isGRPC tells whether the request is a gRPC call, by its content type.
-func isGRPC(ex *proxy.Exchange) bool {
-	value, _ := ex.Request.Header("content-type")
-	rest, ok := strings.CutPrefix(value, "application/grpc")
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-}
-
-// grpcStatus returns what an HTTP status means to a gRPC client (gRPC's document
-// "HTTP to gRPC Status Code Mapping").
-func grpcStatus(status int) int {
-	switch status {
-	case http.StatusBadRequest:
-		return 13 // INTERNAL
-	case http.StatusUnauthorized:
-		return 16 // UNAUTHENTICATED
-	case http.StatusForbidden:
-		return 7 // PERMISSION_DENIED
-	case http.StatusNotFound:
-		return 12 // UNIMPLEMENTED
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return 14 // UNAVAILABLE
-	}
-	return 2 // UNKNOWN
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +123,11 @@ var _ proxy.Handler = (*Engine)(nil)
 func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	snap := e.snapshot.Load()
 	e.identify(ex)
+	contentType := ""
+	if ex.Request.Method == http.MethodPost {
+		contentType, _ = ex.Request.Header("content-type")
+		ex.GRPC = proxy.IsGRPC(contentType)
+	}
 	if e.options.Pressure != nil && e.options.Pressure() >= proxy.PressureExtreme {
 		e.shed(ex, down)
 		e.complete(ex)
@@ -138,6 +144,16 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 		return
 	}
 	ex.Decision = snap.table.Route(&ex.Request)
+	if filter.IsGRPCWeb(contentType) {
+		e.serveGRPCWeb(ex, down, snap)
+	} else {
+		e.act(ex, down, snap)
+	}
+	e.complete(ex)
+}
+
+// act does what the decision says.
+func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) {
 	switch {
 	case ex.Connection.TLS != nil && ex.Decision.Chain == nil:
 		// The server that the handshake was with is not configured any more.
@@ -151,7 +167,6 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	default:
 		e.answer(ex, down)
 	}
-	e.complete(ex)
 }
 
 // answer answers what needs no upstream. The request gets its headers all the same: the

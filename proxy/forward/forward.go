@@ -41,6 +41,10 @@ type delivery struct {
 	replays, retries int
 	// due: another retry has been decided upon.
 	retrying, due bool
+	// grpc is the client's side of a gRPC call. tellsTimeout: the upstream is to be told the
+	// time that there is for the call.
+	grpc         grpcResponse
+	tellsTimeout bool
 	// cookie is the one to issue for a consistent hash, empty for none.
 	cookie string
 }
@@ -73,6 +77,10 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 			d.down = tee
 			defer tee.End()
 		}
+	}
+	if ex.GRPC {
+		d.grpc = grpcResponse{Downstream: d.down, ex: ex}
+		d.down = &d.grpc
 	}
 	d.run()
 	*d = delivery{}
@@ -138,6 +146,9 @@ func (d *delivery) number(endpoint *upstream.Endpoint) {
 		ex.Scratch = strconv.AppendInt(ex.Scratch, int64(ex.Attempts), 10)
 		setHeader(&ex.Request.Headers, "x-envoy-attempt-count", ex.KeptFrom(at))
 	}
+	if d.tellsTimeout || ex.GRPC && d.retries > 0 {
+		d.tellGRPCTimeout()
+	}
 }
 
 // try has an endpoint sent the request, and relays the response. reused tells that the
@@ -166,6 +177,9 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	armed := d.arm(up)
 	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
 	res = up.RoundTrip(ex, d, d.down)
+	if d.grpc.cut {
+		d.grpc.end(res.Failure)
+	}
 	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure}
 	if ex.GRPCStatus != "" {
 		report.Status = proxy.GRPCStatusHTTP(ex.GRPCStatus)

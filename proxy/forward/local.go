@@ -19,6 +19,8 @@ type reply struct {
 	location string
 	// header is one more to send, where it has a name.
 	header router.Header
+	// grpc is the grpc-status for a gRPC call, where it is not the one that status stands for.
+	grpc string
 }
 
 // reply answers an exchange without any upstream. A body that says what happened is plain
@@ -31,6 +33,10 @@ func (e *Engine) reply(ex *proxy.Exchange, down proxy.Downstream, r reply) {
 	}
 	if r.header.Name != "" {
 		headers = append(headers, r.header)
+	}
+	if ex.GRPC {
+		e.respondGRPC(ex, down, appendGRPC(ex, headers, r.status, r.grpc, r.body))
+		return
 	}
 	if r.body != "" {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
@@ -65,6 +71,11 @@ func (e *Engine) respondDirect(ex *proxy.Exchange, down proxy.Downstream) {
 	body := route.Direct.Body
 	ex.Details = "direct_response"
 	headers := ex.LocalHeaders()
+	if ex.GRPC {
+		headers = appendGRPC(ex, headers, route.Direct.Status, "", stringOf(body))
+		e.respondGRPC(ex, down, applyOps(ex, headers, route.ResponseOps))
+		return
+	}
 	if len(body) > 0 {
 		headers = append(headers, router.Header{Name: "content-type", Value: "text/plain"})
 	}
@@ -149,3 +160,5 @@ func bytesOf(s string) []byte {
 	}
 	return unsafe.Slice(unsafe.StringData(s), len(s))
 }
+
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

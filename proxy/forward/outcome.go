@@ -37,7 +37,7 @@ func (d *delivery) finish(res *proxy.Result) {
 	case proxy.FailTimeout:
 		d.cluster.Count(upstream.RqTimeout)
 		ex.Flags |= proxy.FlagUpstreamTimeout
-		r = reply{status: 504, details: "upstream_response_timeout", body: "upstream request timeout\n"}
+		r = reply{status: 504, details: "upstream_response_timeout", body: "upstream request timeout\n", grpc: proxy.GRPCDeadlineExceeded}
 	case proxy.FailProtocol:
 		ex.Flags |= proxy.FlagUpstreamProtocolError
 		r = reply{status: 502, details: "upstream_reset_before_response_started{protocol_error}",
@@ -101,6 +101,9 @@ func (d *delivery) finishLost(res *proxy.Result) {
 		ex.Flags |= proxy.FlagDownstreamProtocolError
 		down.CloseBody()
 		e.reply(ex, down, reply{status: protocol.Status, details: protocol.Detail, body: rejectionBody(protocol.Status)})
+	case isBadGRPCWeb(res.BodyError) && !res.Responded:
+		down.CloseBody()
+		e.badGRPCWeb(ex, down)
 	case timeout && !res.Responded && ex.Body.Kind == proxy.BodyLength && ex.BytesReceived < ex.Body.Length:
 		ex.Flags |= proxy.FlagStreamIdleTimeout
 		down.CloseBody()

@@ -14,6 +14,9 @@ func (d *delivery) setTimeouts() {
 	if d.retry != nil {
 		d.perTry = d.retry.PerTry
 	}
+	if d.ex.GRPC {
+		d.setGRPCTimeout()
+	}
 	if d.engine.options.Mesh || d.engine.options.TrustedHops > 0 {
 		d.callersTimeout("x-envoy-upstream-rq-timeout-ms", &d.timeout)
 		d.callersTimeout("x-envoy-upstream-rq-per-try-timeout-ms", &d.perTry)
