@@ -87,6 +87,13 @@ type Downstream interface {
 	Lost() (lost, timeout bool)
 }
 
+// TunnelEnder is a Downstream that wants to know how its tunnel went: how many bytes came from
+// the client and went to it, and whether it ended because nothing moved. Upstream.Tunnel tells
+// it before it returns.
+type TunnelEnder interface {
+	TunnelEnded(received, sent int64, timedOut bool)
+}
+
 // Handler serves exchanges.
 type Handler interface {
 	// Serve answers ex through down before it returns.

@@ -30,6 +30,7 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 		return
 	}
 	late := c.in[c.r:c.w]
+	received, sent := int64(len(early)), int64(len(late))
 	if _, err := c.conn.Write(early); err != nil {
 		return
 	}
@@ -44,17 +45,23 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 	both.Add(1)
 	go func() {
 		defer both.Done()
-		t.copy(c.conn, client)
+		received += t.copy(c.conn, client)
 	}()
-	t.copy(client, c.conn)
+	sent += t.copy(client, c.conn)
 	both.Wait()
-	if st, ok := down.(interface{ tunnelTimedOut() }); ok && t.timedOut.Load() {
-		st.tunnelTimedOut()
+	if e, ok := down.(proxy.TunnelEnder); ok {
+		e.TunnelEnded(received, sent, t.timedOut.Load())
 	}
 }
 
-// tunnelTimedOut counts a tunnel that ended because nothing moved.
-func (st *stream) tunnelTimedOut() { st.c.options.observe(proxy.ConnTunnelTimeout) }
+// TunnelEnded implements proxy.TunnelEnder.
+func (st *stream) TunnelEnded(received, sent int64, timedOut bool) {
+	st.ex.BytesReceived += received
+	st.ex.BytesSent += sent
+	if timedOut {
+		st.c.options.observe(proxy.ConnTunnelTimeout)
+	}
+}
 
 // tunnel is the state that both directions share.
 type tunnel struct {
@@ -65,10 +72,11 @@ type tunnel struct {
 	timedOut atomic.Bool
 }
 
-// copy moves bytes from one side to the other until the end, which it passes on.
-func (t *tunnel) copy(to, from net.Conn) {
+// copy moves bytes from one side to the other until the end, which it passes on. It returns
+// how many.
+func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 	var s socket.Socket
-	var failed error
+	var failed, waited error
 	s = socket.New(from, func() bool {
 		for {
 			buf := getLarge()
@@ -76,9 +84,14 @@ func (t *tunnel) copy(to, from net.Conn) {
 			if n > 0 {
 				t.moved.Store(proxy.Now())
 				_, failed = to.Write(buf[:n])
+				moved += int64(n)
 			}
 			putBuffer(buf)
-			if err != nil && err != io.EOF {
+			switch {
+			case err == nil, err == io.EOF:
+			case errors.Is(err, os.ErrDeadlineExceeded):
+				waited = err // ordinary reads say here what the poller says to Run
+			default:
 				failed = err
 			}
 			switch {
@@ -91,7 +104,11 @@ func (t *tunnel) copy(to, from net.Conn) {
 	})
 	for {
 		t.arm(from)
+		waited = nil
 		err := s.Run()
+		if err == nil {
+			err = waited
+		}
 		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() && !t.aborted() {
 			continue
 		}
@@ -102,7 +119,7 @@ func (t *tunnel) copy(to, from net.Conn) {
 			// The other direction must not wait for a side that is gone.
 			to.Close()
 			from.Close()
-			return
+			return moved
 		}
 		break
 	}
@@ -111,6 +128,7 @@ func (t *tunnel) copy(to, from net.Conn) {
 	} else {
 		to.Close()
 	}
+	return moved
 }
 
 // arm sets the deadline at which a direction looks whether the tunnel has been idle.

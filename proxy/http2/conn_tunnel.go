@@ -73,8 +73,8 @@ func (s *ConnStream) Tunnel(down proxy.Downstream, idle time.Duration) {
 	<-sent
 	putBuffer(s.early)
 	s.early = nil
-	if d, ok := down.(interface{ TunnelTimedOut() }); ok && t.timedOut.Load() {
-		d.TunnelTimedOut()
+	if e, ok := down.(proxy.TunnelEnder); ok {
+		e.TunnelEnded(t.received, t.sent, t.timedOut.Load())
 	}
 }
 
@@ -86,6 +86,8 @@ type streamTunnel struct {
 	moved    atomic.Int64
 	watch    *time.Timer
 	timedOut atomic.Bool
+	// received came from the client, for its sender's goroutine; sent went to it.
+	received, sent int64
 	// whole: the endpoint has ended as it should, and the client may go on.
 	whole bool
 }
@@ -104,6 +106,7 @@ func (t *streamTunnel) look() {
 
 // send moves what the client sends to the endpoint.
 func (t *streamTunnel) send(early []byte) {
+	t.received = int64(len(early))
 	if len(early) > 0 && !t.s.sendBody(early, false) {
 		return
 	}
@@ -116,6 +119,7 @@ func (t *streamTunnel) send(early []byte) {
 			n, again, err := sock.Read(buf)
 			if n > 0 {
 				t.moved.Store(proxy.Now())
+				t.received += int64(n)
 				failed = !t.s.sendBody(buf[:n], false)
 			}
 			putBuffer(buf)
@@ -148,6 +152,7 @@ func (t *streamTunnel) receive() {
 		if len(data) > 0 {
 			t.moved.Store(proxy.Now())
 			n := len(data)
+			t.sent += int64(n)
 			_, err := t.client.Write(data)
 			putBuffer(data)
 			if err != nil {

@@ -140,6 +140,13 @@ func (t *tunnelConn) Close() error {
 	return nil
 }
 
+// TunnelEnded implements proxy.TunnelEnder. The bytes were counted as they moved.
+func (st *serverStream) TunnelEnded(_, _ int64, timedOut bool) {
+	if timedOut {
+		st.c.options.observe(proxy.ConnTunnelTimeout)
+	}
+}
+
 // LocalAddr implements net.Conn.
 func (t *tunnelConn) LocalAddr() net.Addr { return t.st.c.conn.LocalAddr() }
 
