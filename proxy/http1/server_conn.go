@@ -239,12 +239,18 @@ func (c *serverConn) next() (done, more bool) {
 			return true, false
 		}
 	}
+	first := !c.spoken
 	c.spoken = true
 	if c.stream == nil {
 		c.stream = newStream(c)
 	}
 	verdict, perr := c.stream.parse()
 	switch {
+	case perr != nil && first && c.options.HTTP2 != nil && c.info.TLS == nil && noHTTP(c.in[c.r:c.w]):
+		// Neither protocol's client: an answer in either would be noise.
+		c.options.observe(proxy.ConnRejected)
+		c.leave = leaveClose
+		return true, false
 	case perr != nil:
 		c.reject(perr)
 		c.leave = leaveLinger

@@ -12,6 +12,14 @@ func beginsPreface(b []byte) bool {
 	return str(b[:n]) == preface[:n]
 }
 
+// noHTTP tells whether a first line of three words is of no version of HTTP: where HTTP/2 is
+// served too, an invalid preface, which ends the connection (RFC 9113 section 3.4).
+func noHTTP(b []byte) bool {
+	line, _, _ := bytes.Cut(b, []byte("\r\n"))
+	words := bytes.Split(line, []byte(" "))
+	return len(words) == 3 && !(len(words[2]) > 5 && bytes.EqualFold(words[2][:5], []byte("HTTP/")))
+}
+
 // succeed lets a session of HTTP/2 take the connection over, and serves that.
 func (c *serverConn) succeed() {
 	early := bytes.Clone(c.in[c.r:c.w])

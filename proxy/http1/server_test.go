@@ -89,3 +89,29 @@ func TestKilledExchangeSendsNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestNeitherProtocol: where HTTP/2 is served too, a first line of no HTTP at all ends the
+// connection without an answer; what is a bad request of HTTP/1 is told so.
+func TestNeitherProtocol(t *testing.T) {
+	t.Parallel()
+	_, address := serveLoopback(t, Options{
+		Engine: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			down.Respond(ex, &proxy.Response{Status: 200}, nil, true)
+		}),
+		HTTP2: func(net.Conn, []byte, *proxy.Connection) proxy.Session { return nil },
+	})
+	for request, want := range map[string]string{
+		"INVALID CONNECTION PREFACE\r\n\r\n":              "",
+		"GET / HTTP/3.1\r\nHost: a\r\n\r\n":               "HTTP/1.1 505",
+		"GET / http/1.1\r\nHost: a\r\n\r\n":               "HTTP/1.1 400",
+		"GET /\r\n\r\n":                                   "HTTP/1.1 400",
+		getRequest + "INVALID CONNECTION PREFACE\r\n\r\n": "HTTP/1.1 200",
+		"GET  / HTTP/1.1\r\nHost: a\r\n\r\n":              "HTTP/1.1 400",
+		"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n":                "HTTP/1.1 505",
+	} {
+		got, _ := io.ReadAll(call(t, address, request))
+		if !strings.HasPrefix(string(got), want) || want == "" && len(got) > 0 {
+			t.Errorf("%q: got %q, want %q", request, got, want)
+		}
+	}
+}
