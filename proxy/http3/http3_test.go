@@ -133,7 +133,10 @@ func serve(t *testing.T, change ...func(*Options)) (*Server, *http.Client, strin
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(conn) }()
+	go func() {
+		ended <- s.Serve(conn)
+		conn.Close() // As whoever serves does: what is in progress must have ended.
+	}()
 	transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "a.example.com"}}
 	t.Cleanup(func() {
 		transport.Close()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,9 @@ type Server struct {
 	open    atomic.Int64
 	// active counts the exchanges in progress.
 	active atomic.Int64
+	// drained is closed when Drain has ended.
+	drained chan struct{}
+	once    sync.Once
 }
 
 var (
@@ -64,7 +68,7 @@ func NewServer(o Options) *Server {
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 10_000
 	}
-	s := &Server{options: o}
+	s := &Server{options: o, drained: make(chan struct{})}
 	s.quic = &http3.Server{
 		Handler:        http.HandlerFunc(s.serve),
 		TLSConfig:      &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: s.configure},
@@ -86,11 +90,13 @@ func NewServer(o Options) *Server {
 	return s
 }
 
-// Serve serves conn until it is closed or the Server has drained.
+// Serve serves conn until it is closed or the Server has drained: the connections in progress
+// need it until then.
 func (s *Server) Serve(conn net.PacketConn) error {
 	if err := s.quic.Serve(conn); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-s.drained
 	return nil
 }
 
@@ -100,6 +106,7 @@ func (s *Server) Connections() int { return int(s.open.Load()) }
 // Drain tells clients that no further request is served, lets those in progress finish, and
 // cuts what is left when ctx ends; then it returns ctx's error.
 func (s *Server) Drain(ctx context.Context) error {
+	defer s.once.Do(func() { close(s.drained) })
 	ended := make(chan error, 1)
 	go func() { ended <- s.quic.Shutdown(ctx) }()
 	// Clients are to close their connections when they hear of the end, but not all do.
