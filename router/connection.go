@@ -104,7 +104,8 @@ type ServerTLS struct {
 	SubjectAltNames, SPKIs, Hashes []string
 	// MinVersion and MaxVersion are as in crypto/tls; 0 means 1.2 and the newest.
 	MinVersion, MaxVersion uint16
-	// CipherSuites are crypto/tls's, for TLS 1.2; empty means the default ones.
+	// CipherSuites are crypto/tls's, for TLS 1.2; empty means those with forward secrecy and an
+	// AEAD or, where MinVersion is below 1.2, crypto/tls's default ones.
 	CipherSuites []uint16
 	// Protocols are offered by ALPN, in order; empty for none.
 	Protocols []string

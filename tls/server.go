@@ -158,7 +158,7 @@ func (e *server) build(s *Store, in serverInputs) (*serverState, error) {
 		NextProtos:                  t.Protocols,
 		MinVersion:                  minVersion(t),
 		MaxVersion:                  t.MaxVersion,
-		CipherSuites:                t.CipherSuites,
+		CipherSuites:                cipherSuites(t),
 		WrapSession:                 s.tickets.wrap(d.policy),
 		UnwrapSession:               s.tickets.unwrap(d.policy),
 		DynamicRecordSizingDisabled: true,
@@ -174,6 +174,23 @@ func (e *server) build(s *Store, in serverInputs) (*serverState, error) {
 		state.config.GetCertificate = e.choose(s, in.certificates)
 	}
 	return state, nil
+}
+
+// strongSuites are the suites of TLS 1.2 with forward secrecy and an AEAD (RFC 9325 section
+// 4.2). What crypto/tls has on beside them is CBC with SHA-1.
+var strongSuites = []uint16{
+	ctls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ctls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	ctls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	ctls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, ctls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// cipherSuites are those asked for, or the strong ones; what only TLS 1.1 can use is on where
+// that is.
+func cipherSuites(t *router.ServerTLS) []uint16 {
+	if len(t.CipherSuites) > 0 || minVersion(t) < ctls.VersionTLS12 {
+		return t.CipherSuites
+	}
+	return strongSuites
 }
 
 func minVersion(t *router.ServerTLS) uint16 {
