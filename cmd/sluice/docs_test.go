@@ -162,7 +162,7 @@ func outputPattern(output string) *regexp.Regexp {
 	return regexp.MustCompile(`^` + quoted + `\n*$`)
 }
 
-// TestDocLinks follows the documents' links to files of the repository.
+// TestDocLinks follows the documents' links to files of the repository, and to headings.
 func TestDocLinks(t *testing.T) {
 	t.Parallel()
 	documents, err := filepath.Glob("../../docs/*.md")
@@ -176,13 +176,19 @@ func TestDocLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range markdownLink.FindAllStringSubmatch(string(text), -1) {
-			target, _, _ := strings.Cut(m[1], "#")
-			if target == "" || strings.Contains(target, "://") {
+			target, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(target, "://") {
 				continue
 			}
 			links++
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), target)); err != nil {
+			path := name
+			if target != "" {
+				path = filepath.Join(filepath.Dir(name), target)
+			}
+			if _, err := os.Stat(path); err != nil {
 				t.Errorf("%s: the link to %s leads nowhere", name, m[1])
+			} else if anchor != "" && !slices.Contains(anchors(t, path), anchor) {
+				t.Errorf("%s: the link to %s: there is no such heading", name, m[1])
 			}
 		}
 	}
@@ -190,6 +196,26 @@ func TestDocLinks(t *testing.T) {
 		t.Errorf("only %d links found", links)
 	}
 }
+
+// anchors returns what a document's headings are linked by.
+func anchors(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
+		words := notInAnchor.ReplaceAllString(strings.ToLower(m[1]), "")
+		list = append(list, strings.ReplaceAll(words, " ", "-"))
+	}
+	return list
+}
+
+var (
+	heading     = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
 
 var markdownLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
