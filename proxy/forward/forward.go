@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"net"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ func (d *delivery) prepare() {
 	d.setTimeouts()
 	d.need = upstream.NeedOf(d.ex)
 	if d.cluster.Spec.Resolution == router.ResolutionOriginal {
-		d.choice.Target = originalTarget(d.ex)
+		d.choice.Target = originalTarget(d.ex, d.cluster.Spec.Port)
 	}
 	if d.cluster.Spec.Hash != nil {
 		d.setHash(d.cluster.Spec.Hash)
@@ -177,6 +178,10 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	armed := d.arm(up)
 	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
 	res = up.RoundTrip(ex, d, d.down)
+	if ex.GRPC && res.Failure == proxy.FailStreamReset && d.overdue() {
+		// The upstream knows the deadline, and was quicker.
+		res.Failure = proxy.FailTimeout
+	}
 	if d.grpc.cut {
 		d.grpc.end(res.Failure)
 	}
@@ -225,13 +230,14 @@ func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 	return true
 }
 
-// originalTarget returns the address that the request itself names.
-func originalTarget(ex *proxy.Exchange) string {
+// originalTarget returns the address that the request itself names. Where it names no port, that
+// is the cluster's, or else the one that the request was sent to.
+func originalTarget(ex *proxy.Exchange, port uint16) string {
 	authority := ex.Request.Authority
 	if _, _, err := net.SplitHostPort(authority); err == nil {
 		return authority
 	}
-	return net.JoinHostPort(strings.Trim(authority, "[]"), strconv.Itoa(int(max(ex.Request.Port, 80))))
+	return net.JoinHostPort(strings.Trim(authority, "[]"), strconv.Itoa(int(cmp.Or(port, ex.Request.Port, 80))))
 }
 
 func (s *snapshot) cluster(ex *proxy.Exchange) *upstream.Cluster {

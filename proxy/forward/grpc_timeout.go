@@ -77,13 +77,14 @@ func (d *delivery) tellGRPCTimeout() {
 }
 
 // appendGRPCTimeout appends a time as grpc-timeout has it, which is no more than eight digits.
+// It is rounded up: the upstream must not give up just before its time is up here.
 func appendGRPCTimeout(dst []byte, timeout time.Duration) []byte {
 	unit, name := time.Millisecond, byte('m')
 	switch {
-	case timeout >= 1e8*time.Second:
+	case timeout > 99_999_999*time.Second:
 		unit, name = time.Hour, 'H'
-	case timeout >= 1e8*time.Millisecond:
+	case timeout > 99_999_999*time.Millisecond:
 		unit, name = time.Second, 'S'
 	}
-	return append(strconv.AppendInt(dst, int64(timeout/unit), 10), name)
+	return append(strconv.AppendInt(dst, int64((timeout+unit-1)/unit), 10), name)
 }
