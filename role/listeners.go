@@ -200,7 +200,7 @@ func (s *listeners) open(l *binding) {
 // bind binds a listener's socket, and returns what serves it.
 func (s *listeners) bind(l *binding) (serve func() error, err error) {
 	if l.Datagrams {
-		conn, err := net.ListenPacket("udp", l.Address)
+		conn, err := bindDatagrams(l.Address)
 		if err != nil {
 			return nil, err
 		}

@@ -26,12 +26,10 @@ type socket struct {
 // too, 0.0.0.0 only IPv4. Go sets SO_REUSEADDR, so that connections in TIME_WAIT do not
 // hinder a restart.
 func bind(ctx context.Context, address string) (*socket, error) {
-	network, path := "tcp", address
+	network, path := ofFamily("tcp", address), address
 	if p, ok := strings.CutPrefix(address, unixScheme); ok {
 		network, path = "unix", p
 		removeStale(p)
-	} else if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
-		network = "tcp4" // for "tcp", Go takes 0.0.0.0 for every address of both kinds
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, network, path)
@@ -39,6 +37,20 @@ func bind(ctx context.Context, address string) (*socket, error) {
 		return nil, err
 	}
 	return &socket{Listener: l}, nil
+}
+
+// bindDatagrams opens a UDP socket at "host:port", of the same families as bind.
+func bindDatagrams(address string) (net.PacketConn, error) {
+	return net.ListenPacket(ofFamily("udp", address), address)
+}
+
+// ofFamily narrows a network to IPv4 for an address of that: for "tcp" and "udp", Go takes
+// 0.0.0.0 for every address of both kinds.
+func ofFamily(network, address string) string {
+	if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
+		return network + "4"
+	}
+	return network
 }
 
 // removeStale removes a unix socket that a killed process left behind: one that

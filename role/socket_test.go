@@ -121,3 +121,24 @@ func TestBindFamilies(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestDatagramFamilies: 0.0.0.0 is IPv4 only, and :: both kinds, as for connections.
+func TestDatagramFamilies(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{"0.0.0.0:0": false, "[::]:0": true} {
+		conn, err := bindDatagrams(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
+		// Whoever has the port for IPv6 too leaves none there.
+		other, err := net.ListenPacket("udp6", "[::1]:"+port)
+		if err == nil {
+			other.Close()
+		}
+		if got := err != nil; got != want {
+			t.Errorf("%s has the port of ::1: %t, want %t", address, got, want)
+		}
+	}
+}
