@@ -93,7 +93,7 @@ func TestWhatClientsSee(t *testing.T) {
 		{"nobody's host", secure("shop.example.com", "stranger.example.com", nil), "HTTP/1.1 404", "handshake"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := g.events(t, c.event)
+			before := g.connectionEvents(t, c.event)
 			got, err := c.ask()
 			if err != nil {
 				got = err.Error()
@@ -104,7 +104,7 @@ func TestWhatClientsSee(t *testing.T) {
 			if !strings.Contains(got, c.want) {
 				t.Errorf("the client sees %q, want %q", got, c.want)
 			}
-			for until := time.Now().Add(patience); g.events(t, c.event) == before; time.Sleep(10 * time.Millisecond) {
+			for until := time.Now().Add(patience); g.connectionEvents(t, c.event) == before; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(until) {
 					t.Fatalf("no event %s was counted", c.event)
 				}
@@ -130,8 +130,8 @@ func answerTo(c net.Conn, text string) (string, error) {
 	return string(got), err
 }
 
-// events returns the lines of the metrics that count an event of connections.
-func (g *gateway) events(t *testing.T, event string) string {
+// connectionEvents returns the lines of the metrics that count an event of connections.
+func (g *gateway) connectionEvents(t *testing.T, event string) string {
 	t.Helper()
 	var lines []string
 	for line := range strings.Lines(g.page(t, "/stats/prometheus", "")) {
