@@ -23,6 +23,17 @@ type scripted struct {
 	testgrpc.UnimplementedTestServiceServer
 	unary  func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error)
 	duplex func(testgrpc.TestService_FullDuplexCallServer) error
+	// turn lets the server send another message of a stream, or end it.
+	turn chan bool
+}
+
+func (s *scripted) StreamingOutputCall(_ *testpb.StreamingOutputCallRequest, stream testgrpc.TestService_StreamingOutputCallServer) error {
+	for n := 0; <-s.turn; n++ {
+		if err := stream.Send(&testpb.StreamingOutputCallResponse{Payload: payload(1000 + n)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scripted) UnaryCall(ctx context.Context, r *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
