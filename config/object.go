@@ -38,6 +38,19 @@ type Object struct {
 	// the object does not come from a file. Line counts from 1.
 	File string
 	Line int
+	// Derived is set where one front end made the object for another; it then has no
+	// Manifest.
+	Derived *Derived
+}
+
+// Derived is an object of an API that nobody wrote: it says in that API what objects of
+// another say.
+type Derived struct {
+	// Typed is the object as the Go type of its kind. It is valid, and nobody changes it.
+	Typed any
+	// From returns what a field of the object was made from. Conditions and origins name
+	// that instead.
+	From func(field string) (Key, string)
 }
 
 // Delta is a change to the set of objects.

@@ -72,7 +72,14 @@ const (
 )
 
 // newCondition returns a condition on a field of an object, with its file and line.
+//
+// Of an object that another front end made it is one on what that was made from, which the
+// front end knows the place of.
 func newCondition(severity config.Severity, reason config.Reason, o *config.Object, field, message string) config.Condition {
+	if o.Derived != nil {
+		key, field := o.Derived.From(field)
+		return config.Condition{Severity: severity, Reason: reason, Object: key, Field: field, Message: message}
+	}
 	return config.Condition{
 		Severity: severity, Reason: reason, Object: o.Key, Field: field, Message: message,
 		File: o.File, Line: o.Locate(field),
@@ -81,6 +88,10 @@ func newCondition(severity config.Severity, reason config.Reason, o *config.Obje
 
 // originOf names a field of an object for people.
 func originOf(o *config.Object, field string) router.Origin {
+	if o.Derived != nil {
+		key, field := o.Derived.From(field)
+		return router.Origin{Kind: key.Kind, Namespace: key.Namespace, Name: key.Name, Field: field}
+	}
 	return router.Origin{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Field: field}
 }
 

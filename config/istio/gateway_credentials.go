@@ -45,7 +45,7 @@ func (m *gatewayMerge) judgeCredential(s *gatewayServer, field, credential strin
 		return
 	}
 	field = s.field + field
-	secret, ok := m.compiler.secretName(credential)
+	secret, ok := m.compiler.secretName(s.gateway, credential)
 	switch {
 	case strings.HasPrefix(credential, configMapPrefix):
 		m.fail(config.Error, SecretNotFound, s.gateway, field, fmt.Sprintf("%q: a certificate's key is in no ConfigMap: name a Secret"+noHandshakes, credential))
@@ -54,7 +54,7 @@ func (m *gatewayMerge) judgeCredential(s *gatewayServer, field, credential strin
 			fmt.Sprintf("%q: credentials are looked up in the namespace of the proxy, %s, and in no other: put the Secret there and write its name only%s", credential, m.compiler.options.Namespace, noHandshakes))
 	case m.compiler.noServerSecret(s, secret, secretUse{pair: true}) != "":
 		m.fail(m.compiler.secretSeverity(), SecretNotFound, s.gateway, field,
-			fmt.Sprintf("%q: %s%s", credential, m.compiler.noServerSecret(s, secret, secretUse{pair: true}), noHandshakes))
+			fmt.Sprintf("%q: %s%s", strings.TrimPrefix(credential, derivedPrefix), m.compiler.noServerSecret(s, secret, secretUse{pair: true}), noHandshakes))
 	}
 }
 
@@ -103,7 +103,7 @@ func (m *gatewayMerge) judgeAuthorities(s *gatewayServer) {
 		return
 	}
 	const message = "%v: clients' certificates have nothing to be checked against: %s; until then clients that show one, or must, are refused"
-	secret, ok := m.compiler.secretName(strings.TrimPrefix(names[0], acmePrefix))
+	secret, ok := m.compiler.secretName(s.gateway, strings.TrimPrefix(names[0], acmePrefix))
 	switch {
 	case !ok && isACME(names[0]):
 		m.fail(config.Error, SecretNotFound, s.gateway, s.field+".tls.mode", fmt.Sprintf(message, in.GetMode(), "name a Secret that holds ca.crt in caCertCredentialName"))
@@ -118,7 +118,7 @@ func (m *gatewayMerge) judgeAuthorities(s *gatewayServer) {
 // judgeOwnAuthorities looks at a Secret for authorities only.
 func (m *gatewayMerge) judgeOwnAuthorities(s *gatewayServer, credential string) {
 	field := s.field + ".tls.caCertCredentialName"
-	secret, ok := m.compiler.secretName(credential)
+	secret, ok := m.compiler.secretName(s.gateway, credential)
 	switch {
 	case strings.HasPrefix(credential, configMapPrefix):
 		m.fail(config.Error, PolicyNotServed, s.gateway, field,
@@ -128,7 +128,7 @@ func (m *gatewayMerge) judgeOwnAuthorities(s *gatewayServer, credential string) 
 			fmt.Sprintf("%q: credentials are looked up in the namespace of the proxy, %s, and in no other: put the Secret there and write its name only", credential, m.compiler.options.Namespace))
 	default:
 		if problem := m.compiler.noServerSecret(s, secret, secretUse{ca: true}); problem != "" {
-			m.fail(m.compiler.secretSeverity(), SecretNotFound, s.gateway, field, fmt.Sprintf("%q: %s; until then clients that show a certificate, or must, are refused", credential, problem))
+			m.fail(m.compiler.secretSeverity(), SecretNotFound, s.gateway, field, fmt.Sprintf("%q: %s; until then clients that show a certificate, or must, are refused", strings.TrimPrefix(credential, derivedPrefix), problem))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (c *Compiler) serverTLS(s *gatewayServer) *router.ServerTLS {
 		out.Protocols = meshStreamProtocols
 	}
 	if out.ClientAuth != router.NoClientCertificate {
-		out.Authorities = c.clientAuthorities(in)
+		out.Authorities = c.clientAuthorities(s.gateway, in)
 		out.SubjectAltNames, out.SPKIs, out.Hashes = in.GetSubjectAltNames(), in.GetVerifyCertificateSpki(), in.GetVerifyCertificateHash()
 	}
 	return out
@@ -80,7 +80,7 @@ func (c *Compiler) serverCertificates(s *gatewayServer) []router.Credential {
 		for _, name := range names {
 			if isACME(name) {
 				out = append(out, router.Credential{ACME: true, Hosts: s.hosts.issuable()})
-			} else if secret, ok := c.secretName(name); ok {
+			} else if secret, ok := c.secretName(s.gateway, name); ok {
 				out = append(out, router.Credential{Secret: secret})
 			}
 		}
@@ -99,11 +99,11 @@ func (c *Compiler) serverCertificates(s *gatewayServer) []router.Credential {
 }
 
 // clientAuthorities are those that clients' certificates are checked against.
-func (c *Compiler) clientAuthorities(in *networking.ServerTLSSettings) router.Authorities {
+func (c *Compiler) clientAuthorities(g *gatewayConfig, in *networking.ServerTLSSettings) router.Authorities {
 	if in.GetMode() == networking.ServerTLSSettings_ISTIO_MUTUAL {
 		return router.Authorities{Mesh: true}
 	}
-	out := router.Authorities{CRLFile: in.GetCaCrl(), Secrets: c.authoritySecrets(in)}
+	out := router.Authorities{CRLFile: in.GetCaCrl(), Secrets: c.authoritySecrets(g, in)}
 	if len(out.Secrets) == 0 {
 		out.CAFile = in.GetCaCertificates()
 	} else if len(credentialNames(in)) > 0 {
@@ -115,16 +115,16 @@ func (c *Compiler) clientAuthorities(in *networking.ServerTLSSettings) router.Au
 
 // authoritySecrets are the Secrets to look for authorities in: the one for nothing else
 // first, then that of the certificate. The list is empty where a file holds them.
-func (c *Compiler) authoritySecrets(in *networking.ServerTLSSettings) []string {
+func (c *Compiler) authoritySecrets(g *gatewayConfig, in *networking.ServerTLSSettings) []string {
 	var out []string
 	if name := in.GetCaCertCredentialName(); name != "" {
-		if secret, ok := c.secretName(name); ok {
+		if secret, ok := c.secretName(g, name); ok {
 			out = append(out, secret)
 		}
 	}
 	names := credentialNames(in)
 	if len(names) > 0 {
-		if secret, ok := c.secretName(strings.TrimPrefix(names[0], acmePrefix)); ok {
+		if secret, ok := c.secretName(g, strings.TrimPrefix(names[0], acmePrefix)); ok {
 			for _, name := range []string{secret, secret + "-cacert"} {
 				if !slices.Contains(out, name) {
 					out = append(out, name)
@@ -156,13 +156,22 @@ const acmePrefix = "acme://"
 
 func isACME(name string) bool { return strings.HasPrefix(name, acmePrefix) }
 
+// derivedPrefix begins "namespace/name" of a Secret in a Gateway that another front end made.
+const derivedPrefix = "kubernetes-gateway://"
+
 // kubernetesPrefix may begin the name of a Secret, as Istio writes it in full.
 const kubernetesPrefix = "kubernetes://"
 
 // secretName returns "namespace/name" of the Secret that a credential means. It is not ok
 // where that is not one of this proxy's namespace: nobody's Gateway gets at another
 // namespace's keys.
-func (c *Compiler) secretName(credential string) (string, bool) {
+//
+// A Gateway that another front end made may name one of any namespace: the front end has
+// seen to it that it is that of whoever asks for it.
+func (c *Compiler) secretName(g *gatewayConfig, credential string) (string, bool) {
+	if secret, ok := strings.CutPrefix(credential, derivedPrefix); ok && g.object.Derived != nil {
+		return secret, true
+	}
 	if strings.HasPrefix(credential, configMapPrefix) {
 		return "", false
 	}
@@ -178,7 +187,7 @@ func (c *Compiler) secretName(credential string) (string, bool) {
 func (c *Compiler) serverSecrets(g *gatewayConfig, in *networking.ServerTLSSettings) []string {
 	var out []string
 	for _, credential := range append([]string{in.GetCaCertCredentialName()}, credentialNames(in)...) {
-		secret, ok := c.secretName(credential)
+		secret, ok := c.secretName(g, credential)
 		if !ok {
 			continue
 		}

@@ -103,6 +103,9 @@ func checkAll(all []*config.Object, rules validate.Rules) []verdict {
 }
 
 func check(o *config.Object, rules validate.Rules) verdict {
+	if o.Derived != nil {
+		return verdict{o.Derived.Typed, nil}
+	}
 	typed, conditions := decode.Decode(o)
 	if typed == nil {
 		return verdict{nil, conditions}

@@ -119,6 +119,8 @@ func (c *Compiler) noSecret(name string, want secretUse) string {
 	switch {
 	case s == nil && c.objects.byKey[key] != nil:
 		return fmt.Sprintf("%s holds no certificate that can be read: give it tls.crt and tls.key, or ca.crt", key)
+	case s == nil && key.Namespace != c.options.Namespace:
+		return fmt.Sprintf("there is no %s: write it, of type kubernetes.io/tls", key)
 	case s == nil:
 		return fmt.Sprintf("there is no %s: credentials are looked up in the namespace of the proxy", key)
 	case want.pair && !has.pair:

@@ -78,7 +78,10 @@ func (c *Compiler) newVirtualService(o *config.Object, spec *networking.VirtualS
 		units:  map[unitKey]*unit{},
 	}
 	for _, h := range spec.Hosts {
-		if h = c.registry.fullName(h, o.Namespace); !slices.Contains(v.hosts, h) {
+		if o.Derived == nil {
+			h = c.registry.fullName(h, o.Namespace)
+		}
+		if !slices.Contains(v.hosts, h) {
 			v.hosts = append(v.hosts, h)
 		}
 	}

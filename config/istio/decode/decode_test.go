@@ -230,7 +230,6 @@ func TestDecodeOtherKinds(t *testing.T) {
 		{"security.istio.io/v1beta1", "RequestAuthentication", config.Warning, NotServed, "not checked"},
 		{"networking.istio.io/v1alpha3", "EnvoyFilter", config.Warning, NotServed, "no effect"},
 		{"telemetry.istio.io/v1", "Telemetry", config.Info, NotServed, "no effect"},
-		{"networking.k8s.io/v1", "Ingress", config.Info, NotServed, "VirtualService"},
 		{"gateway.networking.k8s.io/v1", "Gateway", config.Info, NotServed, "networking.istio.io"},
 		{"apps/v1", "Deployment", "", "", ""},
 		{"v1", "ServiceAccount", "", "", ""},

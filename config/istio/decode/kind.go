@@ -21,7 +21,6 @@ const (
 	istioExtensions = "extensions.istio.io"
 	endpointSlices  = "discovery.k8s.io"
 	gatewayAPI      = "gateway.networking.k8s.io"
-	ingress         = "networking.k8s.io"
 )
 
 // groupKind names a kind in any version.
@@ -100,8 +99,6 @@ var unserved = map[groupKind]struct {
 	{istioNetworking, "WorkloadGroup"}:        {config.Info, "it has no effect: write a WorkloadEntry for each workload"},
 	{istioNetworking, "ProxyConfig"}:          {config.Info, "it has no effect: proxies are set up by their flags"},
 	{istioTelemetry, "Telemetry"}:             {config.Info, "it has no effect yet"},
-	{ingress, "Ingress"}:                      {config.Info, "it has no effect yet: write a Gateway and a VirtualService"},
-	{ingress, "IngressClass"}:                 {config.Info, "it has no effect yet"},
 	{gatewayAPI, "Gateway"}:                   {config.Info, "the Kubernetes Gateway API is not served yet: write a Gateway of networking.istio.io"},
 	{gatewayAPI, "GatewayClass"}:              {config.Info, "the Kubernetes Gateway API is not served yet"},
 	{gatewayAPI, "HTTPRoute"}:                 {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},

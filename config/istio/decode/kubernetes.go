@@ -18,6 +18,22 @@ var (
 	wrongJSONType = regexp.MustCompile(`cannot unmarshal (\S+) .*into Go struct field [^. ]+\.(\S+) of type (\S+)`)
 )
 
+// Kubernetes fills object, a pointer to a struct with the fields of a kind of Kubernetes', from
+// the manifest of o, whose version must be one of served. It is not ok where one of the
+// conditions is an Error.
+func Kubernetes(o *config.Object, served []string, object any) (conditions []config.Condition, ok bool) {
+	typed, conditions := decodeWith(o, served, func(d *decoder, root *yaml.Node) any {
+		d.kubernetes(object, root)
+		return object
+	})
+	o.Place(conditions)
+	return conditions, typed != nil
+}
+
+// Nearest returns the one of names that is most like name, or "" where none is near enough
+// to be what was meant.
+func Nearest(name string, names []string) string { return nearest(name, names) }
+
 // kubernetes fills object, a pointer to a struct of package kube, from root.
 func (d *decoder) kubernetes(object any, root *yaml.Node) {
 	strict, err := kubejson.UnmarshalStrict(manifest.AppendJSON(nil, root), object)
