@@ -3,6 +3,7 @@ package http2
 import (
 	"cmp"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -13,6 +14,8 @@ const (
 	maxWriting = 10 * time.Second
 	// maxStuck is that bound when somebody wants to leave.
 	maxStuck = time.Second
+	// overlooked is how long nothing has come when the end is looked for that no edge told of.
+	overlooked = 500 * time.Millisecond
 	// defaultKeepalive bounds the wait for the answer to a PING.
 	defaultKeepalive = 20 * time.Second
 )
@@ -29,7 +32,7 @@ func (c *Conn) unstick() {
 	}
 }
 
-// Check looks for an endpoint that does not read, or does not answer, given the time of
+// Check looks for an endpoint that does not read, does not answer, or has gone, given the time of
 // proxy.Now. Where nothing has come for interval, if that is not 0, it is sent a PING, to be
 // answered within timeout (0 means 20 s). Check is to be called about once a second.
 func (c *Conn) Check(now int64, interval, timeout time.Duration) {
@@ -42,6 +45,8 @@ func (c *Conn) Check(now int64, interval, timeout time.Duration) {
 		why = errUnwritten
 	case c.pingSent != 0 && now-c.pingSent >= int64(timeout):
 		why = errKeepalive
+	case now-c.heard.Load() >= int64(overlooked) && c.sock.Gone():
+		why = io.ErrUnexpectedEOF
 	case interval > 0 && c.pingSent == 0 && now-c.heard.Load() >= int64(interval):
 		c.pingSent = now
 		c.queue.out = appendPing(c.queue.room(32), false, [8]byte{'s', 'l', 'u', 'i', 'c', 'e'})

@@ -3,6 +3,7 @@ package http2
 import (
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -480,4 +481,33 @@ func TestConnRequestTrailers(t *testing.T) {
 	if res := do(t, c, ex, down); res.Failure != proxy.FailNone || ex.GRPCStatus != "14" || len(down.trailers) != 1 || down.trailers["grpc-status"] != "14" {
 		t.Errorf("%+v %v %q", res, down.trailers, ex.GRPCStatus)
 	}
+}
+
+// An end that came together with the last bytes is found, though nothing tells of it.
+func TestConnFindsEnd(t *testing.T) {
+	t.Parallel()
+	c, f := fakePair(t, ConnOptions{})
+	s, down := c.Acquire(10), newClient()
+	res := make(chan proxy.Result, 1)
+	go func() { res <- s.RoundTrip(connExchange("GET", "/"), down, down) }()
+	f.request()
+	// The connection has read the PING, and cannot go on, while both come.
+	c.mu.Lock()
+	before := c.heard.Load()
+	f.write(rawFrame(framePing, 0, 0, "12345678"))
+	for c.heard.Load() == before {
+		runtime.Gosched()
+	}
+	f.write(join(rawHead(1, false, ":status", "200"), rawData(1, false, "some")))
+	f.conn.Close()
+	for !c.sock.Gone() {
+		runtime.Gosched()
+	}
+	c.mu.Unlock()
+	down.until(t, "the head", func() bool { return down.body.Len() == 4 })
+	c.Check(c.heard.Load()+int64(overlooked), 0, 0)
+	if r := <-res; r.Failure != proxy.FailClosed || !down.cut {
+		t.Errorf("%+v, cut %v", r, down.cut)
+	}
+	s.Release()
 }

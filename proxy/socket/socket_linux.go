@@ -239,6 +239,19 @@ func (s *Socket) Peek() Check {
 	}
 }
 
+// Gone tells whether the peer has ended the connection; what it sent before may be unread. A
+// step that came upon less than it had room for has not seen an end that came together with
+// those bytes, and no edge will tell of it. Gone may be called while Run is on, as long as the
+// connection is not closed meanwhile.
+func (s *Socket) Gone() bool {
+	if s.raw == nil {
+		return false
+	}
+	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds[:], 0)
+	return err == nil && n > 0
+}
+
 // Moved returns a count that grows while bytes arrive from the peer, or are acknowledged by
 // it. The caller must own the connection.
 func (s *Socket) Moved() int64 {
