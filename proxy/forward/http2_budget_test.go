@@ -26,6 +26,8 @@ func TestHTTP2Allocations(t *testing.T) {
 		"GET, 22 headers": {get(many...), "ok"},
 		"POST 1 KB":       {post(body, "Content-Length: 1024"), "ok"},
 		"POST chunked":    {chunkedPost("5\r\nhello\r\n0\r\n\r\n"), "ok"},
+		"gRPC":            {call(body, "Grpc-Timeout: 9S"), "ok"},
+		"gRPC-Web":        {post(body, "Content-Length: 1024", "Content-Type: application/grpc-web-text"), "ok"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
