@@ -108,7 +108,7 @@ func startGRPC(t testing.TB, ca *authority, hosts ...grpcHost) *gateway {
 	return start(t, all.String(), []int{80, 443})
 }
 
-// caFile returns a file with the authority's certificate.
+// file returns a file with the authority's certificate.
 func (a *authority) file(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
