@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -25,6 +26,8 @@ const (
 	// maxKept bounds what is kept of a body for another try.
 	maxKept = 64 << 10
 )
+
+var errShortBody = &http1.ProtocolError{Status: http.StatusBadRequest, Detail: "http3.body_shorter_than_content_length"}
 
 // stream is one exchange, and its Downstream.
 type stream struct {
@@ -70,8 +73,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	ex.Request.Listener, ex.Request.Chain = info.Listener, info.Chain
 	if rejection := st.take(r); rejection != nil {
 		st.reject(rejection)
+	} else if st.readAhead(); st.bodyErr == errShortBody {
+		st.reject(errShortBody)
 	} else {
-		st.readAhead()
 		s.options.HTTP.Engine.Serve(ex, st)
 	}
 	if st.cut {
@@ -101,7 +105,7 @@ func (st *stream) readAhead() {
 	st.control.SetReadDeadline(time.Now().Add(wait))
 	for !st.done && st.bodyErr == nil && len(st.ahead) <= maxWaitedBody {
 		buf := make([]byte, 4<<10)
-		read, err := st.r.Body.Read(buf)
+		read, err := st.more(buf)
 		st.ahead = append(st.ahead, buf[:read]...)
 		st.done = err == io.EOF
 		if err != nil && !st.done {
@@ -157,7 +161,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	if limit := st.server.options.HTTP.Timeouts.Stream; limit > 0 {
 		st.control.SetReadDeadline(time.Now().Add(limit))
 	}
-	n, err := st.r.Body.Read(p)
+	n, err := st.more(p)
 	switch {
 	case err == io.EOF:
 		st.done = true
@@ -169,6 +173,16 @@ func (st *stream) readBody(p []byte) (int, error) {
 		st.bodyErr = err
 	case err != nil:
 		st.bodyErr = err
+	}
+	return n, err
+}
+
+// more reads what comes of the body, and fails where it ends before its declared length (RFC 9114
+// section 4.1.2).
+func (st *stream) more(p []byte) (int, error) {
+	n, err := st.r.Body.Read(p)
+	if err == io.ErrUnexpectedEOF {
+		err = errShortBody
 	}
 	return n, err
 }
