@@ -70,6 +70,9 @@ type guarded struct {
 func startGuarded(t testing.TB, flags ...string) guarded {
 	t.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
 		var lines []string
 		for name, values := range r.Header {
 			for _, v := range values {
