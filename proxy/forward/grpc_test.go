@@ -241,7 +241,6 @@ func TestGRPCWeb(t *testing.T) {
 	t.Parallel()
 	g := start(t, toHTTP2(startHTTP2(t, http.HandlerFunc(grpcEcho))))
 	nowhere := start(t, toHTTP2())
-	c := dial(t, g)
 	const ok, gone = "\x80\x00\x00\x00\x0fgrpc-status:0\r\n", "\x80\x00\x00\x00\x32grpc-status:14\r\ngrpc-message:no healthy upstream\r\n"
 	frame, text := message("hello"), base64.StdEncoding.EncodeToString([]byte(message("hello")))
 	for _, tc := range []struct {
@@ -257,7 +256,7 @@ func TestGRPCWeb(t *testing.T) {
 		{nowhere, text, "application/grpc-web-text", gone},
 	} {
 		for _, chunked := range []bool{false, true} {
-			c = dial(t, tc.to)
+			c := dial(t, tc.to)
 			if chunked {
 				c.send(req("POST / HTTP/1.1", "Host: a.example", "Transfer-Encoding: chunked", "Content-Type: "+tc.contentType))
 				for i := range len(tc.payload) {
