@@ -15,10 +15,10 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit race lint bench fuzz tools clean
+.PHONY: help demo build test unit api-server race lint bench fuzz tools clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run bookinfo behind the gateway, on this machine
 	$(GO) run ./cmd/sluice demo
@@ -31,7 +31,7 @@ build: ## static, stripped, reproducible binaries in bin/
 # Each part runs whatever became of the one before: one run tells everything.
 test: ## lint, every test, and the shorter ones again with the race detector
 	@status=0; \
-	for part in lint unit race; do \
+	for part in lint unit api-server race; do \
 		$(MAKE) --no-print-directory $$part || status=1; \
 	done; \
 	exit $$status
@@ -39,6 +39,12 @@ test: ## lint, every test, and the shorter ones again with the race detector
 unit: ## every test, without the race detector: time and allocations are budgeted
 	$(GO) test -timeout 15m $(PKGS)
 	cd test/protocols && $(GO) test -timeout 15m ./...
+
+# With the flags that Kubernetes is built with, its packages are in the build cache.
+api-server: ## the gateway against a real API server; that takes minutes to build at first
+	test/kubernetes/build.sh api
+	cd test/kubernetes && export CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath' && \
+		$(GO) vet ./apiserver && $(GO) test -count=1 -timeout 10m ./apiserver
 
 race: ## the tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 15m $(PKGS)
@@ -50,6 +56,7 @@ lint: ## gofmt, go.mod, go vet, staticcheck (its version is pinned in go.mod)
 	$(GO) vet $(PKGS)
 	$(GO) tool staticcheck $(PKGS)
 	cd test/protocols && $(GO) mod tidy -diff && $(GO) vet ./...
+	cd test/kubernetes && $(GO) mod tidy -diff
 
 bench: ## every benchmark; BENCH=regexp and BENCHTIME=1s narrow it
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKGS)
