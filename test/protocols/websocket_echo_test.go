@@ -19,9 +19,7 @@ type wsServer struct {
 	// ends has what each WebSocket at /ends ended with.
 	ends chan error
 	mu   sync.Mutex
-	// asked are the heads of requests, but for what differs from one to the next.
-	asked []string
-	open  map[*websocket.Conn]bool
+	open map[*websocket.Conn]bool
 }
 
 func newWSServer() *wsServer {
