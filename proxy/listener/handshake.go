@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -125,10 +126,29 @@ func (h *handshake) failed(err error) {
 		s.observe(proxy.ConnHandshakeTimeout)
 	default:
 		s.observe(proxy.ConnHandshakeFailed)
+		h.linger()
 	}
 	if s.options.Failed != nil {
 		s.options.Failed(h.info, err)
 	}
+}
+
+const (
+	// lingerBytes and lingerTime bound what is read, and thrown away, from a client whose
+	// handshake failed: a close before would reset the connection and could cost it the
+	// alert that says why.
+	lingerBytes = 64 << 10
+	lingerTime  = time.Second
+)
+
+// linger closes the connection's sending side, and waits a moment for the client's.
+func (h *handshake) linger() {
+	half, ok := h.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	h.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	io.CopyN(io.Discard, h.conn, lingerBytes)
 }
 
 // answerPlain tells a client that speaks plaintext HTTP that this is the wrong port for it.
