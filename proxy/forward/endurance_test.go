@@ -154,7 +154,7 @@ func TestRollingReplacement(t *testing.T) {
 				g.engine.Publish(build(t, spec()))
 				// Requests that had begun with the old table are on their way to it.
 				eventually(t, patience, "the endpoint that left is left alone", func() bool {
-					return time.Since(time.Unix(0, old.last.Load())) > 100*time.Millisecond
+					return time.Since(time.Unix(0, old.last.Load())) > 300*time.Millisecond
 				})
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				if err := old.server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
