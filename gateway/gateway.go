@@ -54,6 +54,8 @@ type Options struct {
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
 	AdminRemote   bool
+	// Metrics is the address of a server for Prometheus on another machine; empty for none.
+	Metrics string
 	// AccessLog is a file, "-" for standard output, or empty for none.
 	AccessLog string
 	// Drain bounds how long running requests may take at the end; 0 means
@@ -88,6 +90,7 @@ func Run(ctx context.Context, o Options) error {
 		ProxyProtocol: o.ProxyProtocol,
 		Admin:         o.Admin,
 		Status:        o.Status,
+		Metrics:       o.Metrics,
 		ResolvConf:    o.ResolvConf,
 		AdminRemote:   o.AdminRemote,
 		AccessLog:     o.AccessLog,

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicegate/sluice/telemetry"
 )
 
-// operators are the admin and status servers.
+// operators are the admin, status and metrics servers.
 type operators struct{ servers []*http.Server }
 
 // listenOperators starts the servers for operators. They answer until the process has
@@ -36,6 +36,15 @@ func (p *process) listenOperators() (*operators, error) {
 		}
 		p.statusAt = l.Addr().String()
 		s.start(l, admin.NewServer(admin.NewStatusHandler(p.ready), p.o.Logger))
+	}
+	if p.o.Metrics != "" {
+		l, err := net.Listen("tcp", p.o.Metrics)
+		if err != nil {
+			s.close()
+			return nil, operatorError("metrics", p.o.Metrics, err)
+		}
+		p.metricsAt = l.Addr().String()
+		s.start(l, admin.NewServer(admin.NewMetricsHandler(p.telemetry.Handler()), p.o.Logger))
 	}
 	return &s, nil
 }

@@ -55,8 +55,9 @@ type Options struct {
 	ResolvConf string
 	// ProxyProtocol says which peers tell by it who their clients are.
 	ProxyProtocol ProxyProtocol
-	// Admin and Status are the addresses of those servers; empty for none.
-	Admin, Status string
+	// Admin and Status are the addresses of those servers, Metrics that of one for Prometheus
+	// on another machine; empty for none.
+	Admin, Status, Metrics string
 	// AdminRemote lets Admin be an address that other machines can reach.
 	AdminRemote bool
 	// AccessLog is a file, "-" for standard output, or empty for none.
@@ -78,8 +79,8 @@ type Options struct {
 type Status struct {
 	// NotReady says why the proxy does not serve yet, or no more; nil where it does.
 	NotReady error
-	// Admin and Status are where those servers listen; empty where there is none.
-	Admin, Status string
+	// Admin, Status and Metrics are where those servers listen; empty where there is none.
+	Admin, Status, Metrics string
 	// Generation counts the tables published; 0 is none yet.
 	Generation uint64
 	// Listeners are the sockets wanted, bound or not.

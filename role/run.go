@@ -31,6 +31,7 @@ type process struct {
 	draining     atomic.Bool
 	adminAt      string
 	statusAt     string
+	metricsAt    string
 
 	notify sync.Mutex
 }
@@ -150,6 +151,7 @@ func (p *process) changed() {
 		NotReady:   p.ready(),
 		Admin:      p.adminAt,
 		Status:     p.statusAt,
+		Metrics:    p.metricsAt,
 		Generation: c.Generation,
 		Listeners:  p.listeners.status(),
 		Conditions: c.Conditions,

@@ -61,7 +61,7 @@ func newCommand() *cobra.Command {
 			o.Source = start.Files(shared.Config)
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
-			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits

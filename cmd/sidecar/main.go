@@ -43,7 +43,7 @@ func newCommand() *cobra.Command {
 			o.Source = start.Files(shared.Config)
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
-			o.Admin, o.AdminRemote, o.Status = shared.Admin, shared.AdminRemote, shared.Status
+			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits

@@ -19,10 +19,10 @@ type Flags struct {
 	// Locality is where the proxy runs, "region/zone/subzone" or a beginning of it; empty
 	// where it is not known.
 	Locality string
-	// Admin and Status are addresses, empty for none.
-	Admin, Status string
-	AdminRemote   bool
-	AccessLog     string
+	// Admin, Status and Metrics are addresses, empty for none.
+	Admin, Status, Metrics string
+	AdminRemote            bool
+	AccessLog              string
 	// Drain is as role.Options has it, once Check has run.
 	Drain time.Duration
 	// MeshCertificates is the folder of the workload's own certificate; TicketKeys a file.
@@ -44,6 +44,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
 	flags.BoolVar(&f.AdminRemote, "admin-remote", false, "let --admin be an address that other machines can reach: it has no login")
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
+	flags.StringVar(&f.Metrics, "metrics", "", "address of a server that shows the metrics (/stats/prometheus, /metrics) and nothing else, for Prometheus on another machine; empty for none")
 	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
 	flags.DurationVar(&f.Drain, "drain", role.DefaultDrain, "how long running requests may take when the proxy ends; 0 cuts them")
 	flags.DurationVar(&f.LameDuck, "lame-duck", 0, "how long the proxy goes on accepting after it has said that it is not ready any more, before it drains")
