@@ -36,7 +36,7 @@ var works = []work{
 // TestCPUBesidePeers measures the processor time of a request against that of nginx and
 // HAProxy, in turns.
 func TestCPUBesidePeers(t *testing.T) {
-	rounds := 5
+	rounds := 3
 	if testing.Short() {
 		rounds = 1
 	}
