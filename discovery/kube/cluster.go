@@ -1,0 +1,250 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+const (
+	// quiet is how long nothing must have happened before a change is handed on, patience
+	// how long it waits at most.
+	quiet    = 5 * time.Millisecond
+	patience = 25 * time.Millisecond
+	// maxRest bounds the rest between two Deltas.
+	maxRest = 50 * time.Millisecond
+	// wantedPatience bounds how long the first Delta waits for what it is wanted to have.
+	wantedPatience = 5 * time.Second
+	// snapshotAfter is how long a start waits for the API server before it takes the
+	// snapshot.
+	snapshotAfter = 3 * time.Second
+)
+
+// Cluster follows a Kubernetes cluster. Its methods may be called from any goroutine.
+type Cluster struct {
+	opt      Options
+	log      *slog.Logger
+	rest     *rest.Config
+	api      rest.Interface
+	selector labels.Selector
+	versions *versions
+	set      *set
+	health   health
+
+	// mu guards what follows, and the state of the sources.
+	mu      sync.Mutex
+	sources []*source
+	// wanted are the sources that were started because Options.Wants asked for them.
+	wanted map[config.Key]*source
+	// selected are the namespaces that the selector chooses; nil for all.
+	selected atomic.Pointer[map[string]bool]
+	// wholePods are the namespaces whose Pods are read in whole.
+	wholePods atomic.Pointer[map[string]bool]
+
+	// running are the goroutines of the sources.
+	running sync.WaitGroup
+	// reported is told of the news of sources.
+	reported chan struct{}
+}
+
+// New returns a Cluster that is not followed yet. It fails where the options make no
+// sense, with an ErrConfiguration; that nobody answers is no such case.
+func New(o Options) (*Cluster, error) {
+	o = o.withDefaults()
+	c := &Cluster{opt: o, log: o.Logger, set: newSet(), wanted: map[config.Key]*source{}, reported: make(chan struct{}, 1)}
+	var err error
+	if c.selector, err = o.selector(); err != nil {
+		return nil, err
+	}
+	if c.rest, err = o.restConfig(); err != nil {
+		return nil, err
+	}
+	if c.api, err = client(c.rest); err != nil {
+		return nil, configurationError(err)
+	}
+	c.versions = &versions{api: c.api, fresh: time.Second}
+	c.health.news = make(chan struct{}, 1)
+	c.wholePods.Store(&map[string]bool{o.Namespace: true})
+	return c, nil
+}
+
+// REST returns how the API server is reached, for whoever writes there.
+func (c *Cluster) REST() *rest.Config { return rest.CopyConfig(c.rest) }
+
+// Identity returns what a writer of statuses has to know of an object that was handed on; false where
+// the object is gone, or came from a snapshot, or is of a kind without one.
+func (c *Cluster) Identity(key config.Key) (Identity, bool) { return c.set.identity(key) }
+
+// Watch follows the cluster until ctx ends, when it returns ctx's error. It calls publish
+// from its own goroutine, one call at a time: first with everything that there is, then
+// with each change. It is to be called once.
+//
+// Nothing that is wrong with the cluster ends it; it is in the Delta's Conditions.
+func (c *Cluster) Watch(ctx context.Context, publish func(config.Delta)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer c.running.Wait()
+	defer stop()
+	// What a reflector has to say is said here in other words.
+	ctx = klog.NewContext(ctx, logr.Discard())
+	if c.selector != nil {
+		s := c.source(namespace, "", "")
+		s.store = &namespaces{source: s, labels: map[string]labels.Set{}, restart: func() { c.start(ctx, c.base()...) }}
+		c.start(ctx, s)
+	} else {
+		c.start(ctx, c.base()...)
+	}
+	w := &publisher{cluster: c, publish: publish}
+	if err := w.first(ctx); err != nil {
+		return err
+	}
+	if c.opt.Snapshot != "" {
+		c.running.Go(func() { c.keepSnapshot(ctx) })
+	}
+	return w.run(ctx)
+}
+
+// base returns the sources that there always are.
+func (c *Cluster) base() (list []*source) {
+	for _, ns := range c.opt.namespaces() {
+		for _, r := range resources {
+			if !r.cluster {
+				list = append(list, c.source(r, ns, ""))
+			}
+		}
+		if ns != c.opt.Namespace {
+			list = append(list, c.source(podMetadata, ns, ""))
+		}
+	}
+	for _, r := range resources {
+		if r.cluster {
+			list = append(list, c.source(r, "", ""))
+		}
+	}
+	return append(list, c.source(pod, c.opt.Namespace, ""))
+}
+
+// source returns a source of a resource in a namespace, or in all; of one object, or of all.
+func (c *Cluster) source(r *resource, namespace, name string) *source {
+	s := &source{cluster: c, resource: r, namespace: namespace, name: name}
+	s.store = s
+	switch {
+	case name != "":
+		s.fields = "metadata.name=" + name
+	case r == podMetadata && namespace == "":
+		s.fields = "metadata.namespace!=" + c.opt.Namespace
+	}
+	return s
+}
+
+// start runs sources, in the place of those that are about the same.
+func (c *Cluster) start(ctx context.Context, list ...*source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range list {
+		ctx, stop := context.WithCancel(ctx)
+		s.stop = stop
+		if i := slices.IndexFunc(c.sources, s.like); i >= 0 {
+			// What the old one gave is the new one's, until that has listed.
+			c.sources[i].stop()
+			c.set.inherit(c.sources[i], s)
+			s.state = c.sources[i].state
+			c.sources[i] = s
+		} else {
+			c.sources = append(c.sources, s)
+		}
+		c.running.Go(func() { s.run(ctx) })
+	}
+}
+
+// end stops a source and forgets what it gave.
+func (c *Cluster) end(s *source) {
+	c.mu.Lock()
+	c.sources = slices.DeleteFunc(c.sources, func(other *source) bool { return other == s })
+	c.mu.Unlock()
+	s.stop()
+	c.set.replace(s, nil)
+}
+
+// watches says whether a namespace's objects are to be known; "" is where objects are that
+// have none.
+func (c *Cluster) watches(namespace string) bool {
+	selected := c.selected.Load()
+	return selected == nil || namespace == "" || namespace == c.opt.Namespace || (*selected)[namespace]
+}
+
+// whole says whether the Pods of a namespace are read in whole.
+func (c *Cluster) whole(namespace string) bool { return (*c.wholePods.Load())[namespace] }
+
+// want starts what is wanted now, and ends what is not any more.
+func (c *Cluster) want(ctx context.Context, keys []config.Key) {
+	wanted := make(map[config.Key]bool, len(keys))
+	whole := map[string]bool{c.opt.Namespace: true}
+	for _, key := range keys {
+		switch {
+		case key.Kind == secret.kind && key.Name != "" && key.Namespace != "":
+			wanted[key] = true
+		case key.Kind == pod.kind && key.Namespace != c.opt.Namespace:
+			wanted[key] = true
+			whole[key.Namespace] = true
+		}
+	}
+	c.wholePods.Store(&whole)
+	for key, s := range c.wanted {
+		if wanted[key] {
+			continue
+		}
+		delete(c.wanted, key)
+		c.end(s)
+		if s.resource == pod {
+			c.start(ctx, c.likePods(key.Namespace)...)
+		}
+	}
+	for key := range wanted {
+		if c.wanted[key] != nil {
+			continue
+		}
+		r := secret
+		if key.Kind == pod.kind {
+			r = pod
+		}
+		c.wanted[key] = c.source(r, key.Namespace, key.Name)
+		c.start(ctx, c.wanted[key])
+	}
+}
+
+// likePods returns sources of Pods' metadata in the place of those that cover a namespace.
+func (c *Cluster) likePods(namespace string) (list []*source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sources {
+		if s.resource == podMetadata && (s.namespace == "" || s.namespace == namespace) {
+			list = append(list, c.source(podMetadata, s.namespace, ""))
+		}
+	}
+	return list
+}
+
+// waitsFor returns how many sources have not settled.
+func (c *Cluster) waitsFor() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.selector != nil && c.selected.Load() == nil {
+		n++
+	}
+	for _, s := range c.sources {
+		if !s.state.settled() {
+			n++
+		}
+	}
+	return n
+}

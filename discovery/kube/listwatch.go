@@ -1,0 +1,157 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+)
+
+// listerWatcher lists and watches one resource for a reflector.
+type listerWatcher struct {
+	api      rest.Interface
+	resource *resource
+	version  string
+	// namespace is the one to look in, fields a field selector; empty for all.
+	namespace, fields string
+	// told is called with the outcome of each request.
+	told func(error)
+}
+
+// IsWatchListSemanticsUnSupported has the reflector ask for lists: these are read without
+// being held in memory twice.
+func (l *listerWatcher) IsWatchListSemanticsUnSupported() bool { return true }
+
+// List lists without a context; a reflector does not call it.
+func (l *listerWatcher) List(o metav1.ListOptions) (runtime.Object, error) {
+	return l.ListWithContext(context.Background(), o)
+}
+
+// Watch watches without a context; a reflector does not call it.
+func (l *listerWatcher) Watch(o metav1.ListOptions) (watch.Interface, error) {
+	return l.WatchWithContext(context.Background(), o)
+}
+
+// ListWithContext returns one page of the list.
+func (l *listerWatcher) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	list, err := l.list(ctx, o)
+	l.told(err)
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+func (l *listerWatcher) list(ctx context.Context, o metav1.ListOptions) (*items, error) {
+	body, err := l.request(o, "List").Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	list, reader := &items{}, newReader(l.resource, l.version)
+	metadata, err := readList(body, func(text []byte) error {
+		item, err := reader.read(text)
+		if err == nil {
+			list.Items = append(list.Items, item)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, json.Unmarshal(metadata, &list.ListMeta)
+}
+
+// WatchWithContext returns the changes from a version on.
+func (l *listerWatcher) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	body, err := l.request(o, "").Param("watch", "true").Stream(ctx)
+	l.told(err)
+	if err != nil {
+		return nil, err
+	}
+	decoder := &eventDecoder{body, newStream(body), newReader(l.resource, l.version)}
+	return watch.NewStreamWatcherWithLogger(klog.FromContext(ctx), decoder, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "get", "ClientWatchDecoding")), nil
+}
+
+// request returns what a list and a watch have in common.
+func (l *listerWatcher) request(o metav1.ListOptions, suffix string) *rest.Request {
+	r := l.api.Get().AbsPath(l.resource.path(l.version, l.namespace))
+	set := func(name, value string) {
+		if value != "" {
+			r.Param(name, value)
+		}
+	}
+	set("fieldSelector", l.fields)
+	set("resourceVersion", o.ResourceVersion)
+	set("resourceVersionMatch", string(o.ResourceVersionMatch))
+	set("continue", o.Continue)
+	if o.Limit > 0 {
+		set("limit", strconv.FormatInt(o.Limit, 10))
+	}
+	if o.TimeoutSeconds != nil {
+		set("timeoutSeconds", strconv.FormatInt(*o.TimeoutSeconds, 10))
+	}
+	if o.AllowWatchBookmarks {
+		set("allowWatchBookmarks", "true")
+	}
+	accept := "application/json"
+	if l.resource.metadataOnly {
+		accept += ";as=PartialObjectMetadata" + suffix + ";g=meta.k8s.io;v=v1"
+	}
+	return r.SetHeader("Accept", accept)
+}
+
+// eventDecoder reads the events of a watch.
+type eventDecoder struct {
+	body   io.ReadCloser
+	events *stream
+	reader *reader
+}
+
+// Close ends the request.
+func (d *eventDecoder) Close() { d.body.Close() }
+
+// Decode returns the next event.
+func (d *eventDecoder) Decode() (watch.EventType, runtime.Object, error) {
+	text, err := d.events.value()
+	if err != nil {
+		return "", nil, err
+	}
+	var kind string
+	var object []byte
+	s := scan{text: text}
+	ok := s.object(func(name []byte) (ok bool) {
+		switch string(name) {
+		case "type":
+			kind, ok = d.reader.text(&s, true)
+		case "object":
+			object, ok = s.value()
+		default:
+			_, ok = s.value()
+		}
+		return ok
+	})
+	switch event := watch.EventType(kind); {
+	case !ok:
+		return "", nil, errJSON
+	case event == watch.Error:
+		status := &metav1.Status{}
+		err := json.Unmarshal(object, status)
+		return event, status, err
+	case event == watch.Bookmark:
+		bookmark := &metav1.PartialObjectMetadata{}
+		err := json.Unmarshal(object, bookmark)
+		return event, &item{ObjectMeta: bookmark.ObjectMeta}, err
+	default:
+		item, err := d.reader.read(object)
+		return event, item, err
+	}
+}

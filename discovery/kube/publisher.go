@@ -1,0 +1,156 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// publisher hands changes on, one at a time.
+type publisher struct {
+	cluster *Cluster
+	publish func(config.Delta)
+	// conditions are those handed on last.
+	conditions []config.Condition
+	// rest is when the next change may be handed on.
+	rest time.Time
+}
+
+// first hands everything on, once it is there.
+func (p *publisher) first(ctx context.Context) error {
+	if !p.listed(ctx) {
+		return ctx.Err()
+	}
+	c := p.cluster
+	delta := c.set.take()
+	if c.opt.Wants != nil {
+		c.want(ctx, p.wants(delta))
+		p.await(ctx)
+		delta = merge(delta, c.set.take())
+	}
+	p.hand(delta)
+	return ctx.Err()
+}
+
+// listed waits until everything has been listed, or read from the snapshot; false where ctx
+// ended before.
+func (p *publisher) listed(ctx context.Context) bool {
+	c, told := p.cluster, false
+	patience := time.NewTimer(snapshotAfter)
+	defer patience.Stop()
+	for c.waitsFor() > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-c.reported:
+			if c.silent() == nil {
+				continue
+			}
+		case <-patience.C:
+		}
+		if c.useSnapshot() {
+			return true
+		}
+		if told {
+			continue
+		}
+		told = true
+		why := "it takes its time"
+		if err := c.silent(); err != nil {
+			why = explain(err)
+		}
+		c.log.Warn("nothing is served yet: waiting for the Kubernetes API server", "server", c.rest.Host, "because", why)
+	}
+	return true
+}
+
+// await waits until what is wanted is there, or is known not to be.
+func (p *publisher) await(ctx context.Context) {
+	deadline := time.NewTimer(wantedPatience)
+	defer deadline.Stop()
+	for p.cluster.waitsFor() > 0 && p.cluster.silent() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline.C:
+			return
+		case <-p.cluster.reported:
+		}
+	}
+}
+
+// run hands changes on until ctx ends.
+func (p *publisher) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.cluster.set.changed:
+		case <-p.cluster.reported:
+		case <-timer.C:
+		}
+		at, some := p.cluster.set.due()
+		if !some && slices.Equal(p.conditions, p.cluster.conditions()) {
+			continue
+		}
+		if at.Before(p.rest) {
+			at = p.rest
+		}
+		if wait := time.Until(at); wait > 0 {
+			timer.Reset(wait)
+			continue
+		}
+		delta := p.cluster.set.take()
+		if p.cluster.opt.Wants != nil && len(delta.Set)+len(delta.Removed) > 0 {
+			p.cluster.want(ctx, p.wants(delta))
+		}
+		p.hand(delta)
+	}
+}
+
+// hand hands a change on.
+func (p *publisher) hand(d config.Delta) {
+	d.Conditions = p.cluster.conditions()
+	p.conditions = d.Conditions
+	began := time.Now()
+	p.publish(d)
+	now := time.Now()
+	p.rest = now.Add(min(now.Sub(began), maxRest))
+	select {
+	case p.cluster.health.news <- struct{}{}:
+	default:
+	}
+}
+
+// wants asks the front end what it needs beyond what is watched. If it panics, that is its
+// compiler's to say: nothing more is watched than before.
+func (p *publisher) wants(d config.Delta) (keys []config.Key) {
+	defer func() {
+		if value := recover(); value != nil {
+			p.cluster.log.Error("panic while looking for what is wanted", "panic", fmt.Sprint(value))
+			for key := range p.cluster.wanted {
+				keys = append(keys, key)
+			}
+		}
+	}()
+	return p.cluster.opt.Wants(d)
+}
+
+// merge puts a second change behind a first that held no removal.
+func merge(first, second config.Delta) config.Delta {
+	changed := make(map[config.Key]bool, len(second.Set)+len(second.Removed))
+	for _, o := range second.Set {
+		changed[o.Key] = true
+	}
+	for _, key := range second.Removed {
+		changed[key] = true
+	}
+	first.Set = slices.DeleteFunc(first.Set, func(o *config.Object) bool { return changed[o.Key] })
+	first.Set = append(first.Set, second.Set...)
+	return first
+}

@@ -1,0 +1,280 @@
+package kube
+
+import (
+	"bytes"
+	"maps"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// set holds every object that is known, and what of that has been handed on. Its methods may
+// be called from any goroutine.
+type set struct {
+	mu    sync.Mutex
+	kinds map[groupKind]map[types.NamespacedName]*entry
+	// dirty are the entries that may differ from what was handed on.
+	dirty []*entry
+	// first and last are when the oldest and the newest of these changes came; urgent
+	// says that one of them should not wait.
+	first, last time.Time
+	urgent      bool
+	// changed is told of changes.
+	changed chan struct{}
+}
+
+type groupKind struct{ group, kind string }
+
+// entry is one object.
+type entry struct {
+	// object is the one that is known, nil where it is gone; published the one handed on.
+	object, published *config.Object
+	// owner is the source that it came from; nil where it came from a snapshot.
+	owner    *source
+	identity *Identity
+	dirty    bool
+}
+
+// Identity is what a writer of statuses has to know of an object.
+type Identity struct {
+	// Resource is the plural name of the kind, and Version the one that it is read in, such as
+	// "gateways" and "v1".
+	Resource, Version string
+	UID               types.UID
+	// Generation is that of the object's text that was read last, ResourceVersion the version
+	// of all of it.
+	Generation      int64
+	ResourceVersion string
+}
+
+func newSet() *set {
+	return &set{kinds: map[groupKind]map[types.NamespacedName]*entry{}, changed: make(chan struct{}, 1)}
+}
+
+// kind returns the objects of a kind.
+func (s *set) kind(group, kind string) map[types.NamespacedName]*entry {
+	k := groupKind{group, kind}
+	if s.kinds[k] == nil {
+		s.kinds[k] = map[types.NamespacedName]*entry{}
+	}
+	return s.kinds[k]
+}
+
+// put takes a version of an object from a source.
+func (s *set) put(from *source, i *item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.putLocked(from, i)
+	s.tell()
+}
+
+func (s *set) putLocked(from *source, i *item) {
+	name := types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name}
+	entries := s.kind(i.object.Group, i.object.Kind)
+	e := entries[name]
+	if e == nil {
+		e = &entry{}
+		entries[name] = e
+	}
+	e.owner = from
+	if from != nil && from.resource.statuses {
+		e.identity = &Identity{from.resource.name, i.object.Version, i.UID, i.Generation, i.ResourceVersion}
+	}
+	switch {
+	case e.object != nil && same(e.object, i.object):
+		return
+	case e.published != nil && same(e.published, i.object):
+		e.object = e.published
+	default:
+		e.object = i.object
+	}
+	s.note(e, from != nil && from.resource.urgent && e.published != nil)
+}
+
+// remove forgets an object that a source has.
+func (s *set) remove(from *source, namespace, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := from.resource
+	if e := s.kind(r.group, r.kind)[types.NamespacedName{Namespace: namespace, Name: name}]; e != nil && (e.owner == from || e.owner == nil) {
+		s.removeLocked(e, r.urgent)
+	}
+	s.tell()
+}
+
+func (s *set) removeLocked(e *entry, urgent bool) {
+	if e.object == nil {
+		return
+	}
+	key := e.object.Key
+	e.object, e.identity = nil, nil
+	if e.published == nil {
+		// Nobody has heard of it.
+		delete(s.kind(key.Group, key.Kind), types.NamespacedName{Namespace: key.Namespace, Name: key.Name})
+		return
+	}
+	s.note(e, urgent)
+}
+
+// replace makes the objects of a source those, and no others.
+func (s *set) replace(from *source, list []any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := from.resource
+	entries := s.kind(r.group, r.kind)
+	known := len(entries)
+	listed := make(map[types.NamespacedName]struct{}, min(known, len(list)))
+	for _, i := range list {
+		i := i.(*item)
+		s.putLocked(from, i)
+		if known > 0 {
+			listed[types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name}] = struct{}{}
+		}
+	}
+	if known == 0 {
+		s.tell()
+		return
+	}
+	for name, e := range entries {
+		if e.owner != from && (e.owner != nil || !from.covers(name)) {
+			continue
+		}
+		if _, still := listed[name]; !still && e.object != nil {
+			s.removeLocked(e, r.urgent)
+		}
+	}
+	s.tell()
+}
+
+// retain forgets the objects of namespaces that keep does not want.
+func (s *set) retain(keep func(namespace string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, entries := range s.kinds {
+		for _, e := range entries {
+			if e.object != nil && !keep(e.object.Namespace) {
+				s.removeLocked(e, false)
+			}
+		}
+	}
+	s.tell()
+}
+
+// inherit makes what one source gave another one's.
+func (s *set) inherit(from, to *source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.kind(from.resource.group, from.resource.kind) {
+		if e.owner == from {
+			e.owner = to
+		}
+	}
+}
+
+// restore takes an object from a snapshot, unless a source has brought one.
+func (s *set) restore(o *config.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+	if s.kind(o.Group, o.Kind)[name] == nil {
+		s.putLocked(nil, &item{object: o})
+	}
+	s.tell()
+}
+
+// note remembers that an entry has changed.
+func (s *set) note(e *entry, urgent bool) {
+	s.last = time.Now()
+	if len(s.dirty) == 0 {
+		s.first = s.last
+	}
+	s.urgent = s.urgent || urgent
+	if !e.dirty {
+		e.dirty = true
+		s.dirty = append(s.dirty, e)
+	}
+}
+
+func (s *set) tell() {
+	if len(s.dirty) == 0 {
+		return
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// due is when the changes that there are should be handed on; false where there are none.
+func (s *set) due() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.dirty) == 0:
+		return time.Time{}, false
+	case s.urgent:
+		return s.first, true
+	}
+	quiet, patience := s.last.Add(quiet), s.first.Add(patience)
+	if quiet.Before(patience) {
+		return quiet, true
+	}
+	return patience, true
+}
+
+// take returns what differs from what was handed on, which from then on is handed on.
+func (s *set) take() (d config.Delta) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.dirty {
+		e.dirty = false
+		if e.object == e.published {
+			continue
+		}
+		if e.object != nil {
+			d.Set = append(d.Set, e.object)
+			e.published = e.object
+			continue
+		}
+		key := e.published.Key
+		d.Removed = append(d.Removed, key)
+		delete(s.kind(key.Group, key.Kind), types.NamespacedName{Namespace: key.Namespace, Name: key.Name})
+	}
+	s.dirty, s.urgent = s.dirty[:0], false
+	return d
+}
+
+// objects returns what was handed on.
+func (s *set) objects() []*config.Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*config.Object
+	for _, entries := range s.kinds {
+		for _, e := range entries {
+			if e.published != nil {
+				all = append(all, e.published)
+			}
+		}
+	}
+	return all
+}
+
+// identity returns what a writer of statuses has to know of an object.
+func (s *set) identity(key config.Key) (Identity, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.kinds[groupKind{key.Group, key.Kind}][types.NamespacedName{Namespace: key.Namespace, Name: key.Name}]
+	if e == nil || e.identity == nil {
+		return Identity{}, false
+	}
+	return *e.identity, true
+}
+
+// same says whether two versions of an object say the same.
+func same(a, b *config.Object) bool {
+	return a.Version == b.Version && a.Created.Equal(b.Created) && bytes.Equal(a.Manifest, b.Manifest) &&
+		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
+}
