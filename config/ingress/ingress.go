@@ -3,6 +3,7 @@ package ingress
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,6 +133,10 @@ func (in *ingress) readPath(field, host string, p *path) {
 	match, problem := newPathMatch(p.Path, pathType, in.settings)
 	if problem != "" {
 		in.fail(config.Error, BadPath, field+".path", "%q: %s", p.Path, problem)
+		if in.settings.restricts() && literal(p.Path) != "" {
+			// What it was to keep from some must not fall to a wider path that is for all.
+			in.entries = append(in.entries, &entry{from: in, field: field, host: host, match: pathMatch{regexPath, regexp.QuoteMeta(literal(p.Path))}})
+		}
 		return
 	}
 	in.checkRewrite(field, p.Path, match)

@@ -80,8 +80,13 @@ type classSpec struct {
 	Parameters *kube.Unread `json:"parameters,omitempty"`
 }
 
+// oldGroup had Ingresses before Kubernetes 1.22.
+const oldGroup = "extensions"
+
 // isIngress tells whether an object is an Ingress, in whichever version.
-func isIngress(k config.Key) bool { return k.Group == group && k.Kind == "Ingress" }
+func isIngress(k config.Key) bool {
+	return (k.Group == group || k.Group == oldGroup) && k.Kind == "Ingress"
+}
 
 func isClass(k config.Key) bool { return k.Group == group && k.Kind == "IngressClass" }
 
@@ -90,6 +95,11 @@ func isService(k config.Key) bool { return k.Group == "" && k.Kind == "Service" 
 // read decodes an Ingress; nil where one of the conditions is an Error.
 func read(o *config.Object) (*manifest, []config.Condition) {
 	m := &manifest{}
+	if o.Group == oldGroup {
+		c := []config.Condition{{Severity: config.Error, Reason: decode.UnservedVersion, Field: "apiVersion", Message: "Kubernetes ended this API with 1.22, and it is not served: write networking.k8s.io/v1"}}
+		o.Place(c)
+		return nil, c
+	}
 	conditions, ok := decode.Kubernetes(o, []string{"v1"}, m)
 	if !ok {
 		return nil, conditions

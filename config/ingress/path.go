@@ -62,6 +62,19 @@ func newPathMatch(p, pathType string, s *settings) (m pathMatch, problem string)
 // looksLikeExpression says whether a path has characters that only expressions have.
 func looksLikeExpression(p string) bool { return strings.ContainsAny(p, `()[]{}*+?|^$\`) }
 
+// literal is what of a path stands before anything that only expressions have; "" for nothing
+// that tells it from others.
+func literal(p string) string {
+	p = strings.TrimPrefix(p, "^")
+	if i := strings.IndexAny(p, `()[]{}*+?|^$\`); i >= 0 {
+		p = p[:i]
+	}
+	if !strings.HasPrefix(p, "/") {
+		return ""
+	}
+	return p
+}
+
 func newExpression(p string) (pathMatch, string) {
 	m := pathMatch{regexPath, strings.TrimPrefix(p, "^")}
 	if _, err := regexp.Compile("^(?i:" + m.path + ").*$"); err != nil {

@@ -34,6 +34,9 @@ type ruleContext struct {
 	port func(*entry) uint16
 }
 
+// challengePath begins the paths at which authorities look for proofs (RFC 8555 section 8.3).
+const challengePath = "/.well-known/acme-challenge"
+
 // rules are a path's rules, in order.
 func (e *entry) rules(c ruleContext) []httpRule {
 	s := e.from.settings
@@ -42,6 +45,8 @@ func (e *entry) rules(c ruleContext) []httpRule {
 	}
 	var out []httpRule
 	switch {
+	case strings.HasPrefix(e.match.path, challengePath) && !s.passthrough && s.clientAuth == nil:
+		// Whoever issues certificates asks in the clear, also where there is none yet.
 	case s.clientAuth != nil || s.passthrough:
 		// Whatever the client claims of its own connection: the one here is plaintext.
 		matches := e.matches(nil)

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ type settings struct {
 	traffic    *networking.TrafficPolicy
 	clientAuth *clientAuth
 }
+
+// restricts says whether the Ingress keeps some clients out.
+func (s *settings) restricts() bool { return s.closed || s.clientAuth != nil }
 
 // newSettings reads the annotations of an Ingress.
 func newSettings(o *config.Object) (*settings, []config.Condition) {
@@ -202,10 +206,15 @@ func (a *annotations) snippets() {
 // sources reads which client addresses may come in.
 func (a *annotations) sources() {
 	for _, name := range []string{"whitelist-source-range", "allowlist-source-range", "denylist-source-range"} {
-		if a.text(name) != "" {
+		if list := a.list(name); len(list) > 0 && (strings.HasPrefix(name, "deny") || !everyone(list)) {
 			a.close(name, "this version does not compare client addresses with anything")
 		}
 	}
+}
+
+// everyone says whether ranges of addresses leave nobody out.
+func everyone(ranges []string) bool {
+	return slices.Contains(ranges, "0.0.0.0/0") && slices.Contains(ranges, "::/0")
 }
 
 // bounds says what becomes of limits that Istio's API has no word for.

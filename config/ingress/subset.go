@@ -97,7 +97,7 @@ func (t *translator) settleSubsets(name string) {
 		return subsetOrigin(all, field)
 	})
 	s.key = o.Key
-	t.put(o)
+	t.put(o, all)
 }
 
 // subsetOrigin says which annotation a field of a subset was made from.

@@ -263,7 +263,7 @@ func (t *translator) putGateways(before layout) {
 		}
 		t.put(derived(g.Kind, g.Namespace, g.Name, at, g, func(field string) (config.Key, string) {
 			return t.gatewayOrigin(s, field)
-		}))
+		}), t.layout.owners[s])
 	}
 	for _, key := range before.gateways {
 		if !used[key] {
@@ -354,5 +354,5 @@ func (t *translator) settlePlaintext() {
 			return key, ""
 		}
 		return oldest.written.Key, ""
-	}))
+	}), nil)
 }

@@ -28,6 +28,8 @@ type translator struct {
 	pending pending
 	// outputs are the objects made, by key.
 	outputs map[config.Key]*config.Object
+	// sources are the Ingresses that they were made from.
+	sources map[config.Key][]*ingress
 	// otherServed: an Ingress came into force, or went.
 	otherServed bool
 }
@@ -60,7 +62,7 @@ func newTranslator(o Options, n naming, domain string) *translator {
 		options: o, naming: n, domain: domain,
 		known: map[config.Key]*known{}, classes: map[string]*class{}, hosts: map[string]*host{},
 		services: map[string]*config.Object{}, ports: map[string]*servicePorts{}, subsets: map[string]*subsets{},
-		outputs: map[config.Key]*config.Object{},
+		outputs: map[config.Key]*config.Object{}, sources: map[config.Key][]*ingress{},
 	}
 	t.reset()
 	return t
@@ -235,7 +237,8 @@ func (t *translator) settle() {
 }
 
 // put has an object made, and forget has it gone.
-func (t *translator) put(o *config.Object) {
+func (t *translator) put(o *config.Object, from []*ingress) {
+	t.sources[o.Key] = from
 	t.outputs[o.Key] = o
 	t.pending.set[o.Key] = o
 	delete(t.pending.removed, o.Key)
@@ -244,6 +247,7 @@ func (t *translator) put(o *config.Object) {
 func (t *translator) forget(key config.Key) {
 	if _, ok := t.outputs[key]; ok {
 		delete(t.outputs, key)
+		delete(t.sources, key)
 		delete(t.pending.set, key)
 		t.pending.removed[key] = struct{}{}
 	}

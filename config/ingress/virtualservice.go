@@ -103,7 +103,7 @@ func (h *host) arrange() (primaries []*entry, canaries map[pathMatch]*entry) {
 		case e.from.settings.canary != nil:
 			if e.standing == written || e.standing == alias {
 				if canaries[e.match] != nil {
-					h.taken(e, canaries[e.match], "is a canary for the path, of which there is one")
+					h.taken(e, canaries[e.match], "is the one canary for the path")
 				} else {
 					canaries[e.match] = e
 				}
@@ -167,7 +167,7 @@ func (t *translator) putVirtualService(h *host, rules []httpRule, ingresses []*i
 	o := derived(vs.Kind, vs.Namespace, vs.Name, oldest.object.Created, vs, func(field string) (config.Key, string) {
 		return origin(rules, passed, oldest, field)
 	})
-	t.put(o)
+	t.put(o, ingresses)
 	return o.Key
 }
 

@@ -1,0 +1,80 @@
+package ingress
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
+	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
+)
+
+// NeedsCopy: Gateways read Secrets of the proxy's namespace, and an Ingress' is in its own.
+const NeedsCopy config.Reason = "NeedsCopy"
+
+// Converted is an object of Istio's API that says what Ingresses say.
+type Converted struct {
+	// Object is a *networkingv1.Gateway, VirtualService or DestinationRule.
+	Object any
+	// From are the Ingresses.
+	From []config.Key
+}
+
+// Convert returns what the Ingresses among objects come to as objects that can be applied in
+// their place, in order (Gateways first), and what is wrong with them or lost. Services are
+// looked at for the names of their ports. All classes are converted where o names none.
+func Convert(objects []*config.Object, o Options, proxy istio.Options) ([]Converted, []config.Condition) {
+	o.AllClasses = len(o.Classes) == 0
+	t := newTranslator(o.withDefaults(proxy), publicNames, cmp.Or(proxy.Domain, "cluster.local"))
+	t.apply(config.Delta{Set: objects})
+	keys := make([]config.Key, 0, len(t.outputs))
+	for key := range t.outputs {
+		keys = append(keys, key)
+	}
+	order := []string{"Gateway", "DestinationRule", "VirtualService"}
+	slices.SortFunc(keys, func(a, b config.Key) int {
+		return cmp.Or(slices.Index(order, a.Kind)-slices.Index(order, b.Kind), compareKeys(a, b))
+	})
+	var out []Converted
+	var lost []config.Condition
+	for _, key := range keys {
+		c := Converted{Object: t.outputs[key].Derived.Typed}
+		for _, in := range t.sources[key] {
+			c.From = append(c.From, in.object.Key)
+		}
+		out = append(out, c)
+		lost = append(lost, t.lost(c)...)
+	}
+	conditions := (&Compiler{translator: t}).place(append(lost, t.conditions()...))
+	slices.SortStableFunc(conditions, func(a, b config.Condition) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), compareKeys(a.Object, b.Object), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
+	return out, slices.Compact(conditions)
+}
+
+// lost says what of an Ingress an object of Istio's API cannot say.
+func (t *translator) lost(c Converted) []config.Condition {
+	var out []config.Condition
+	switch o := c.Object.(type) {
+	case *networkingv1.Gateway:
+		tls := o.Spec.Servers[0].Tls
+		for _, name := range []string{tls.GetCredentialName(), tls.GetCaCertCredentialName()} {
+			if name != "" && o.Namespace != t.options.Namespace {
+				out = append(out, config.Condition{
+					Severity: config.Warning, Reason: NeedsCopy, Object: c.From[0], Field: "tls",
+					Message: "Gateways read Secrets of the proxy's namespace: copy Secret " + o.Namespace + "/" + name + " to " + t.options.Namespace,
+				})
+			}
+		}
+	case *networkingv1.VirtualService:
+		if host := o.Spec.Hosts[0]; host != anyHost && !strings.Contains(host, ".") {
+			out = append(out, config.Condition{
+				Severity: config.Warning, Reason: BadHost, Object: c.From[0], Field: "rules",
+				Message: "\"" + host + "\": in Istio's API a host without a dot is a Service of the VirtualService's namespace: use a longer name",
+			})
+		}
+	}
+	return out
+}
