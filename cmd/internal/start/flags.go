@@ -12,8 +12,10 @@ import (
 
 // Flags are those that every proxy has.
 type Flags struct {
-	// Config are the folders to read.
-	Config []string
+	// Config are the folders to read, and Elsewhere says that configuration comes from somewhere
+	// else.
+	Config    []string
+	Elsewhere bool
 	// Namespace is the proxy's own.
 	Namespace string
 	// Locality is where the proxy runs, "region/zone/subzone" or a beginning of it; empty
@@ -58,7 +60,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 
 // Check reports what makes no sense, and returns the log that was asked for.
 func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
-	if len(f.Config) == 0 {
+	if len(f.Config) == 0 && !f.Elsewhere {
 		return nil, Misusef("say where the configuration is: --config DIR")
 	}
 	if f.Locality != "" && !isLocality(f.Locality) {
