@@ -1,5 +1,6 @@
-// Command sluice-gateway serves Istio's Gateways and VirtualServices at the edge, from
-// watched folders of YAML. It owns its flags; what they do is package gateway's.
+// Command sluice-gateway serves Istio's Gateways and VirtualServices, and Kubernetes'
+// Ingresses, at the edge, from watched folders of YAML or from a Kubernetes cluster. It owns
+// its flags; what they do is package gateway's.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicegate/sluice/cmd/internal/start"
+	"github.com/sluicegate/sluice/config/ingress"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/gateway"
 	"github.com/sluicegate/sluice/proxy/http1"
@@ -25,13 +27,16 @@ func newCommand() *cobra.Command {
 	var address, slashes, underscores string
 	var portMap, proxyProtocol []string
 	var certificates issuing
+	var ingresses ingress.Options
+	var cluster cluster
 	cmd := &cobra.Command{
-		Use:     "sluice-gateway --config DIR",
+		Use:     "sluice-gateway --config DIR | --kube",
 		Short:   "Serve Istio's Gateways and VirtualServices at the edge",
 		Example: "  sluice-gateway --config ./config --port-map 80=8080 --access-log -",
 		Version: version.Get().String(),
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			shared.Elsewhere = cluster.on
 			if o.Logger, err = shared.Check(cmd); err != nil {
 				return err
 			}
@@ -47,6 +52,12 @@ func newCommand() *cobra.Command {
 			if o.Policy, err = parsePolicy(slashes, underscores); err != nil {
 				return err
 			}
+			if err := cluster.check(cmd, len(shared.Config) > 0); err != nil {
+				return err
+			}
+			if err := checkIngress(cmd, &ingresses, len(shared.Config) > 0); err != nil {
+				return err
+			}
 			if o.TrustedHops < 0 {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
@@ -58,9 +69,15 @@ func newCommand() *cobra.Command {
 				defer issuer.Close()
 				o.TLS.Issuer = issuer
 			}
-			o.Source = start.Files(shared.Config)
-			o.NewCompiler = start.Istio(istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all})
-			o.Config, o.Namespace = shared.Config, shared.Namespace
+			proxy := istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all}
+			o.Source, o.Config = start.Files(shared.Config), shared.Config
+			if cluster.on {
+				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy); err != nil {
+					return err
+				}
+			}
+			o.NewCompiler = compilers(ingresses, proxy)
+			o.Namespace = shared.Namespace
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
@@ -72,6 +89,8 @@ func newCommand() *cobra.Command {
 	shared.Add(cmd)
 	flags := cmd.Flags()
 	certificates.add(flags)
+	addIngress(flags, &ingresses)
+	cluster.add(flags)
 	flags.StringToStringVar(&o.Labels, "labels", map[string]string{"istio": "ingressgateway"}, "labels by which Gateways select this proxy")
 	flags.StringVar(&address, "address", "0.0.0.0", "IP address to listen on where a Gateway names none; :: serves IPv4 and IPv6")
 	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
