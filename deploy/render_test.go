@@ -84,38 +84,14 @@ func render(t *testing.T, profile string, sets ...string) rendered {
 }
 
 func renderProfile(profile string, sets ...string) ([]chart.Manifest, error) {
-	c, err := Gateway()
-	if err != nil {
-		return nil, err
-	}
-	text, err := Profile(profile)
-	if err != nil {
-		return nil, err
-	}
-	layer, err := chart.ParseValues([]byte(text))
-	if err != nil {
-		return nil, err
-	}
-	layers := []map[string]any{layer}
-	for _, set := range sets {
-		layer, err := chart.ParseSet(set, nil)
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, layer)
-	}
-	values, err := c.Values(layers...)
-	if err != nil {
-		return nil, err
-	}
-	return c.Render(chart.Release{Name: "sluice", Namespace: "istio-system", Service: "sluice"}, values)
+	return Render(chart.Release{Name: "sluice", Namespace: "istio-system", Service: "sluice"}, Choice{Profile: profile, Sets: sets})
 }
 
 // TestProfiles: what each profile installs is in testdata, so that every change of it shows.
 func TestProfiles(t *testing.T) {
 	t.Parallel()
 	cases := map[string][]string{"daemonset": {"kind=DaemonSet", "service.type=ClusterIP", "service.ports[0].name=http,service.ports[0].port=80,service.ports[0].targetPort=8080,service.ports[0].hostPort=80"},
-		"everything": {"metrics.serviceMonitor.enabled=true", "rbac.acme=true", "rbac.secretNamespaces={shop}", "watchNamespaces={shop,blog}", "ingressClass.default=true", "flags.http3=true", `flags.access-log=-`, "autoscaling.targetMemory=90"}}
+		"everything": {"metrics.serviceMonitor.enabled=true", "rbac.acme=true", "rbac.secretNamespaces={shop}", "watchNamespaces={shop,blog}", "ingressClass.default=true", "flags.http3=true", `flags.access-log=-`, "flags.discovery-selector=env=prod", "autoscaling.targetMemory=90"}}
 	for _, profile := range Profiles() {
 		cases[profile] = nil
 	}
@@ -262,7 +238,7 @@ func TestPermissions(t *testing.T) {
 
 	narrow := render(t, DefaultProfile, "watchNamespaces={shop}")
 	for _, g := range grants(narrow["ClusterRole istio-ingressgateway-istio-system"].(*rbacv1.ClusterRole).Rules) {
-		if resource, _, _ := strings.Cut(g, " "); !slices.Contains([]string{"nodes", "namespaces", "ingressclasses"}, resource) {
+		if resource, _, _ := strings.Cut(g, " "); !slices.Contains([]string{"ingressclasses"}, resource) {
 			t.Errorf("with watchNamespaces, %s of all namespaces can be read", resource)
 		}
 	}
@@ -299,7 +275,8 @@ func TestRefusedValues(t *testing.T) {
 		"service.type=nodePort":              `service.type: must be "NodePort" or "LoadBalancer" or "ClusterIP", is "nodePort"`,
 		"replicas=many":                      `replicas: must be integer, is string ("many")`,
 		"service.ports[0].port=0":            "service.ports[0].port: must be at least 1, is 0",
-		"service.ports[0].port=1":            "service.ports[0].name: is missing",
+		"service.ports[2].port=1":            "service.ports[2].name: is missing",
+		"service.ports={80}":                 "service.ports[0]: must be object",
 		"flags.access_log=-":                 "flags.access_log: there is no such value; access-log is near it",
 		"name=Gateway":                       `name: "Gateway" does not match`,
 		"shutdown=null":                      "shutdown: is missing",

@@ -156,9 +156,6 @@ func TestChartArguments(t *testing.T) {
 	}
 	args := chartArguments(t, layers...)
 	cmd := newCommand()
-	if cmd.Flags().Lookup("kube") == nil {
-		t.Skip("there is no --kube yet")
-	}
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}

@@ -68,14 +68,20 @@ type Release struct {
 	Service string
 }
 
-// Values returns the chart's own values with those of layers laid over them, later ones
-// over earlier ones, or an error that says what is wrong with the outcome.
-func (c *Chart) Values(layers ...map[string]any) (map[string]any, error) {
+// Merge returns the chart's own values with those of layers laid over them, later ones over
+// earlier ones.
+func (c *Chart) Merge(layers ...map[string]any) map[string]any {
 	values := merge(nil, c.defaults)
 	for _, layer := range layers {
 		values = merge(values, layer)
 	}
-	if problems := c.schema.check("", values, c.defaults); len(problems) > 0 {
+	return values
+}
+
+// Values is Merge, or an error that says what is wrong with the outcome.
+func (c *Chart) Values(layers ...map[string]any) (map[string]any, error) {
+	values := c.Merge(layers...)
+	if problems := c.schema.check("", values); len(problems) > 0 {
 		return nil, fmt.Errorf("the values make no sense:\n  %s", strings.Join(problems, "\n  "))
 	}
 	return values, nil

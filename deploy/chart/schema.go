@@ -41,9 +41,8 @@ func (t *types) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(t))
 }
 
-// check returns what is wrong with a value at a path, each problem in a line. defaults is
-// what the chart has at that place, for hints.
-func (s *schema) check(path string, value, defaults any) (problems []string) {
+// check returns what is wrong with a value at a path, each problem in a line.
+func (s *schema) check(path string, value any) (problems []string) {
 	complain := func(format string, args ...any) {
 		where := strings.TrimPrefix(path, ".")
 		if where == "" {
@@ -60,14 +59,14 @@ func (s *schema) check(path string, value, defaults any) (problems []string) {
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		problems = append(problems, s.checkMap(path, v, defaults)...)
+		problems = append(problems, s.checkMap(path, v)...)
 		if len(v) < s.MinProperties {
 			complain("must have at least %d", s.MinProperties)
 		}
 	case []any:
 		for i, item := range v {
 			if s.Items != nil {
-				problems = append(problems, s.Items.check(fmt.Sprintf("%s[%d]", path, i), item, nil)...)
+				problems = append(problems, s.Items.check(fmt.Sprintf("%s[%d]", path, i), item)...)
 			}
 		}
 	case string:
@@ -87,8 +86,7 @@ func (s *schema) check(path string, value, defaults any) (problems []string) {
 	return problems
 }
 
-func (s *schema) checkMap(path string, m map[string]any, defaults any) (problems []string) {
-	below, _ := defaults.(map[string]any)
+func (s *schema) checkMap(path string, m map[string]any) (problems []string) {
 	for _, name := range s.Required {
 		if _, ok := m[name]; !ok {
 			problems = append(problems, strings.TrimPrefix(path+"."+name, ".")+": is missing")
@@ -97,7 +95,7 @@ func (s *schema) checkMap(path string, m map[string]any, defaults any) (problems
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		at := path + "." + name
 		if property := s.Properties[name]; property != nil {
-			problems = append(problems, property.check(at, m[name], below[name])...)
+			problems = append(problems, property.check(at, m[name])...)
 		} else if s.AdditionalProperties != nil && !*s.AdditionalProperties {
 			problem := strings.TrimPrefix(at, ".") + ": there is no such value"
 			if near := nearest(name, slices.Sorted(maps.Keys(s.Properties))); near != "" {
