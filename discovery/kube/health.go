@@ -177,7 +177,7 @@ func (c *Cluster) missing() string {
 func explain(err error) string {
 	switch {
 	case apierrors.IsUnauthorized(err):
-		return "it does not know who this is (401): renew the token or the client certificate of the kubeconfig"
+		return "it does not know who this is (401 Unauthorized): renew the token or the client certificate of the kubeconfig"
 	case apierrors.IsTooManyRequests(err):
 		return "it has too much to do (429)"
 	case apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err):

@@ -20,8 +20,9 @@ type listerWatcher struct {
 	api      rest.Interface
 	resource *resource
 	version  string
-	// namespace is the one to look in, fields a field selector; empty for all.
-	namespace, fields string
+	// namespace is the one to look in, fields a field selector; empty for all. name is the one
+	// object that it is about; empty for many.
+	namespace, fields, name string
 	// told is called with the outcome of each request.
 	told func(error)
 }
@@ -42,7 +43,13 @@ func (l *listerWatcher) Watch(o metav1.ListOptions) (watch.Interface, error) {
 
 // ListWithContext returns one page of the list.
 func (l *listerWatcher) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	list, err := l.list(ctx, o)
+	var list *items
+	var err error
+	if l.name != "" {
+		list, err = l.get(ctx)
+	} else {
+		list, err = l.list(ctx, o)
+	}
 	l.told(err)
 	if err != nil {
 		return nil, err
@@ -68,6 +75,23 @@ func (l *listerWatcher) list(ctx context.Context, o metav1.ListOptions) (*items,
 		return nil, err
 	}
 	return list, json.Unmarshal(metadata, &list.ListMeta)
+}
+
+// get returns the one object as a list, which is empty where there is none. It needs no right
+// to list.
+func (l *listerWatcher) get(ctx context.Context) (*items, error) {
+	text, err := l.api.Get().AbsPath(l.resource.path(l.version, l.namespace), l.name).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	switch {
+	case apierrors.IsNotFound(err):
+		return &items{}, nil
+	case err != nil:
+		return nil, err
+	}
+	i, err := newReader(l.resource, l.version).read(text)
+	if err != nil {
+		return nil, err
+	}
+	return &items{ListMeta: metav1.ListMeta{ResourceVersion: i.ResourceVersion}, Items: []*item{i}}, nil
 }
 
 // WatchWithContext returns the changes from a version on.

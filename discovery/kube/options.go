@@ -88,7 +88,7 @@ func (o Options) restConfig() (*rest.Config, error) {
 	case o.Context != "":
 		return nil, fmt.Errorf("%w: %w: `kubectl config get-contexts` says which contexts there are", ErrConfiguration, err)
 	}
-	return nil, fmt.Errorf("%w: %w", ErrConfiguration, err)
+	return nil, fmt.Errorf("%w: the kubeconfig cannot be used: %w: name another one with --kubeconfig FILE", ErrConfiguration, err)
 }
 
 // client returns the API server of a configuration.

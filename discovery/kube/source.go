@@ -100,7 +100,7 @@ func (s *source) run(ctx context.Context) {
 // follow lists and watches one version until that fails.
 func (s *source) follow(ctx context.Context, version string) error {
 	lw := &listerWatcher{
-		api: s.cluster.api, resource: s.resource, version: version, namespace: s.namespace, fields: s.fields,
+		api: s.cluster.api, resource: s.resource, version: version, namespace: s.namespace, fields: s.fields, name: s.name,
 		told: func(err error) {
 			switch {
 			case err == nil:

@@ -1,0 +1,388 @@
+package kube
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// fake is an API server: it lists and watches what it is given.
+type fake struct {
+	t   testing.TB
+	mu  sync.Mutex
+	now int
+	// objects are by their resource, then by "namespace/name".
+	objects map[string]map[string]*fakeObject
+	// events are those of a resource; floor is the version of which nothing older is known.
+	events map[string][]fakeEvent
+	floor  int
+	// news is closed when there are events.
+	news chan struct{}
+	// denied are the resources that are forbidden, installed the versions of Istio's kinds.
+	denied    map[string]bool
+	installed map[string][]string
+	// cut ends the watches that there are, by being closed.
+	cut chan struct{}
+	// failing answers everything with an error.
+	failing atomic.Int32
+	// pages counts list requests with a continue token, watches those for watches, asked all by
+	// their path and selector.
+	pages, watches atomic.Int32
+	asked          map[string]int
+
+	address  string
+	server   *http.Server
+	delay    time.Duration
+	pageSize int
+}
+
+type fakeObject struct {
+	namespace, name string
+	version         int
+	// body is everything but the metadata, with a comma before it, or empty.
+	metadata map[string]any
+	body     string
+}
+
+type fakeEvent struct {
+	version int
+	kind    string
+	object  *fakeObject
+}
+
+var istioResources = []string{"gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries", "sidecars"}
+
+func newFake(t testing.TB) *fake {
+	f := &fake{
+		t: t, now: 100, objects: map[string]map[string]*fakeObject{}, events: map[string][]fakeEvent{}, news: make(chan struct{}),
+		denied: map[string]bool{}, installed: map[string][]string{}, cut: make(chan struct{}), asked: map[string]int{},
+	}
+	for _, r := range istioResources {
+		f.installed[r] = istioVersions
+	}
+	f.start()
+	t.Cleanup(f.stop)
+	return f
+}
+
+// start serves, at the address where it served before.
+func (f *fake) start() {
+	l, err := net.Listen("tcp", cmpOr(f.address, "127.0.0.1:0"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.address = l.Addr().String()
+	f.server = &http.Server{Handler: f}
+	go f.server.Serve(l) //nolint:errcheck // it ends by stop
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// stop ends the server and all its connections.
+func (f *fake) stop() { f.server.Close() }
+
+func (f *fake) options() Options {
+	return Options{REST: &rest.Config{Host: "http://" + f.address}}
+}
+
+// set writes an object: its metadata beyond the name, and the rest of it, as JSON.
+func (f *fake) set(resource, name, metadata, body string) {
+	f.t.Helper()
+	o := &fakeObject{body: body, metadata: map[string]any{}}
+	o.namespace, o.name, _ = strings.Cut(name, "/")
+	if o.name == "" {
+		o.namespace, o.name = "", o.namespace
+	}
+	if metadata != "" {
+		if err := json.Unmarshal([]byte(metadata), &o.metadata); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now++
+	o.version = f.now
+	if f.objects[resource] == nil {
+		f.objects[resource] = map[string]*fakeObject{}
+	}
+	kind := "ADDED"
+	if f.objects[resource][name] != nil {
+		kind = "MODIFIED"
+	}
+	f.objects[resource][name] = o
+	f.tell(resource, fakeEvent{f.now, kind, o})
+}
+
+// delete takes an object away. With silent nobody who watches is told.
+func (f *fake) delete(resource, name string, silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := *f.objects[resource][name]
+	delete(f.objects[resource], name)
+	f.now++
+	o.version = f.now
+	if !silent {
+		f.tell(resource, fakeEvent{f.now, "DELETED", &o})
+	}
+}
+
+func (f *fake) tell(resource string, e fakeEvent) {
+	f.events[resource] = append(f.events[resource], e)
+	close(f.news)
+	f.news = make(chan struct{})
+}
+
+// expire forgets all events and ends all watches, so that clients must list anew.
+func (f *fake) expire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.events)
+	f.now++
+	f.floor = f.now
+	close(f.cut)
+	f.cut = make(chan struct{})
+}
+
+func (f *fake) deny(resource string, denied bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.denied[resource] = denied
+}
+
+func (f *fake) install(resource string, versions ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.installed[resource] = versions
+}
+
+func (o *fakeObject) json(kind, apiVersion string, metadataOnly bool) string {
+	metadata := map[string]any{
+		"name": o.name, "resourceVersion": strconv.Itoa(o.version), "uid": "uid-" + o.name, "generation": 1,
+		"creationTimestamp": "2026-11-21T12:00:00Z",
+		"managedFields":     []any{map[string]any{"manager": "kubectl", "fieldsV1": map[string]any{"f:spec": map[string]any{}}}},
+	}
+	if o.namespace != "" {
+		metadata["namespace"] = o.namespace
+	}
+	maps.Copy(metadata, o.metadata)
+	text, _ := json.Marshal(metadata)
+	body := o.body
+	if metadataOnly {
+		kind, apiVersion, body = "PartialObjectMetadata", "meta.k8s.io/v1", ""
+	}
+	if body != "" {
+		body = "," + body
+	}
+	return fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":%s%s}`, apiVersion, kind, text, body)
+}
+
+func (f *fake) fail(w http.ResponseWriter, code int, reason, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, message, reason, code)
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	delay := f.delay
+	f.mu.Unlock()
+	time.Sleep(delay)
+	if code := int(f.failing.Load()); code != 0 {
+		f.fail(w, code, http.StatusText(code), http.StatusText(code))
+		return
+	}
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	group, version := "", ""
+	switch {
+	case parts[0] == "api" && len(parts) > 2:
+		version, parts = parts[1], parts[2:]
+	case parts[0] == "apis" && len(parts) > 1:
+		group = parts[1]
+		if len(parts) > 2 {
+			version = parts[2]
+		}
+		parts = parts[min(3, len(parts)):]
+	}
+	if len(parts) == 0 {
+		f.discover(w, version)
+		return
+	}
+	namespace, name := "", ""
+	if parts[0] == "namespaces" && len(parts) > 2 {
+		namespace, parts = parts[1], parts[2:]
+	}
+	resource := parts[0]
+	if len(parts) > 1 {
+		name = parts[1]
+	}
+	f.mu.Lock()
+	f.asked[strings.TrimSuffix(r.URL.Path+" "+r.URL.Query().Get("fieldSelector"), " ")]++
+	denied, served := f.denied[resource], group != istioNetworking || slices.Contains(f.installed[resource], version)
+	f.mu.Unlock()
+	switch {
+	case !served:
+		f.fail(w, 404, "NotFound", "the server could not find the requested resource")
+	case denied:
+		f.fail(w, 403, "Forbidden", fmt.Sprintf("%s is forbidden: User \"system:serviceaccount:edge:gw\" cannot list resource %q in API group %q at the cluster scope", resource, resource, group))
+	case name != "":
+		f.one(w, resource, namespace+"/"+name, apiVersionOf(group, version))
+	case r.URL.Query().Get("watch") == "true":
+		f.watch(w, r, resource, namespace, apiVersionOf(group, version))
+	default:
+		f.list(w, r, resource, namespace, apiVersionOf(group, version))
+	}
+}
+
+func apiVersionOf(group, version string) string {
+	if group == "" {
+		return version
+	}
+	return group + "/" + version
+}
+
+func (f *fake) discover(w http.ResponseWriter, version string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	served := map[string][]map[string]string{}
+	for r, versions := range f.installed {
+		for _, v := range versions {
+			served[v] = append(served[v], map[string]string{"name": r})
+		}
+	}
+	switch {
+	case version == "" && len(served) == 0:
+		f.fail(w, 404, "NotFound", "no such group")
+	case version == "":
+		var list []map[string]string
+		for _, v := range slices.Sorted(maps.Keys(served)) {
+			list = append(list, map[string]string{"version": v})
+		}
+		json.NewEncoder(w).Encode(map[string]any{"versions": list})
+	default:
+		json.NewEncoder(w).Encode(map[string]any{"resources": served[version]})
+	}
+}
+
+func (f *fake) one(w http.ResponseWriter, resource, name, apiVersion string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := f.objects[resource][name]
+	if o == nil {
+		f.fail(w, 404, "NotFound", "no such object")
+		return
+	}
+	fmt.Fprint(w, o.json(resource, apiVersion, false))
+}
+
+// selects says whether an object is asked for.
+func selects(r *http.Request, namespace string, o *fakeObject) bool {
+	if namespace != "" && o.namespace != namespace {
+		return false
+	}
+	fields := r.URL.Query().Get("fieldSelector")
+	if name, ok := strings.CutPrefix(fields, "metadata.name="); ok {
+		return o.name == name
+	}
+	if name, ok := strings.CutPrefix(fields, "metadata.namespace!="); ok {
+		return o.namespace != name
+	}
+	return true
+}
+
+func (f *fake) list(w http.ResponseWriter, r *http.Request, resource, namespace, apiVersion string) {
+	metadataOnly := strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := slices.Sorted(maps.Keys(f.objects[resource]))
+	next := ""
+	if f.pageSize > 0 {
+		from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
+		if from > 0 {
+			f.pages.Add(1)
+		}
+		to := min(len(names), from+f.pageSize)
+		if to < len(names) {
+			next = strconv.Itoa(to)
+		}
+		names = names[from:to]
+	}
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"items":[`)
+	first := true
+	for _, name := range names {
+		o := f.objects[resource][name]
+		if !selects(r, namespace, o) {
+			continue
+		}
+		if !first {
+			fmt.Fprint(w, ",")
+		}
+		first = false
+		fmt.Fprint(w, o.json(resource, apiVersion, metadataOnly))
+	}
+	fmt.Fprintf(w, `],"kind":"List","apiVersion":%q,"metadata":{"resourceVersion":"%d","continue":%q}}`+"\n", apiVersion, f.now, next)
+}
+
+func (f *fake) watch(w http.ResponseWriter, r *http.Request, resource, namespace, apiVersion string) {
+	f.watches.Add(1)
+	metadataOnly := strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata;")
+	since, _ := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	w.(http.Flusher).Flush()
+	f.mu.Lock()
+	cut, expired := f.cut, since < f.floor && since != 0
+	f.mu.Unlock()
+	if expired {
+		fmt.Fprintln(w, `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","message":"too old resource version","reason":"Expired","code":410}}`)
+		return
+	}
+	for {
+		f.mu.Lock()
+		if f.cut != cut {
+			f.mu.Unlock()
+			return
+		}
+		news := f.news
+		var events []fakeEvent
+		for _, e := range f.events[resource] {
+			if e.version > since && selects(r, namespace, e.object) {
+				events = append(events, e)
+			}
+		}
+		since = f.now
+		f.mu.Unlock()
+		for _, e := range events {
+			o := *e.object
+			o.version = e.version
+			fmt.Fprintf(w, `{"type":%q,"object":%s}`+"\n", e.kind, o.json(resource, apiVersion, metadataOnly))
+		}
+		if len(events) == 0 {
+			fmt.Fprintf(w, `{"type":"BOOKMARK","object":{"kind":"X","apiVersion":"v1","metadata":{"resourceVersion":"%d"}}}`+"\n", since)
+		}
+		w.(http.Flusher).Flush()
+		select {
+		case <-news:
+		case <-cut:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
