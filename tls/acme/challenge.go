@@ -1,45 +1,39 @@
 package acme
 
 import (
-	"bytes"
-	"net/http"
+	"context"
 	"strings"
+	"time"
 )
 
-// ChallengePrefix begins the paths at which an authority looks for answers to HTTP-01
-// challenges (RFC 8555 section 8.3).
-const ChallengePrefix = "/.well-known/acme-challenge/"
+const (
+	// ChallengePrefix begins the paths at which an authority looks for answers to HTTP-01
+	// challenges (RFC 8555 section 8.3).
+	ChallengePrefix = "/.well-known/acme-challenge/"
+	// challengePatience is how long an authority waits for an answer of which it is not
+	// known whether another replica has it.
+	challengePatience = 5 * time.Second
+)
 
-// Challenge returns the answer to an HTTP-01 challenge. ok is false where there is no such
-// challenge of ours: it may be somebody else's, behind a route.
+// Challenge returns the answer to an HTTP-01 challenge, whichever replica's order it is for. ok is
+// false where there is no such challenge of ours: it may be somebody else's, behind a route.
 func (m *Manager) Challenge(host, path string) (answer []byte, ok bool) {
-	if !strings.HasPrefix(path, ChallengePrefix) {
+	token, ok := strings.CutPrefix(path, ChallengePrefix)
+	if !ok || !isToken(token) || m.orderOf(host) == nil {
 		return nil, false
 	}
-	r, err := http.NewRequestWithContext(m.ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return nil, false
+	ctx, cancel := context.WithTimeout(m.ctx, challengePatience)
+	defer cancel()
+	answer = m.challenges.get(ctx, token+"+http-01")
+	return answer, answer != nil
+}
+
+// isToken says whether an authority can have given a token: base64 for URLs, without padding.
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
 	}
-	r.Host = host
-	w := &answerWriter{status: http.StatusOK}
-	m.challenge.ServeHTTP(w, r)
-	return w.body.Bytes(), w.status == http.StatusOK
+	return s != "" && len(s) <= 256
 }
-
-// answerWriter keeps what a handler answers.
-type answerWriter struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *answerWriter) Header() http.Header {
-	if w.header == nil {
-		w.header = http.Header{}
-	}
-	return w.header
-}
-
-func (w *answerWriter) WriteHeader(status int) { w.status = status }
-
-func (w *answerWriter) Write(p []byte) (int, error) { return w.body.Write(p) }

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -25,9 +26,11 @@ const (
 	// a minute.
 	firstRetry = 65 * time.Second
 	lastRetry  = 6 * time.Hour
+	// atOnce is how many orders run at a time: authorities limit these too.
+	atOnce = 8
 )
 
-// Options configure a Manager. Cache is required.
+// Options configure a Manager. Cache or Store is required.
 type Options struct {
 	// Email is told to the authority, for its warnings; it may be empty.
 	Email string
@@ -36,6 +39,12 @@ type Options struct {
 	// Cache is a folder, made where it is missing, for the account's key and the
 	// certificates. Only the owner can read what is put there.
 	Cache string
+	// Store, where not nil, is in Cache's place.
+	Store Store
+	// Leads says whether this replica is the one that orders and renews; the others hand out
+	// what they find in the Store. It is asked often, and must answer from memory. nil is
+	// always.
+	Leads func() bool
 	// Authorities is a PEM file by which the directory's own certificate is verified; empty
 	// for the system's roots.
 	Authorities string
@@ -46,37 +55,41 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Manager has certificates issued. It is safe for concurrent use. Whoever makes one accepts
-// the authority's terms of service.
+// Manager has certificates issued, or hands out what another replica had issued. It is safe
+// for concurrent use. Whoever makes one accepts the authority's terms of service.
 type Manager struct {
-	options   Options
-	certs     *autocert.Manager
-	challenge http.Handler
-	ctx       context.Context
-	stop      context.CancelFunc
+	options    Options
+	client     *acme.Client
+	transport  *http.Transport
+	certs      *autocert.Manager
+	challenges challenges
+	ctx        context.Context
+	stop       context.CancelFunc
+	// slots bounds the orders that run at a time.
+	slots chan struct{}
 
-	mu    sync.Mutex
-	hosts map[string]*order
-}
-
-// order is what became of a host's certificate.
-type order struct {
-	cancel context.CancelFunc
-	// ready is closed when there is a certificate.
-	ready chan struct{}
-	// last is why the last try failed; the Manager's lock guards it.
-	last error
+	accounts sync.Mutex
+	mu       sync.Mutex
+	// orders are those of the hosts that are allowed, by their entry in the store; hosts that
+	// old clients come to have a second, with RSA keys.
+	orders map[string]*order
 }
 
 // New returns a Manager that has nothing issued yet: see Allow. Close ends what it runs.
 func New(o Options) (*Manager, error) {
-	if o.Cache == "" {
+	switch {
+	case o.Store != nil && o.Cache != "":
+		return nil, errors.New("certificates are kept in a folder or in a store: not both")
+	case o.Cache != "":
+		o.Store = Dir(o.Cache)
+	case o.Store == nil:
 		return nil, errors.New("a folder for certificates is needed, or each start has them issued anew and soon meets the authority's limits")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	client := &acme.Client{DirectoryURL: o.Directory, UserAgent: "sluice"}
+	m := &Manager{options: o, orders: map[string]*order{}, slots: make(chan struct{}, atOnce)}
+	m.transport = http.DefaultTransport.(*http.Transport).Clone()
 	if o.Authorities != "" {
 		pem, err := os.ReadFile(o.Authorities)
 		if err != nil {
@@ -86,89 +99,117 @@ func New(o Options) (*Manager, error) {
 		if !roots.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("%s holds no certificate in PEM", o.Authorities)
 		}
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-		client.HTTPClient = &http.Client{Transport: transport, Timeout: time.Minute}
+		m.transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	m := &Manager{options: o, hosts: map[string]*order{}}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.certs = &autocert.Manager{
-		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(o.Cache), HostPolicy: m.allowed,
-		Client: client, Email: o.Email, RenewBefore: o.RenewBefore,
+	m.challenges.store = o.Store
+	m.client = &acme.Client{
+		DirectoryURL: cmp.Or(o.Directory, autocert.DefaultACMEDirectory), UserAgent: "sluice",
+		HTTPClient: &http.Client{Transport: gate{m: m, base: m.transport}, Timeout: time.Minute},
 	}
-	m.challenge = m.certs.HTTPHandler(http.NotFoundHandler())
+	m.certs = &autocert.Manager{
+		Prompt: autocert.AcceptTOS, Cache: cache{m}, HostPolicy: m.allowed,
+		Client: m.client, Email: o.Email, RenewBefore: o.RenewBefore,
+	}
+	// This is how autocert is told that HTTP-01 will do; the answers are in its cache.
+	m.certs.HTTPHandler(nil)
 	return m, nil
 }
 
 // Close ends the orders that run. Certificates that were issued are handed out still.
-func (m *Manager) Close() { m.stop() }
+func (m *Manager) Close() {
+	m.stop()
+	m.transport.CloseIdleConnections()
+}
+
+// issues says whether this replica is the one that orders now.
+func (m *Manager) issues() bool {
+	return m.ctx.Err() == nil && (m.options.Leads == nil || m.options.Leads())
+}
+
+// account has the account's key ready for autocert.
+func (m *Manager) account(ctx context.Context) (err error) {
+	m.accounts.Lock()
+	defer m.accounts.Unlock()
+	if m.client.Key == nil {
+		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		m.client.Key, err = account(ctx, m.options.Store)
+	}
+	return err
+}
+
+// order has autocert get a certificate, from the store or the authority.
+func (m *Manager) order(ctx context.Context, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	select {
+	case m.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	type result struct {
+		cert *tls.Certificate
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-m.slots }()
+		cert, err := m.certs.GetCertificate(hello)
+		done <- result{cert, err}
+	}()
+	select {
+	case r := <-done:
+		return r.cert, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // allowed is autocert's HostPolicy: a certificate is only ever asked for a host that the
 // configuration names.
 func (m *Manager) allowed(_ context.Context, host string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.hosts[host] == nil {
+	if m.orderOf(host) == nil {
 		return fmt.Errorf("no Gateway asks for a certificate of %q", host)
 	}
 	return nil
 }
 
+// orderOf returns what becomes of an entry of the store, nil where it is not allowed.
+func (m *Manager) orderOf(key string) *order {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.orders[key]
+}
+
 // Allow sets the hosts that the configuration names, in lower case. Certificates of those
-// that are new are ordered at once, so that the first client finds them.
+// that are new are looked for, or ordered, at once, so that the first client finds them.
 func (m *Manager) Allow(hosts []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted := make(map[string]bool, len(hosts))
 	for _, host := range hosts {
 		wanted[host] = true
-		if m.hosts[host] == nil && m.ctx.Err() == nil {
-			ctx, cancel := context.WithCancel(m.ctx)
-			o := &order{cancel: cancel, ready: make(chan struct{})}
-			m.hosts[host] = o
-			go m.follow(ctx, host, o)
+		if m.orders[host] == nil && m.ctx.Err() == nil {
+			m.orders[host] = m.newOrder(host, host, modern)
 		}
 	}
-	for host, o := range m.hosts {
-		if !wanted[host] {
+	for key, o := range m.orders {
+		if !wanted[o.host] {
 			o.cancel()
-			delete(m.hosts, host)
+			delete(m.orders, key)
 		}
 	}
 }
 
-// follow orders a host's certificate until there is one. From then on autocert renews it.
-func (m *Manager) follow(ctx context.Context, host string, o *order) {
-	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
-		cert, err := m.certs.GetCertificate(modern(host))
-		if err == nil {
-			m.options.Logger.Info("certificate at hand", "host", host, "expires", cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
-			close(o.ready)
-			return
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		m.mu.Lock()
-		o.last = err
-		m.mu.Unlock()
-		m.options.Logger.Warn("certificate could not be had; it is tried again", "host", host, "after", pause, "error", err.Error())
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return
-		}
+// withRSA returns the order of a host for clients that need RSA; it is made when the first of
+// them comes.
+func (m *Manager) withRSA(host string) *order {
+	key := host + "+rsa"
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.orders[key] == nil && m.orders[host] != nil && m.ctx.Err() == nil {
+		m.orders[key] = m.newOrder(key, host, legacy)
 	}
-}
-
-// modern is the hello of a client that can do with an ECDSA certificate.
-func modern(host string) *tls.ClientHelloInfo {
-	return &tls.ClientHelloInfo{
-		ServerName:       host,
-		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
-		SupportedCurves:  []tls.CurveID{tls.CurveP256},
-		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
-	}
+	return m.orders[key]
 }
 
 // Certificate answers a client's hello: with the certificate of the host that it names,
@@ -176,41 +217,37 @@ func modern(host string) *tls.ClientHelloInfo {
 // TLS-ALPN-01 challenge. It waits for a certificate that is being issued, but not for long.
 func (m *Manager) Certificate(hello *tls.ClientHelloInfo, hosts []string) (*tls.Certificate, error) {
 	host := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	m.mu.Lock()
-	o := m.hosts[host]
-	m.mu.Unlock()
+	o := m.orderOf(host)
 	if o == nil {
 		return nil, fmt.Errorf("no Gateway asks for a certificate of %q", host)
 	}
 	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == acme.ALPNProto {
-		return m.certs.GetCertificate(hello)
+		return m.proof(host)
 	}
-	select {
-	case <-o.ready:
-	default:
-		if err := m.wait(host, o); err != nil {
-			return nil, err
+	if needsRSA(hello) {
+		if o = m.withRSA(host); o == nil {
+			return nil, fmt.Errorf("no certificate with an RSA key for %q", host)
 		}
 	}
-	return m.certs.GetCertificate(hello)
+	if cert := o.cert.Load(); cert != nil {
+		return cert, nil
+	}
+	if err := o.wait(); err != nil {
+		return nil, err
+	}
+	return o.cert.Load(), nil
 }
 
-// wait waits for a host's first certificate.
-func (m *Manager) wait(host string, o *order) error {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-o.ready:
-		return nil
-	case <-timer.C:
-	case <-m.ctx.Done():
+// proof is the certificate that answers a TLS-ALPN-01 challenge (RFC 8737 section 3).
+func (m *Manager) proof(host string) (*tls.Certificate, error) {
+	ctx, cancel := context.WithTimeout(m.ctx, challengePatience)
+	defer cancel()
+	data := m.challenges.get(ctx, host+"+token")
+	if data == nil {
+		return nil, fmt.Errorf("no challenge for %q is known", host)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if o.last != nil {
-		return fmt.Errorf("the certificate of %s could not be had: %w", host, o.last)
-	}
-	return fmt.Errorf("the certificate of %s is being issued", host)
+	cert, err := tls.X509KeyPair(data, data)
+	return &cert, err
 }
 
 // Problems tells why the certificates that are missing could not be had, by host.
@@ -218,13 +255,9 @@ func (m *Manager) Problems() map[string]error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := map[string]error{}
-	for host, o := range m.hosts {
-		select {
-		case <-o.ready:
-		default:
-			if o.last != nil {
-				list[host] = o.last
-			}
+	for _, o := range m.orders {
+		if err := o.problem(); err != nil {
+			list[o.host] = err
 		}
 	}
 	return list
