@@ -1,6 +1,7 @@
 // Command sluice is what a person types: it checks configuration (validate), says
 // where a request would go and why (explain), shows what a proxy serves
-// (proxy-config) and runs the demonstration (demo).
+// (proxy-config), says in Istio's API what Ingresses say (convert) and runs the
+// demonstration (demo).
 //
 // One file holds one verb. The package owns words, flags and output; it must not
 // know how configuration is compiled or requests are routed: config/istio and
@@ -39,6 +40,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newValidateCommand(),
 		newExplainCommand(),
+		newConvertCommand(),
 		newProxyConfigCommand(),
 		newVersionCommand(),
 	)

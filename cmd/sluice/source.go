@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/ingress"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/discovery/file"
 	"github.com/sluicegate/sluice/router"
@@ -33,6 +34,7 @@ type sourceFlags struct {
 	labels         labels
 	workloadLabels labels
 	namespace      string
+	classes        []string
 }
 
 func addSourceFlags(cmd *cobra.Command) *sourceFlags {
@@ -44,9 +46,15 @@ func addSourceFlags(cmd *cobra.Command) *sourceFlags {
 	flags.Var(&s.labels, "labels", "the gateway's own labels (default istio=ingressgateway)")
 	flags.Var(&s.workloadLabels, "workload-labels", "the labels of the sidecar's workload, such as app=productpage,version=v1")
 	flags.StringVar(&s.namespace, "namespace", "", "the proxy's namespace, `NS` (default istio-system of a gateway, default of a sidecar)")
+	addClassFlag(cmd, &s.classes)
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("role",
 		cobra.FixedCompletions([]string{"gateway", "sidecar"}, cobra.ShellCompDirectiveNoFileComp)))
 	return s
+}
+
+// addClassFlag gives a verb the classes of Ingresses that a gateway serves.
+func addClassFlag(cmd *cobra.Command, classes *[]string) {
+	cmd.Flags().StringSliceVar(classes, "ingress-class", nil, "Ingresses of this `CLASS` are served whatever their IngressClass says (repeatable; default sluice)")
 }
 
 // labels are a flag's value: "app=productpage,version=v1".
@@ -101,6 +109,7 @@ func (s *sourceFlags) load(cmd *cobra.Command) (proxyState, error) {
 	if err != nil {
 		return proxyState{}, err
 	}
+	src.ingresses.Classes = s.classes
 	state := src.state(view)
 	if state.defects > 0 {
 		cmd.PrintErrf("%s in the configuration: see sluice validate\n", count(state.defects, "error"))
@@ -140,6 +149,8 @@ type source struct {
 	conditions []config.Condition
 	// byName finds objects by kind, namespace and name, which is what origins hold.
 	byName map[config.Key]*config.Object
+	// ingresses says which Ingresses are served.
+	ingresses ingress.Options
 }
 
 // objectOf returns the object that an origin names, nil if it is not among them.
@@ -154,7 +165,7 @@ func readSource(paths []string) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	s := source{objects: delta.Set, conditions: delta.Conditions, byName: make(map[config.Key]*config.Object, len(delta.Set))}
+	s := source{objects: delta.Set, conditions: delta.Conditions, ingresses: ingress.Options{WithoutClass: true}, byName: make(map[config.Key]*config.Object, len(delta.Set))}
 	for _, o := range s.objects {
 		s.byName[config.Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}] = o
 	}
@@ -163,7 +174,11 @@ func readSource(paths []string) (source, error) {
 
 // compile returns what a proxy would make of the source.
 func (s source) compile(view istio.Options) istio.Result {
-	return istio.NewCompiler(view).Apply(config.Delta{Set: s.objects, Conditions: s.conditions})
+	all := config.Delta{Set: s.objects, Conditions: s.conditions}
+	if view.Role == istio.Gateway {
+		return ingress.NewCompiler(s.ingresses, view).Apply(all)
+	}
+	return istio.NewCompiler(view).Apply(all)
 }
 
 // state compiles the source for one proxy.

@@ -32,6 +32,8 @@ It exits 0 if there are no errors (there may be warnings), 1 if there are.`,
 	}
 	var files []string
 	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "check this `PATH`: a file, a folder, or - for standard input (repeatable)")
+	var classes []string
+	addClassFlag(cmd, &classes)
 	f := addFormatFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		paths := append(files, args...)
@@ -42,6 +44,7 @@ It exits 0 if there are no errors (there may be warnings), 1 if there are.`,
 		if err != nil {
 			return err
 		}
+		src.ingresses.Classes = classes
 		report := newValidation(src)
 		if *f == formatText {
 			report.writeText(cmd.OutOrStdout())

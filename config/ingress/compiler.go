@@ -88,6 +88,7 @@ func (c *Compiler) Apply(d config.Delta) istio.Result {
 	}
 	result := c.istio.Apply(c.translator.apply(d))
 	result.Conditions = c.place(append(slices.Clip(result.Conditions), c.translator.conditions()...))
+	slices.SortStableFunc(result.Conditions[min(len(d.Conditions), len(result.Conditions)):], compareConditions)
 	if served := c.translator.options.Served; served != nil && (c.translator.changedServed() || !c.told) {
 		c.told = true
 		served(c.translator.served())
@@ -119,6 +120,10 @@ func (c *Compiler) place(all []config.Condition) []config.Condition {
 	}
 	c.placed = placed
 	return all
+}
+
+func compareConditions(a, b config.Condition) int {
+	return cmp.Or(compareKeys(a.Object, b.Object), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
 }
 
 // derived returns an object that was made from others.

@@ -48,8 +48,9 @@ func Convert(objects []*config.Object, o Options, proxy istio.Options) ([]Conver
 		lost = append(lost, t.lost(c)...)
 	}
 	conditions := (&Compiler{translator: t}).place(append(lost, t.conditions()...))
+	conditions = slices.DeleteFunc(conditions, func(c config.Condition) bool { return c.Reason == OtherClass || c.Reason == NoClass })
 	slices.SortStableFunc(conditions, func(a, b config.Condition) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), compareKeys(a.Object, b.Object), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), compareConditions(a, b))
 	})
 	return out, slices.Compact(conditions)
 }

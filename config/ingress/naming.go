@@ -30,7 +30,7 @@ var internalNames = naming{
 var publicNames = naming{
 	plaintext:       "ingress-http",
 	virtualService:  virtualServiceName,
-	gateway:         func(s server) string { return "ingress-" + s.name() },
+	gateway:         func(s server) string { return label("ingress-" + s.name()) },
 	destinationRule: func(service string) string { return "ingress-" + service },
 	credential:      func(_, name string) string { return name },
 }

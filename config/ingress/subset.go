@@ -26,15 +26,24 @@ type subsets struct {
 // subsetKey is a Service, as an Ingress speaks to it.
 type subsetKey struct{ namespace, service, ingress string }
 
-// subsetName names the subset of an Ingress: a label of at most 63 characters.
-func subsetName(ingress string) string {
-	name := "ingress-" + ingress
-	if len(name) <= 63 && isLabel(name) {
+// subsetName names the subset of an Ingress.
+func subsetName(ingress string) string { return label("ingress-" + ingress) }
+
+// label returns a name as one label, of at most 63 characters: as it is where it is one, else
+// with something at its end that tells it from others.
+func label(name string) string {
+	if isLabel(name) {
 		return name
 	}
 	sum := fnv.New32a()
-	sum.Write([]byte(ingress))
-	return fmt.Sprintf("%s-%08x", strings.Trim(strings.ReplaceAll(name[:min(len(name), 54)], ".", "-"), "-"), sum.Sum32())
+	sum.Write([]byte(name))
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, name[:min(len(name), 54)])
+	return fmt.Sprintf("%s-%08x", strings.Trim(plain, "-"), sum.Sum32())
 }
 
 // useSubsets notes which subsets a host's rules name now.

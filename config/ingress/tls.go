@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
@@ -348,11 +349,14 @@ func (t *translator) settlePlaintext() {
 	g := t.newGateway(key.Namespace, key.Name, &networking.Server{
 		Port: &networking.Port{Number: uint32(t.options.HTTPPort), Name: "http", Protocol: "HTTP"}, Hosts: []string{"*"},
 	})
-	oldest := slices.MinFunc(slices.Collect(maps.Values(t.known)), func(a, b *known) int { return compareAge(a.written, b.written) })
-	t.put(derived(g.Kind, g.Namespace, g.Name, oldest.written.Created, g, func(string) (config.Key, string) {
+	t.put(derived(g.Kind, g.Namespace, g.Name, lastOfAll, g, func(string) (config.Key, string) {
 		for _, key := range t.served() {
 			return key, ""
 		}
-		return oldest.written.Key, ""
+		return config.Key{Group: group, Kind: "Ingress", Namespace: t.options.Namespace}, ""
 	}), nil)
 }
+
+// lastOfAll makes the Gateway for plaintext younger than any that somebody wrote, whose
+// protocol the port then has.
+var lastOfAll = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -167,7 +167,15 @@ func (t *translator) putVirtualService(h *host, rules []httpRule, ingresses []*i
 	o := derived(vs.Kind, vs.Namespace, vs.Name, oldest.object.Created, vs, func(field string) (config.Key, string) {
 		return origin(rules, passed, oldest, field)
 	})
-	t.put(o, ingresses)
+	from := slices.Clone(ingresses)
+	for _, r := range rules {
+		for _, to := range r.destinations {
+			if !slices.Contains(from, to.from) {
+				from = append(from, to.from)
+			}
+		}
+	}
+	t.put(o, from)
 	return o.Key
 }
 
