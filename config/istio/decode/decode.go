@@ -39,11 +39,13 @@ func Decode(o *config.Object) (any, []config.Condition) {
 		})
 	} else if o.Group == "" && o.Kind == "Secret" {
 		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any { return d.secret(root) })
+	} else if typed = received(o); typed != nil {
+		return typed, nil
 	} else if newObject, ok := kubernetesKinds[groupKind{o.Group, o.Kind}]; ok {
 		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any {
 			object, meta := newObject()
 			d.kubernetes(object, root)
-			meta.Namespace = o.Namespace
+			meta.Namespace, meta.Labels, meta.Annotations = o.Namespace, o.Labels, o.Annotations
 			return object
 		})
 	} else {

@@ -1,0 +1,28 @@
+package decode
+
+import (
+	"encoding/json"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+// received decodes an object of Kubernetes' own kinds that an API server sent: JSON that it has
+// checked, so that nothing has to be looked for in it that people get wrong. It returns nil
+// where o is no such object or cannot be decoded like that, which is then for others to say.
+//
+// What o has beside its manifest (labels, annotations) is shared with it, and need not be in the
+// manifest.
+func received(o *config.Object) any {
+	newObject, ok := kubernetesKinds[groupKind{o.Group, o.Kind}]
+	if !ok || o.File != "" || o.Version != "v1" || len(o.Manifest) == 0 || o.Manifest[0] != '{' {
+		return nil
+	}
+	object, meta := newObject()
+	if json.Unmarshal(o.Manifest, object) != nil {
+		return nil
+	}
+	meta.Name, meta.Namespace = o.Name, o.Namespace
+	meta.Labels, meta.Annotations = o.Labels, o.Annotations
+	meta.CreationTimestamp.Time = o.Created
+	return object
+}
