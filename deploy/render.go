@@ -57,11 +57,18 @@ func Values(o Choice) (*chart.Chart, map[string]any, error) {
 	return c, values, err
 }
 
-// Render returns what a choice installs, in the order in which it should be applied.
-func Render(r chart.Release, o Choice) ([]chart.Manifest, error) {
+// Service is what says of an object that it was installed from here, not by Helm.
+const Service = "sluice"
+
+// ReleaseName returns what the objects of a gateway are labelled with.
+func ReleaseName(namespace, name string) string { return namespace + "." + name }
+
+// Render returns what a choice installs into a namespace, in the order in which it should be
+// applied.
+func Render(namespace string, o Choice) ([]chart.Manifest, error) {
 	c, values, err := Values(o)
 	if err != nil {
 		return nil, err
 	}
-	return c.Render(r, values)
+	return c.Render(chart.Release{Name: ReleaseName(namespace, values["name"].(string)), Namespace: namespace, Service: Service}, values)
 }

@@ -84,7 +84,7 @@ func render(t *testing.T, profile string, sets ...string) rendered {
 }
 
 func renderProfile(profile string, sets ...string) ([]chart.Manifest, error) {
-	return Render(chart.Release{Name: "sluice", Namespace: "istio-system", Service: "sluice"}, Choice{Profile: profile, Sets: sets})
+	return Render("istio-system", Choice{Profile: profile, Sets: sets})
 }
 
 // TestProfiles: what each profile installs is in testdata, so that every change of it shows.

@@ -1,7 +1,8 @@
 // Command sluice is what a person types: it checks configuration (validate), says
 // where a request would go and why (explain), shows what a proxy serves
-// (proxy-config), says in Istio's API what Ingresses say (convert) and runs the
-// demonstration (demo).
+// (proxy-config), says in Istio's API what Ingresses say (convert), runs the
+// demonstration (demo) and installs the gateway on Kubernetes (install, uninstall,
+// manifest, profile).
 //
 // One file holds one verb. The package owns words, flags and output; it must not
 // know how configuration is compiled or requests are routed: config/istio and
@@ -42,6 +43,10 @@ func newRootCommand() *cobra.Command {
 		newExplainCommand(),
 		newConvertCommand(),
 		newProxyConfigCommand(),
+		newInstallCommand(),
+		newUninstallCommand(),
+		newManifestCommand(),
+		newProfileCommand(),
 		newVersionCommand(),
 	)
 	return root
