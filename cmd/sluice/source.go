@@ -54,7 +54,7 @@ func addSourceFlags(cmd *cobra.Command) *sourceFlags {
 
 // addClassFlag gives a verb the classes of Ingresses that a gateway serves.
 func addClassFlag(cmd *cobra.Command, classes *[]string) {
-	cmd.Flags().StringSliceVar(classes, "ingress-class", nil, "Ingresses of this `CLASS` are served whatever their IngressClass says (repeatable; default sluice)")
+	cmd.Flags().StringSliceVar(classes, "ingress-class", nil, "Ingresses of this `CLASS` are served too, beside sluice, whatever their IngressClass says (repeatable)")
 }
 
 // labels are a flag's value: "app=productpage,version=v1".
@@ -109,7 +109,7 @@ func (s *sourceFlags) load(cmd *cobra.Command) (proxyState, error) {
 	if err != nil {
 		return proxyState{}, err
 	}
-	src.ingresses.Classes = s.classes
+	src.ingresses.Classes = append([]string{ingress.DefaultClass}, s.classes...)
 	state := src.state(view)
 	if state.defects > 0 {
 		cmd.PrintErrf("%s in the configuration: see sluice validate\n", count(state.defects, "error"))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/ingress"
 )
 
 func newValidateCommand() *cobra.Command {
@@ -44,7 +45,7 @@ It exits 0 if there are no errors (there may be warnings), 1 if there are.`,
 		if err != nil {
 			return err
 		}
-		src.ingresses.Classes = classes
+		src.ingresses.Classes = append([]string{ingress.DefaultClass}, classes...)
 		report := newValidation(src)
 		if *f == formatText {
 			report.writeText(cmd.OutOrStdout())

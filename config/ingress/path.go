@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	networking "istio.io/api/networking/v1alpha3"
 )
@@ -53,7 +54,7 @@ func newPathMatch(p, pathType string, s *settings) (m pathMatch, problem string)
 			return m, "must not contain " + bad + ", which no request has once it is normalised; the path is left out"
 		}
 	}
-	if strings.HasSuffix(p, "/..") || strings.HasSuffix(p, "/.") || strings.ContainsAny(p, "?# \t\r\n") {
+	if !utf8.ValidString(p) || strings.HasSuffix(p, "/..") || strings.HasSuffix(p, "/.") || strings.ContainsAny(p, "?# \t\r\n") {
 		return m, "has characters that no path has; the path is left out"
 	}
 	return m, ""
@@ -69,6 +70,7 @@ func literal(p string) string {
 	if i := strings.IndexAny(p, `()[]{}*+?|^$\`); i >= 0 {
 		p = p[:i]
 	}
+	p = strings.ToValidUTF8(p, "")
 	if !strings.HasPrefix(p, "/") {
 		return ""
 	}
