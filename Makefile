@@ -1,6 +1,7 @@
 # What people and CI type. `make help` lists it.
 
 GO        ?= go
+IMAGE     ?= 0.1.0
 VERSION   ?= $(shell git describe --tags 2>/dev/null || echo devel)
 COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 BENCH     ?= .
@@ -15,7 +16,7 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test unit api-server race lint bench fuzz tools clean
+.PHONY: help demo build crds image test unit api-server race lint bench fuzz tools clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,10 +24,19 @@ help: ## list these targets
 demo: ## run bookinfo behind the gateway, on this machine
 	$(GO) run ./cmd/sluice demo
 
-build: ## static, stripped, reproducible binaries in bin/
+build: crds ## static, stripped, reproducible binaries in bin/
 	$(BUILD) -o bin/sluice ./cmd/sluice
 	$(BUILD) -o bin/sluice-gateway ./cmd/gateway
 	$(BUILD) -o bin/sluice-sidecar ./cmd/sidecar
+
+# The definitions of Istio's API are embedded in sluice; no copy of them is kept in git.
+crds:
+	@rm -f deploy/crds/generated/*.yaml
+	@install -m 644 "$$($(GO) list -m -f '{{.Dir}}' istio.io/api)/kubernetes/customresourcedefinitions.gen.yaml" \
+		"deploy/crds/generated/istio-api-$$($(GO) list -m -f '{{.Version}}' istio.io/api).yaml"
+
+image: ## container images in bin/images, for amd64 and arm64; that takes no container engine
+	cd deploy/image && $(GO) run . -root ../.. -o ../../bin/images -version $(IMAGE) -commit '$(COMMIT)'
 
 # Each part runs whatever became of the one before: one run tells everything.
 test: ## lint, every test, and the shorter ones again with the race detector
@@ -39,6 +49,7 @@ test: ## lint, every test, and the shorter ones again with the race detector
 unit: ## every test, without the race detector: time and allocations are budgeted
 	$(GO) test -timeout 15m $(PKGS)
 	cd test/protocols && $(GO) test -timeout 15m ./...
+	cd deploy/image && $(GO) test -timeout 15m ./...
 
 # With the flags that Kubernetes is built with, its packages are in the build cache.
 api-server: ## the gateway against a real API server; that takes minutes to build at first
@@ -56,6 +67,7 @@ lint: ## gofmt, go.mod, go vet, staticcheck (its version is pinned in go.mod)
 	$(GO) vet $(PKGS)
 	$(GO) tool staticcheck $(PKGS)
 	cd test/protocols && $(GO) mod tidy -diff && $(GO) vet ./...
+	cd deploy/image && $(GO) mod tidy -diff && $(GO) vet ./...
 	cd test/kubernetes && $(GO) mod tidy -diff
 
 bench: ## every benchmark; BENCH=regexp and BENCHTIME=1s narrow it
