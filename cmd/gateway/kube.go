@@ -19,6 +19,8 @@ type cluster struct {
 	on      bool
 	secrets bool
 	options kube.Options
+	// kube is the cluster, once it is followed.
+	kube *kube.Cluster
 }
 
 func (c *cluster) add(flags *pflag.FlagSet) {
@@ -59,16 +61,17 @@ func (c *cluster) follow(logger *slog.Logger, ingresses ingress.Options, proxy i
 	if err != nil {
 		return nil, nil, err
 	}
+	c.kube = k
 	return k.Watch, []string{k.REST().Host}, nil
 }
 
 // wants returns what says which objects are needed that are not watched anyway. It has a
 // compiler of its own, that sees nothing but what may name such objects: what is needed must be
 // known before the gateway's compiler gets to see a change.
-func wants(o ingress.Options, proxy istio.Options) func(config.Delta) []config.Key {
+func wants(o ingress.Options, proxy istio.Options) func(config.Delta) config.Wants {
 	c := ingress.NewCompiler(o, proxy)
 	seen := map[config.Key]bool{}
-	return func(d config.Delta) []config.Key {
+	return func(d config.Delta) config.Wants {
 		var some config.Delta
 		for _, object := range d.Set {
 			if istio.MayWant(object) || ingress.MayWant(object) || seen[object.Key] {

@@ -1,45 +1,87 @@
 package istio
 
 import (
+	"bytes"
+	"maps"
+	"slices"
 	"strings"
 
+	networking "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
 )
 
-// Wants returns the keys of the objects that those which the compiler has been given name, and
-// that a discovery may not bring by itself: Secrets, whether or not they are there; and for
-// each namespace where a ServiceEntry selects Pods, a key of kind Pod without a name, which
-// means all of them with their addresses. The order is any.
-func (c *Compiler) Wants() (keys []config.Key) {
-	wanted := map[config.Key]struct{}{}
-	secret := func(name string) {
-		key := config.Key{Kind: "Secret"}
-		key.Namespace, key.Name, _ = strings.Cut(name, "/")
-		if key.Name != "" && !strings.ContainsAny(key.Name, "/:") {
-			wanted[key] = struct{}{}
-		}
-	}
+// Wants returns what the objects that the compiler has been given need of others: the Secrets
+// that they name, the Pods that ServiceEntries select, and the labels of Pods by which
+// DestinationRules tell endpoints apart. Every list is sorted.
+func (c *Compiler) Wants() config.Wants {
+	var secrets, pods, labels = map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
 	for _, g := range c.gatewaysInOrder() {
 		for _, s := range g.spec.Servers {
 			for _, name := range c.serverSecrets(g, s.GetTls()) {
-				secret(name)
+				secrets[name] = struct{}{}
 			}
 		}
 	}
 	for name := range c.rules.bySecret {
-		secret(name)
+		secrets[name] = struct{}{}
+	}
+	for _, r := range c.rules.byObject {
+		if looksAtLabels(r.spec) {
+			for _, namespace := range c.podNamespaces(r.host) {
+				labels[namespace] = struct{}{}
+			}
+		}
 	}
 	for _, o := range c.objects.byKey {
 		if e, ok := o.typed.(*networkingv1.ServiceEntry); ok && e.Spec.WorkloadSelector != nil {
-			wanted[config.Key{Kind: "Pod", Namespace: o.inForce.Namespace}] = struct{}{}
+			pods[o.inForce.Namespace] = struct{}{}
 		}
 	}
-	for key := range wanted {
-		keys = append(keys, key)
+	w := config.Wants{Pods: slices.Sorted(maps.Keys(pods)), PodLabels: slices.Sorted(maps.Keys(labels))}
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		key := config.Key{Kind: "Secret"}
+		key.Namespace, key.Name, _ = strings.Cut(name, "/")
+		if key.Name != "" && !strings.ContainsAny(key.Name, "/:") {
+			w.Secrets = append(w.Secrets, key)
+		}
 	}
-	return keys
+	return w
+}
+
+// looksAtLabels says whether a rule tells endpoints apart by their labels.
+func looksAtLabels(spec *networking.DestinationRule) bool {
+	far := func(p *networking.TrafficPolicy) bool {
+		if len(p.GetLoadBalancer().GetLocalityLbSetting().GetFailoverPriority()) > 0 {
+			return true
+		}
+		return slices.ContainsFunc(p.GetPortLevelSettings(), func(port *networking.TrafficPolicy_PortTrafficPolicy) bool {
+			return len(port.GetLoadBalancer().GetLocalityLbSetting().GetFailoverPriority()) > 0
+		})
+	}
+	return far(spec.TrafficPolicy) || slices.ContainsFunc(spec.Subsets, func(s *networking.Subset) bool {
+		return len(s.Labels) > 0 || far(s.TrafficPolicy)
+	})
+}
+
+// podNamespaces are the namespaces of the Pods behind a rule's host, as far as its name tells;
+// "" for any.
+func (c *Compiler) podNamespaces(host string) []string {
+	suffix := ".svc." + c.options.Domain
+	if isWildcard(host) && strings.HasSuffix(suffix, host[1:]) {
+		return []string{""}
+	}
+	name, isService := strings.CutSuffix(host, suffix)
+	if !isService {
+		// It may be a short one, such as "web.shop" or "web.shop.svc".
+		name = strings.TrimSuffix(host, ".svc")
+	}
+	_, namespace, ok := strings.Cut(name, ".")
+	if !ok || strings.Contains(namespace, ".") {
+		return nil
+	}
+	return []string{namespace}
 }
 
 // MayWant says whether an object's text has anything that Wants looks for, so that a compiler
@@ -48,13 +90,17 @@ func MayWant(o *config.Object) bool {
 	if o.Group != "networking.istio.io" {
 		return false
 	}
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(o.Manifest, []byte(word)) })
+	}
 	switch o.Kind {
 	case "Gateway":
 		return true
 	case "DestinationRule":
-		return strings.Contains(string(o.Manifest), "redential")
+		// Both spellings, credentialName and credential_name.
+		return has("redential", "ubsets", "ailover")
 	case "ServiceEntry":
-		return strings.Contains(string(o.Manifest), "orkload")
+		return has("orkload")
 	}
 	return false
 }

@@ -45,11 +45,14 @@ type Cluster struct {
 	mu      sync.Mutex
 	sources []*source
 	// wanted are the sources that were started because Options.Wants asked for them.
-	wanted map[config.Key]*source
+	wanted map[place]*source
 	// selected are the namespaces that the selector chooses; nil for all.
 	selected atomic.Pointer[map[string]bool]
 	// wholePods are the namespaces whose Pods are read in whole.
 	wholePods atomic.Pointer[map[string]bool]
+
+	// joined says that a namespace is watched now that was not before.
+	joined atomic.Bool
 
 	// running are the goroutines of the sources.
 	running sync.WaitGroup
@@ -61,7 +64,7 @@ type Cluster struct {
 // sense, with an ErrConfiguration; that nobody answers is no such case.
 func New(o Options) (*Cluster, error) {
 	o = o.withDefaults()
-	c := &Cluster{opt: o, log: o.Logger, set: newSet(), wanted: map[config.Key]*source{}, reported: make(chan struct{}, 1)}
+	c := &Cluster{opt: o, log: o.Logger, set: newSet(), wanted: map[place]*source{}, reported: make(chan struct{}, 1)}
 	var err error
 	if c.selector, err = o.selector(); err != nil {
 		return nil, err
@@ -98,7 +101,11 @@ func (c *Cluster) Watch(ctx context.Context, publish func(config.Delta)) error {
 	ctx = klog.NewContext(ctx, logr.Discard())
 	if c.selector != nil {
 		s := c.source(namespace, "", "")
-		s.store = &namespaces{source: s, labels: map[string]labels.Set{}, restart: func() { c.start(ctx, c.base()...) }}
+		s.store = &namespaces{source: s, labels: map[string]labels.Set{}, restart: func() {
+			c.start(ctx, c.base()...)
+			c.joined.Store(true)
+			c.tell()
+		}}
 		c.start(ctx, s)
 	} else {
 		c.start(ctx, c.base()...)
@@ -120,9 +127,6 @@ func (c *Cluster) base() (list []*source) {
 			if !r.cluster {
 				list = append(list, c.source(r, ns, ""))
 			}
-		}
-		if ns != c.opt.Namespace {
-			list = append(list, c.source(podMetadata, ns, ""))
 		}
 	}
 	for _, r := range resources {
@@ -156,7 +160,7 @@ func (c *Cluster) start(ctx context.Context, list ...*source) {
 		if i := slices.IndexFunc(c.sources, s.like); i >= 0 {
 			// What the old one gave is the new one's, until that has listed.
 			c.sources[i].stop()
-			c.set.inherit(c.sources[i], s)
+			c.set.retire(c.sources[i], s)
 			s.state = c.sources[i].state
 			c.sources[i] = s
 		} else {
@@ -166,13 +170,22 @@ func (c *Cluster) start(ctx context.Context, list ...*source) {
 	}
 }
 
-// end stops a source and forgets what it gave.
-func (c *Cluster) end(s *source) {
+// end stops a source. What it gave is forgotten, or is that of a source that covers it, which
+// lists anew.
+func (c *Cluster) end(ctx context.Context, s *source) {
 	c.mu.Lock()
 	c.sources = slices.DeleteFunc(c.sources, func(other *source) bool { return other == s })
 	c.mu.Unlock()
 	s.stop()
-	c.set.replace(s, nil)
+	for at, other := range c.wanted {
+		if at.resource == podMetadata && s.resource.name == at.resource.name && (at.namespace == "" || at.namespace == s.namespace) {
+			c.set.retire(s, other)
+			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
+			c.start(ctx, c.wanted[at])
+			return
+		}
+	}
+	c.set.retire(s, nil)
 }
 
 // watches says whether a namespace's objects are to be known; "" is where objects are that
@@ -185,53 +198,75 @@ func (c *Cluster) watches(namespace string) bool {
 // whole says whether the Pods of a namespace are read in whole.
 func (c *Cluster) whole(namespace string) bool { return (*c.wholePods.Load())[namespace] }
 
+// place is what a wanted source is about.
+type place struct {
+	resource        *resource
+	namespace, name string
+}
+
+// maxNamespaces is the number of namespaces of whose Pods the labels are asked for one by one;
+// of more they are asked for all together.
+const maxNamespaces = 16
+
 // want starts what is wanted now, and ends what is not any more.
-func (c *Cluster) want(ctx context.Context, keys []config.Key) {
-	wanted := make(map[config.Key]bool, len(keys))
+func (c *Cluster) want(ctx context.Context, w config.Wants) {
+	wanted := map[place]bool{}
 	whole := map[string]bool{c.opt.Namespace: true}
-	for _, key := range keys {
-		switch {
-		case key.Kind == secret.kind && key.Name != "" && key.Namespace != "":
-			wanted[key] = true
-		case key.Kind == pod.kind && key.Namespace != c.opt.Namespace:
-			wanted[key] = true
-			whole[key.Namespace] = true
+	for _, key := range w.Secrets {
+		wanted[place{secret, key.Namespace, key.Name}] = true
+	}
+	for _, namespace := range w.Pods {
+		if whole[namespace] = true; namespace != c.opt.Namespace && c.reads(namespace) {
+			wanted[place{pod, namespace, ""}] = true
+		}
+	}
+	for _, namespace := range c.scopes(w.PodLabels) {
+		if !whole[namespace] && c.reads(namespace) {
+			wanted[place{podMetadata, namespace, ""}] = true
 		}
 	}
 	c.wholePods.Store(&whole)
-	for key, s := range c.wanted {
-		if wanted[key] {
-			continue
-		}
-		delete(c.wanted, key)
-		c.end(s)
-		if s.resource == pod {
-			c.start(ctx, c.likePods(key.Namespace)...)
+	for at := range wanted {
+		if c.wanted[at] == nil {
+			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
+			c.start(ctx, c.wanted[at])
 		}
 	}
-	for key := range wanted {
-		if c.wanted[key] != nil {
-			continue
+	for at, s := range c.wanted {
+		if !wanted[at] {
+			delete(c.wanted, at)
+			c.end(ctx, s)
 		}
-		r := secret
-		if key.Kind == pod.kind {
-			r = pod
-		}
-		c.wanted[key] = c.source(r, key.Namespace, key.Name)
-		c.start(ctx, c.wanted[key])
 	}
 }
 
-// likePods returns sources of Pods' metadata in the place of those that cover a namespace.
-func (c *Cluster) likePods(namespace string) (list []*source) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.sources {
-		if s.resource == podMetadata && (s.namespace == "" || s.namespace == namespace) {
-			list = append(list, c.source(podMetadata, s.namespace, ""))
+// rejoin lists again what is wanted of every namespace, where there is one more.
+func (c *Cluster) rejoin(ctx context.Context) {
+	if !c.joined.Swap(false) {
+		return
+	}
+	for at := range c.wanted {
+		if at.resource != secret {
+			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
+			c.start(ctx, c.wanted[at])
 		}
 	}
-	return list
+}
+
+// scopes are the namespaces to ask one by one; "" for all of them at once.
+func (c *Cluster) scopes(namespaces []string) []string {
+	switch all := slices.Contains(namespaces, ""); {
+	case len(c.opt.Namespaces) > 0 && all:
+		return c.opt.namespaces()
+	case len(c.opt.Namespaces) == 0 && (all || len(namespaces) > maxNamespaces):
+		return []string{""}
+	}
+	return namespaces
+}
+
+// reads says whether a namespace is one of those that Options.Namespaces names.
+func (c *Cluster) reads(namespace string) bool {
+	return len(c.opt.Namespaces) == 0 || slices.Contains(c.opt.namespaces(), namespace)
 }
 
 // waitsFor returns how many sources have not settled.

@@ -9,10 +9,10 @@
 // # What is watched
 //
 // The kinds of networking.istio.io, in the newest version that the API server has of each;
-// Ingress and IngressClass; Service, EndpointSlice and Pod; Secrets, only those wanted, each
-// by a watch of its own. Of Pods only the metadata is asked for, except in the
-// gateway's own namespace and in those that are wanted. Namespaces are watched where
-// Options.Selector chooses among them.
+// Ingress and IngressClass; Service and EndpointSlice; Secrets, only those wanted, each by a
+// watch of its own, that needs no right to list. Pods are watched in the gateway's own namespace,
+// and in those where they are wanted; where only their labels are, only their metadata is
+// asked for. Namespaces are watched where Options.Selector chooses among them.
 //
 // # What stays in force
 //

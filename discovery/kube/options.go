@@ -36,10 +36,9 @@ type Options struct {
 	Namespace string
 	// Wants, where not nil, is called with each Delta before that is handed on, the first time
 	// with everything, and returns what the front end needs beyond what is watched
-	// anyway: of Secrets the key of each; and for the Pods of a namespace in whole, a key of
-	// kind Pod without a name. It is the whole list, each time. What the first Delta is
-	// wanted to have is waited for, but no longer than 5 s.
-	Wants func(config.Delta) []config.Key
+	// anyway: all of it, each time. What the first Delta is wanted to have is waited for, but no
+	// longer than 5 s.
+	Wants func(config.Delta) config.Wants
 	// Snapshot is a file that what is handed on is written to, and read from where the API
 	// server does not answer at the start; empty for none. It holds Secrets, unless
 	// SnapshotNoSecrets: nobody else can read it (mode 0600).

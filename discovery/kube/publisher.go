@@ -15,6 +15,8 @@ type publisher struct {
 	publish func(config.Delta)
 	// conditions are those handed on last.
 	conditions []config.Condition
+	// wanted is what the front end needed last.
+	wanted config.Wants
 	// rest is when the next change may be handed on.
 	rest time.Time
 }
@@ -94,6 +96,7 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-p.cluster.reported:
 		case <-timer.C:
 		}
+		p.cluster.rejoin(ctx)
 		at, some := p.cluster.set.due()
 		if !some && slices.Equal(p.conditions, p.cluster.conditions()) {
 			continue
@@ -128,17 +131,16 @@ func (p *publisher) hand(d config.Delta) {
 }
 
 // wants asks the front end what it needs beyond what is watched. If it panics, that is its
-// compiler's to say: nothing more is watched than before.
-func (p *publisher) wants(d config.Delta) (keys []config.Key) {
+// compiler's to say: what was wanted before is.
+func (p *publisher) wants(d config.Delta) (w config.Wants) {
 	defer func() {
 		if value := recover(); value != nil {
 			p.cluster.log.Error("panic while looking for what is wanted", "panic", fmt.Sprint(value))
-			for key := range p.cluster.wanted {
-				keys = append(keys, key)
-			}
+			w = p.wanted
 		}
 	}()
-	return p.cluster.opt.Wants(d)
+	p.wanted = p.cluster.opt.Wants(d)
+	return p.wanted
 }
 
 // merge puts a second change behind a first that held no removal.

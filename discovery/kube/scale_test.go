@@ -133,11 +133,16 @@ func serveBig(services int) {
 }
 
 // TestScale: 10,000 Services with 100,000 endpoints, all of them behind routes, are read,
-// compiled and served for under 500 MB and a second of processor time.
+// compiled and served for little memory and processor time; with the labels of all the Pods, too.
 func TestScale(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds")
 	}
+	t.Run("endpoints", func(t *testing.T) { scale(t, config.Wants{}) })
+	t.Run("and labels", func(t *testing.T) { scale(t, config.Wants{PodLabels: []string{""}}) })
+}
+
+func scale(t *testing.T, wants config.Wants) {
 	const services = 10_000
 	server := exec.Command(os.Args[0])
 	server.Env = append(os.Environ(), fmt.Sprintf("%s=%d", asServer, services))
@@ -168,7 +173,7 @@ func TestScale(t *testing.T) {
 	})
 	runtime.GC()
 	memory, processor, start := heap(), processorTime(), time.Now()
-	c, err := kube.New(kube.Options{REST: &rest.Config{Host: "http://" + address}, Logger: slog.New(slog.DiscardHandler)})
+	c, err := kube.New(kube.Options{REST: &rest.Config{Host: "http://" + address}, Wants: func(config.Delta) config.Wants { return wants }, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +193,7 @@ func TestScale(t *testing.T) {
 	runtime.GC()
 	used := heap() - memory
 	t.Logf("%d objects, %s bytes: %v of processor (%v until they were read), %v by the clock, %d MB", n, size, spent, read, took, used>>20)
-	if want := services*12 + services/10 + 1; n != want || len(table.Spec().Clusters) < services {
+	if want := services*(2+10*len(wants.PodLabels)) + services/10 + 1; n != want || len(table.Spec().Clusters) < services {
 		t.Errorf("%d objects, %d clusters, want %d, %d", n, len(table.Spec().Clusters), want, services)
 	}
 	runtime.KeepAlive(p)

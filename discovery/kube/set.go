@@ -72,6 +72,9 @@ func (s *set) put(from *source, i *item) {
 }
 
 func (s *set) putLocked(from *source, i *item) {
+	if from != nil && from.retired {
+		return
+	}
 	name := types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name}
 	entries := s.kind(i.object.Group, i.object.Kind)
 	e := entries[name]
@@ -163,15 +166,22 @@ func (s *set) retain(keep func(namespace string) bool) {
 	s.tell()
 }
 
-// inherit makes what one source gave another one's.
-func (s *set) inherit(from, to *source) {
+// retire takes nothing of a source any more, and makes what it gave that of another one, or
+// forgets it where that is nil.
+func (s *set) retire(from, to *source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from.retired = true
 	for _, e := range s.kind(from.resource.group, from.resource.kind) {
-		if e.owner == from {
+		switch {
+		case e.owner != from:
+		case to != nil:
 			e.owner = to
+		default:
+			s.removeLocked(e, false)
 		}
 	}
+	s.tell()
 }
 
 // restore takes an object from a snapshot, unless a source has brought one.

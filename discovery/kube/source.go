@@ -27,6 +27,8 @@ type source struct {
 	// to be handed on.
 	store cache.ReflectorStore
 
+	// retired sources bring nothing any more; the set's lock guards it.
+	retired bool
 	// state and err are the cluster's to read and write.
 	state state
 	err   error

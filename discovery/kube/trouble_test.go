@@ -171,8 +171,8 @@ func TestSnapshot(t *testing.T) {
 	bookinfo(f)
 	o := bookinfoOptions(f)
 	o.Snapshot = filepath.Join(t.TempDir(), "snapshot")
-	o.Wants = func(config.Delta) []config.Key {
-		return []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}
+	o.Wants = func(config.Delta) config.Wants {
+		return config.Wants{PodLabels: []string{""}, Secrets: []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}}
 	}
 	names := strings.ReplaceAll(bookinfoNames, " Service shop", " Secret edge/cert, Service shop")
 	w := follow(t, o)

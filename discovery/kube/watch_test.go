@@ -159,6 +159,7 @@ const bookinfoNames = "EndpointSlice shop/web-1, Gateway edge/web, Pod edge/gw-1
 func bookinfoOptions(f *fake) Options {
 	o := f.options()
 	o.Namespace = "edge"
+	o.Wants = func(config.Delta) config.Wants { return config.Wants{PodLabels: []string{""}} }
 	return o
 }
 
@@ -270,16 +271,17 @@ func TestSecrets(t *testing.T) {
 	f := newFake(t)
 	bookinfo(f)
 	o := bookinfoOptions(f)
-	o.Wants = func(d config.Delta) (keys []config.Key) {
-		for _, name := range []string{"cert", "cert-cacert"} {
-			keys = append(keys, config.Key{Kind: "Secret", Namespace: "edge", Name: name})
-		}
+	named := config.Wants{PodLabels: []string{""}}
+	for _, name := range []string{"cert", "cert-cacert"} {
+		named.Secrets = append(named.Secrets, config.Key{Kind: "Secret", Namespace: "edge", Name: name})
+	}
+	o.Wants = func(d config.Delta) config.Wants {
 		for _, object := range d.Set {
 			if object.Kind == "Gateway" && object.Labels["secret"] != "" {
-				keys = keys[2:]
+				named.Secrets = nil
 			}
 		}
-		return keys
+		return named
 	}
 	w := follow(t, o)
 	w.wants(bookinfoNames[:strings.Index(bookinfoNames, "Service shop")] + "Secret edge/cert, Service shop/web, VirtualService shop/web")
@@ -301,27 +303,54 @@ func TestSecrets(t *testing.T) {
 	w.wants(bookinfoNames)
 }
 
-// TestWholePods: the Pods of a namespace are read in whole once that is wanted.
-func TestWholePods(t *testing.T) {
+// TestPods: Pods are read where they are wanted, and as far as they are.
+func TestPods(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	bookinfo(f)
 	o := bookinfoOptions(f)
-	o.Wants = func(d config.Delta) (keys []config.Key) {
-		for _, object := range d.Set {
-			if object.Labels["pods"] != "" {
-				return []config.Key{{Kind: "Pod", Namespace: "shop"}}
-			}
-		}
-		return nil
+	var mu sync.Mutex
+	var wanted config.Wants
+	o.Wants = func(config.Delta) config.Wants {
+		mu.Lock()
+		defer mu.Unlock()
+		return wanted
 	}
 	w := follow(t, o)
-	w.wants(bookinfoNames)
-	address := func(want bool) func() bool {
-		return func() bool {
-			return strings.Contains(string(w.objects[config.Key{Kind: "Pod", Namespace: "shop", Name: "web-1"}].Manifest), "10.1.0.1") == want
-		}
+	without := strings.ReplaceAll(bookinfoNames, ", Pod shop/web-1", "")
+	w.wants(without)
+	touched := 0
+	want := func(next config.Wants) {
+		mu.Lock()
+		wanted = next
+		mu.Unlock()
+		touched++
+		f.set("gateways", "edge/web", fmt.Sprintf(`{"labels":{"touched":"%d"}}`, touched), `"spec":{}`)
 	}
-	f.set("gateways", "edge/web", `{"labels":{"pods":"yes"}}`, `"spec":{}`)
-	w.eventually("the Pod's address", address(true))
+	address := func(want bool) {
+		t.Helper()
+		w.eventually(fmt.Sprintf("a Pod's address: %v", want), func() bool {
+			o := w.objects[config.Key{Kind: "Pod", Namespace: "shop", Name: "web-1"}]
+			return o != nil && strings.Contains(string(o.Manifest), "10.1.0.1") == want
+		})
+	}
+	for range 2 {
+		want(config.Wants{PodLabels: []string{"shop"}})
+		address(false)
+		want(config.Wants{PodLabels: []string{"shop"}, Pods: []string{"shop"}})
+		address(true)
+		want(config.Wants{PodLabels: []string{""}, Pods: []string{"shop"}})
+		address(true)
+		f.set("pods", "shop/web-2", "", `"spec":{}`)
+		w.wants(strings.ReplaceAll(bookinfoNames, "Pod shop/web-1", "Pod shop/web-1, Pod shop/web-2"))
+		want(config.Wants{PodLabels: []string{""}})
+		address(false)
+		f.delete("pods", "shop/web-2", false)
+		w.wants(bookinfoNames)
+		if w.removed > touched {
+			t.Error("the Pod went in between")
+		}
+		want(config.Wants{})
+		w.wants(without)
+	}
 }
