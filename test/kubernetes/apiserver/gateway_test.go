@@ -45,10 +45,11 @@ func (s *server) startGateway(t testing.TB, namespace, kubeconfig string, flags 
 	}
 	t.Cleanup(func() {
 		g.client.CloseIdleConnections()
-		g.terminate(5 * time.Second)
 		if t.Failed() {
-			t.Logf("the gateway's log:\n%s", g.tail())
+			_, clusters, _ := get("http://" + g.address + ":15000/clusters")
+			t.Logf("the gateway's clusters:\n%s\nand its log:\n%s", clusters, g.tail())
 		}
+		g.terminate(5 * time.Second)
 	})
 	return g
 }
@@ -112,22 +113,22 @@ func (g *gateway) awaitStatus(t testing.TB, host, path string, want int) {
 	})
 }
 
-// condition is one of the admin server's list.
-type condition struct {
-	Severity, Reason, Object, Field, Message string
-}
-
-func (g *gateway) conditions(t testing.TB) []condition {
-	t.Helper()
+// hasCondition returns an error unless the admin server lists a condition for a reason.
+func (g *gateway) hasCondition(reason string) error {
 	_, body, err := get("http://" + g.address + ":15000/conditions?format=json")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	var list []condition
+	var list []struct{ Reason string }
 	if err := json.Unmarshal([]byte(body), &list); err != nil {
-		t.Fatalf("%v in %s", err, body)
+		return fmt.Errorf("%w in %s", err, body)
 	}
-	return list
+	for _, c := range list {
+		if c.Reason == reason {
+			return nil
+		}
+	}
+	return fmt.Errorf("no condition %s among %s", reason, body)
 }
 
 // readAll reads a response to its end.

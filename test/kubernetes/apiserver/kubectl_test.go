@@ -73,14 +73,24 @@ func (s *server) namespace(t testing.TB) string {
 	return name
 }
 
-// account makes a service account and returns a token for it.
-func (s *server) account(t testing.TB, namespace, name string) string {
+// account is the name of the gateway's service account.
+const account = "sluice-gateway"
+
+// createAccount makes the gateway's service account without any permission, and returns a
+// token for it.
+func (s *server) createAccount(t testing.TB, namespace string) string {
 	t.Helper()
-	accounts := s.admin.CoreV1().ServiceAccounts(namespace)
-	if _, err := accounts.Create(context.Background(), &core.ServiceAccount{ObjectMeta: meta.ObjectMeta{Name: name}}, meta.CreateOptions{}); err != nil {
+	_, err := s.admin.CoreV1().ServiceAccounts(namespace).Create(context.Background(), &core.ServiceAccount{ObjectMeta: meta.ObjectMeta{Name: account}}, meta.CreateOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := accounts.CreateToken(context.Background(), name, &authentication.TokenRequest{}, meta.CreateOptions{})
+	return s.token(t, namespace)
+}
+
+// token returns a token for the gateway's service account.
+func (s *server) token(t testing.TB, namespace string) string {
+	t.Helper()
+	token, err := s.admin.CoreV1().ServiceAccounts(namespace).CreateToken(context.Background(), account, &authentication.TokenRequest{}, meta.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,12 @@ import (
 )
 
 // The test binary starts itself a second time, in its own network; these variables tell
-// the second where things are that the first has built or found.
+// the second where things are that the first has built or found. gatewayVar and sluiceVar
+// may name other binaries to test.
 const (
 	insideVar  = "SLUICE_TEST_INSIDE"
 	gatewayVar = "SLUICE_TEST_GATEWAY"
+	sluiceVar  = "SLUICE_TEST_SLUICE"
 	crdsVar    = "SLUICE_TEST_CRDS"
 	binVar     = "SLUICE_TEST_BIN"
 )
@@ -31,15 +33,21 @@ func TestMain(m *testing.M) {
 		os.Exit(inside(m))
 	}
 	status, err := outside()
-	if err != nil {
+	switch {
+	case errors.Is(err, errLacking):
 		lacking = err
 		status = m.Run()
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
 	}
 	os.Exit(status)
 }
 
-// outside builds what the tests need, and runs them in a network of their own. It returns
-// an error where that cannot be.
+// errLacking begins the errors that are of the machine, not of the project.
+var errLacking = errors.New("no API server can be started here")
+
+// outside builds what the tests need, and runs them in a network of their own.
 func outside() (status int, err error) {
 	bin, err := binaries()
 	if err != nil {
@@ -50,8 +58,12 @@ func outside() (status int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	gateway := filepath.Join(dir, "sluice-gateway")
-	if _, err := root("go", "build", "-o", gateway, "./cmd/gateway"); err != nil {
+	gateway, err := built(dir, gatewayVar, "gateway")
+	if err != nil {
+		return 0, err
+	}
+	sluice, err := built(dir, sluiceVar, "sluice")
+	if err != nil {
 		return 0, err
 	}
 	api, err := root("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/api")
@@ -62,11 +74,11 @@ func outside() (status int, err error) {
 	runtime.LockOSThread()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideVar+"=1", gatewayVar+"="+gateway, binVar+"="+bin,
+	cmd.Env = append(os.Environ(), insideVar+"=1", gatewayVar+"="+gateway, sluiceVar+"="+sluice, binVar+"="+bin,
 		crdsVar+"="+filepath.Join(api, "kubernetes", "customresourcedefinitions.gen.yaml"))
 	cmd.SysProcAttr = ownNetwork()
 	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("no network namespace (run as root, or let users make user namespaces: sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns): %w", err)
+		return 0, fmt.Errorf("%w: no network namespace (run as root, or let users make user namespaces: sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns): %w", errLacking, err)
 	}
 	if err := cmd.Wait(); err != nil {
 		var exit *exec.ExitError
@@ -76,6 +88,16 @@ func outside() (status int, err error) {
 		return max(1, exit.ExitCode()), nil
 	}
 	return 0, nil
+}
+
+// built returns the binary of a command: the one that a variable names, or a new one.
+func built(dir, variable, command string) (string, error) {
+	if path := os.Getenv(variable); path != "" {
+		return path, nil
+	}
+	path := filepath.Join(dir, command)
+	_, err := root("go", "build", "-o", path, "./cmd/"+command)
+	return path, err
 }
 
 // binaries returns the folder of Kubernetes' binaries, which build.sh makes.
@@ -90,7 +112,7 @@ func binaries() (string, error) {
 	}
 	bin := filepath.Join(home, "bin")
 	if _, err := os.Stat(filepath.Join(bin, "hyperkube")); err != nil {
-		return "", fmt.Errorf("no API server is built (make api-server builds it, or test/kubernetes/build.sh api): %w", err)
+		return "", fmt.Errorf("%w: none is built (make api-server builds it, or test/kubernetes/build.sh api): %w", errLacking, err)
 	}
 	return bin, nil
 }
@@ -133,6 +155,8 @@ func inside(m *testing.M) int {
 		common.server.stop()
 		if status == 0 {
 			os.RemoveAll(common.server.dir)
+		} else {
+			fmt.Fprintln(os.Stderr, "logs of etcd and the API server are in", common.server.dir)
 		}
 	}
 	return status

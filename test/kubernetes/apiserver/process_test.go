@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -98,4 +99,22 @@ func await(t testing.TB, what string, try func() error) {
 		}
 	}
 	t.Fatalf("%s, not within %v: %v", what, patience, err)
+}
+
+// atLeast returns an error if n is less than want.
+func atLeast(n, want int64) error {
+	if n < want {
+		return fmt.Errorf("%d, want at least %d", n, want)
+	}
+	return nil
+}
+
+// mentions returns an error unless a text has each of the words.
+func mentions(text string, words ...string) error {
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return fmt.Errorf("no %q in:\n%s", w, text)
+		}
+	}
+	return nil
 }

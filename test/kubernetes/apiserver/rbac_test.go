@@ -1,44 +1,44 @@
 package apiserver
 
 import (
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
 
-// rbac is what the gateway may do; NAMESPACE is its own.
-const rbac = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: sluice-gateway-NAMESPACE}
-rules:
-- {apiGroups: [networking.istio.io, security.istio.io], resources: ["*"], verbs: [get, list, watch]}
-- {apiGroups: [networking.k8s.io], resources: [ingresses, ingressclasses], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [services, pods, nodes, namespaces], verbs: [get, list, watch]}
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: sluice-gateway-NAMESPACE}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: sluice-gateway-NAMESPACE}
-subjects: [{kind: ServiceAccount, name: sluice-gateway, namespace: NAMESPACE}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: sluice-gateway, namespace: NAMESPACE}
-rules:
-- {apiGroups: [""], resources: [secrets], verbs: [get, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: sluice-gateway, namespace: NAMESPACE}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: sluice-gateway}
-subjects: [{kind: ServiceAccount, name: sluice-gateway, namespace: NAMESPACE}]
-`
+// permission finds the objects that say what the gateway may do.
+var permission = regexp.MustCompile(`(?m)^kind: (ServiceAccount|Role|RoleBinding|ClusterRole|ClusterRoleBinding)$`)
 
-// gatewayToken makes the gateway's service account with what it may do, and returns a
-// token for it.
-func (s *server) gatewayToken(t testing.TB, namespace string) string {
+// rbac returns what the chart lets a gateway in a namespace do, with values of one's own
+// as sluice's --set takes them.
+func rbac(t testing.TB, namespace string, values ...string) string {
 	t.Helper()
-	s.apply(t, strings.ReplaceAll(rbac, "NAMESPACE", namespace))
-	return s.account(t, namespace, "sluice-gateway")
+	args := []string{"manifest", "generate", "--crds=false", "--namespace=" + namespace, "--set=name=" + account}
+	for _, v := range values {
+		args = append(args, "--set="+v)
+	}
+	out, err := exec.Command(os.Getenv(sluiceVar), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sluice %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	var kept []string
+	for _, document := range strings.Split(string(out), "\n---\n") {
+		if permission.MatchString(document) {
+			kept = append(kept, document)
+		}
+	}
+	if len(kept) < 5 {
+		t.Fatalf("the chart has %d objects about permissions:\n%s", len(kept), out)
+	}
+	return strings.Join(kept, "\n---\n")
+}
+
+// gatewayToken makes the gateway's service account, with what the chart lets it do, and
+// returns a token for it.
+func (s *server) gatewayToken(t testing.TB, namespace string, values ...string) string {
+	t.Helper()
+	s.apply(t, rbac(t, namespace, values...))
+	return s.token(t, namespace)
 }

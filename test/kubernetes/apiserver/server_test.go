@@ -180,13 +180,19 @@ func (s *server) url() string { return fmt.Sprintf("https://127.0.0.1:%d", s.por
 // kubeconfig writes a kubeconfig for a token, and returns its path.
 func (s *server) kubeconfig(t testing.TB, token string) string {
 	t.Helper()
+	return s.kubeconfigAt(t, s.url(), token)
+}
+
+// kubeconfigAt is kubeconfig with a URL of one's own.
+func (s *server) kubeconfigAt(t testing.TB, url, token string) string {
+	t.Helper()
 	return writeFile(t, "kubeconfig", fmt.Sprintf(`apiVersion: v1
 kind: Config
 clusters: [{name: test, cluster: {server: %q, certificate-authority: %q}}]
 users: [{name: test, user: {token: %q}}]
 contexts: [{name: test, context: {cluster: test, user: test}}]
 current-context: test
-`, s.url(), filepath.Join(s.dir, "ca.crt"), token))
+`, url, filepath.Join(s.dir, "ca.crt"), token))
 }
 
 // writeFile writes a file that goes with the test.
