@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/http1"
@@ -68,6 +70,8 @@ type Options struct {
 	Limits role.Limits
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
+	// Collectors are metrics to show beside the gateway's own.
+	Collectors []prometheus.Collector
 	// Notify, where not nil, is called with each change of the gateway's state.
 	Notify func(role.Status)
 }
@@ -98,6 +102,7 @@ func Run(ctx context.Context, o Options) error {
 		LameDuck:      o.LameDuck,
 		Limits:        o.Limits,
 		Logger:        o.Logger,
+		Collectors:    o.Collectors,
 		Notify:        o.Notify,
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
@@ -68,6 +70,8 @@ type Options struct {
 	// LameDuck is how long the process goes on accepting after it has said that it is not
 	// ready any more, for load balancers that are slow to notice.
 	LameDuck time.Duration
+	// Collectors are metrics to show beside the process' own.
+	Collectors []prometheus.Collector
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with the process's state when that changes,

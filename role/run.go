@@ -54,6 +54,7 @@ func Run(ctx context.Context, o Options) error {
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,
 		Certificates: p.certificateMetrics,
+		Collectors:   o.Collectors,
 		Logger:       o.Logger,
 	})
 	if err != nil {

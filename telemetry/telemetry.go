@@ -28,6 +28,8 @@ type Options struct {
 	Conditions  func() map[string]int
 	// Certificates returns the state of the certificates, likewise.
 	Certificates func() []Certificate
+	// Collectors are further metrics, of whatever feeds the proxy.
+	Collectors []prometheus.Collector
 	// Logger is told of trouble with the access log; nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -65,6 +67,7 @@ func New(o Options) (*Telemetry, error) {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	t.registry.MustRegister(o.Collectors...)
 	return t, nil
 }
 

@@ -1,0 +1,192 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/sluicegate/sluice/config"
+)
+
+const (
+	// DefaultLease is the name of the lease of which the holder writes statuses.
+	DefaultLease = "sluice-gateway-status"
+	// statusRate is how many requests a second a leader makes, statusBurst how many at once.
+	statusRate, statusBurst = 20, 40
+)
+
+// StatusOptions say what a StatusWriter writes beside the conditions of objects. The zero value has
+// defaults for all.
+type StatusOptions struct {
+	// Lease is the name of the lease by which replicas agree on the one that writes, in the
+	// gateway's own namespace; empty means DefaultLease.
+	Lease string
+	// Holder is who this replica is; empty means $POD_NAME, else the host's name.
+	Holder string
+	// Labels are the gateway's own: its Service is that of its namespace which selects them.
+	Labels map[string]string
+	// Service is the "namespace/name" of the Service whose addresses Ingresses get, instead of the
+	// gateway's own.
+	Service string
+	// Addresses are those that Ingresses get, IP addresses or host names, instead of a Service's.
+	Addresses []string
+}
+
+// StatusWriter writes what came of objects to where their authors look: the status of Istio's
+// objects and of Ingresses, and Events. Of all replicas one writes, the holder of a lease. Its
+// methods may be called from any goroutine, and none of them waits for the API server but Watch.
+type StatusWriter struct {
+	cluster *Cluster
+	opt     StatusOptions
+	log     *slog.Logger
+	metrics *statusMetrics
+
+	// mu guards what follows: what is to be said.
+	mu sync.Mutex
+	// applied are the objects that may have a status, in the version that the conditions are about.
+	applied    map[config.Key]*config.Object
+	conditions []config.Condition
+	// served are the Ingresses that are served; nil where nobody has told.
+	served map[config.Key]bool
+	// news says that there may be something to write.
+	news chan struct{}
+}
+
+// NewStatusWriter returns a writer for a cluster that is not followed yet.
+func (c *Cluster) NewStatusWriter(o StatusOptions) *StatusWriter {
+	o.Lease = cmp.Or(o.Lease, DefaultLease)
+	if o.Holder == "" {
+		host, _ := os.Hostname()
+		o.Holder = cmp.Or(os.Getenv("POD_NAME"), host)
+	}
+	return &StatusWriter{
+		cluster: c, opt: o, log: c.log, metrics: newStatusMetrics(),
+		applied: map[config.Key]*config.Object{}, news: make(chan struct{}, 1),
+	}
+}
+
+// Watch is Cluster.Watch, for a publish that has brought a change into force when it returns, and
+// has told Conditions. It writes statuses until ctx ends.
+func (w *StatusWriter) Watch(ctx context.Context, publish func(config.Delta)) error {
+	writing := make(chan struct{})
+	ctx, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		<-writing
+	}()
+	go func() {
+		defer close(writing)
+		w.write(ctx)
+	}()
+	return w.cluster.Watch(ctx, func(d config.Delta) {
+		publish(d)
+		w.apply(d)
+	})
+}
+
+// Conditions takes all defects that there are. The list must not be changed any more.
+func (w *StatusWriter) Conditions(all []config.Condition) {
+	w.mu.Lock()
+	w.conditions = all
+	w.mu.Unlock()
+	w.tell()
+}
+
+// Served takes the keys of the Ingresses that are served.
+func (w *StatusWriter) Served(ingresses []config.Key) {
+	served := make(map[config.Key]bool, len(ingresses))
+	for _, key := range ingresses {
+		served[key] = true
+	}
+	w.mu.Lock()
+	w.served = served
+	w.mu.Unlock()
+	w.tell()
+}
+
+// Collectors are the metrics of the writer.
+func (w *StatusWriter) Collectors() []prometheus.Collector { return w.metrics.all() }
+
+// apply notes which objects are in force now.
+func (w *StatusWriter) apply(d config.Delta) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range d.Set {
+		if r := resourceOf(o.Key); r != nil && r.statuses {
+			w.applied[o.Key] = o
+		}
+	}
+	for _, key := range d.Removed {
+		delete(w.applied, key)
+	}
+	w.tell()
+}
+
+func (w *StatusWriter) tell() {
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// write writes whenever this replica leads, until ctx ends.
+func (w *StatusWriter) write(ctx context.Context) {
+	lease := &Lease{Namespace: w.cluster.opt.Namespace, Name: w.opt.Lease, Holder: w.opt.Holder, Changed: func(leading bool) {
+		w.metrics.leader.Set(map[bool]float64{true: 1}[leading])
+	}}
+	told := &told{seen: map[string]bool{}}
+	w.cluster.Lead(ctx, lease, func(ctx context.Context) {
+		api := &statusAPI{api: w.cluster.api, rate: flowcontrol.NewTokenBucketRateLimiter(statusRate, statusBurst), log: w.log, told: told}
+		t := &term{
+			writer: w, api: api, events: newRecorder(w, api), have: map[config.Key]uint64{}, blocked: map[*resource]time.Time{},
+			published: map[config.Key]bool{}, wake: w.news,
+		}
+		var recording sync.WaitGroup
+		recording.Go(func() { t.events.run(ctx) })
+		t.run(ctx)
+		recording.Wait()
+		w.metrics.pending.Set(0)
+	})
+}
+
+// wanted returns what is to be said of each object now. What has changed since it was brought into
+// force is left out: there will be news of it.
+func (w *StatusWriter) wanted(addresses []ingressAddress) map[config.Key]*saying {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make(map[config.Key]*saying, len(w.applied))
+	w.cluster.set.identities(maps.All(w.applied), func(key config.Key, id Identity) {
+		all[key] = &saying{key: key, resource: resourceOf(key), identity: id}
+	})
+	for _, c := range w.conditions {
+		if s := all[c.Object]; s != nil {
+			s.conditions = append(s.conditions, c)
+		}
+	}
+	for key, s := range all {
+		if s.resource.group == ingresses {
+			s.served = w.served == nil || w.served[key]
+			s.silent = w.served == nil || len(addresses) == 0
+			s.addresses = addresses
+		}
+		s.finish()
+	}
+	return all
+}
+
+// resourceOf returns the resource of an object's kind; nil where none is watched everywhere.
+func resourceOf(key config.Key) *resource {
+	for _, r := range resources {
+		if r.kind == key.Kind && r.group == key.Group {
+			return r
+		}
+	}
+	return nil
+}
