@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,12 @@ func (s Fraction) String() string {
 func (r *Route) Policies() []Policy {
 	var list []Policy
 	add := func(name, text string) { list = append(list, Policy{name, text}) }
+	if r.Sources != nil {
+		add("sources", r.Sources.brief())
+	}
+	if r.MaxRequestBody > 0 {
+		add("request body", fmt.Sprintf("at most %d bytes, else 413", r.MaxRequestBody))
+	}
 	if r.CORS != nil {
 		add("cors", r.CORS.brief())
 	}
@@ -56,6 +63,23 @@ func (r *Route) Policies() []Policy {
 		add("retry", r.Retry.brief())
 	}
 	return list
+}
+
+func (s *Sources) brief() string {
+	var parts []string
+	for _, list := range []struct {
+		word   string
+		ranges []netip.Prefix
+	}{{"allow ", s.Allow}, {"deny ", s.Deny}} {
+		var ranges []string
+		for _, p := range list.ranges {
+			ranges = append(ranges, p.String())
+		}
+		if len(ranges) > 0 {
+			parts = append(parts, list.word+strings.Join(ranges, ","))
+		}
+	}
+	return strings.Join(append(parts, "else 403"), ", ")
 }
 
 func (p *Retry) brief() string {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ func TestPoliciesOfRoute(t *testing.T) {
 		}},
 		"fault: delay 2s of 0.0001%, abort 50% with 500\n": {Fault: &Fault{Delay: 2 * time.Second, DelayFraction: 1, AbortStatus: 500, AbortFraction: 500_000}},
 		"fault: abort 100% with grpc-status 14\n":          {Fault: &Fault{HasGRPC: true, GRPCStatus: 14, AbortFraction: AllTraffic}},
+		"sources: allow 10.0.0.0/8,::1/128, deny 10.1.0.0/16, else 403\nrequest body: at most 9 bytes, else 413\n": {MaxRequestBody: 9, Sources: &Sources{
+			Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Deny: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		}},
 		"cors: origins *,https://a*, methods GET, credentials, max age 1m0s\nmirror: 10% to m\n": {
 			CORS: &CORS{
 				AllowOrigins: []StringMatch{{MatchExact, "*"}, {MatchPrefix, "https://a"}}, AllowMethods: "GET",

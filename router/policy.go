@@ -1,6 +1,9 @@
 package router
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Fraction is a part of the traffic, in millionths: 1,000,000 is all of it.
 type Fraction uint32
@@ -46,6 +49,32 @@ const (
 	RetryResourceExhausted
 	RetryUnavailable
 )
+
+// Sources are ranges of client addresses.
+type Sources struct {
+	// Allow lets only these in, where there are any; Deny keeps some of them out.
+	Allow, Deny []netip.Prefix
+}
+
+// Admits tells whether a client of an address may come in. One that is not known may not. It
+// allocates nothing.
+func (s *Sources) Admits(client netip.Addr) bool {
+	if !client.IsValid() {
+		return false
+	}
+	client = client.Unmap().WithZone("")
+	for _, p := range s.Deny {
+		if p.Contains(client) {
+			return false
+		}
+	}
+	for _, p := range s.Allow {
+		if p.Contains(client) {
+			return true
+		}
+	}
+	return len(s.Allow) == 0
+}
 
 // Retry is a route's retry policy (Istio HTTPRetry).
 type Retry struct {

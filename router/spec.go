@@ -91,6 +91,13 @@ type Route struct {
 	Direct       *DirectResponse
 	Destinations []Destination
 
+	// Sources says which clients may come in; nil for all. Others are answered 403, whatever
+	// else the route does.
+	Sources *Sources
+	// MaxRequestBody bounds the bytes of a request's body on its way to a destination; more
+	// is answered 413. 0 means none.
+	MaxRequestBody int64
+
 	// Rewrite changes the request on its way to a destination.
 	Rewrite *Rewrite
 	// Timeout bounds the whole exchange with the destination, retries included.

@@ -159,6 +159,9 @@ func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) 
 		// The server that the handshake was with is not configured any more.
 		e.addForwarding(ex)
 		e.misdirected(ex, down)
+	case ex.Decision.Route != nil && !admits(ex):
+		e.addForwarding(ex)
+		e.deny(ex, down)
 	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):
 		e.addForwarding(ex)
 		e.respond(ex, down, nil)

@@ -44,7 +44,9 @@ type delivery struct {
 	retrying, due bool
 	// grpc is the client's side of a gRPC call. tellsTimeout: the upstream is to be told the
 	// time that there is for the call.
-	grpc         grpcResponse
+	grpc grpcResponse
+	// bounded is the client's side of a request whose body may have so many bytes only.
+	bounded      boundedBody
 	tellsTimeout bool
 	// cookie is the one to issue for a consistent hash, empty for none.
 	cookie string
@@ -70,11 +72,19 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		e.reply(ex, down, reply{status: 400, details: "rewritten_path_not_normal", body: rejectionBody(400)})
 		return
 	}
+	if tooLarge(ex) {
+		e.refuseBody(ex, down)
+		return
+	}
 	d := deliveries.Get().(*delivery)
 	*d = delivery{engine: e, ex: ex, down: down, cluster: cluster, retry: ex.Decision.Route.Retry}
+	if limit := ex.Decision.Route.MaxRequestBody; limit > 0 && ex.Body.Kind == proxy.BodyStream && !ex.Buffered && ex.Upgrade == "" {
+		d.bounded = boundedBody{Downstream: down, limit: limit}
+		d.down = &d.bounded
+	}
 	d.prepare()
 	if len(ex.Decision.Route.Mirrors) > 0 {
-		if tee := e.mirrors.Send(ex, ex.Decision.Route, snap.clusters, e.options.Random, down); tee != nil {
+		if tee := e.mirrors.Send(ex, ex.Decision.Route, snap.clusters, e.options.Random, d.down); tee != nil {
 			d.down = tee
 			defer tee.End()
 		}

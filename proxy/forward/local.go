@@ -111,6 +111,8 @@ func rejectionBody(status int) string {
 		return "405: method not allowed\n"
 	case 408:
 		return "408: request timeout\n"
+	case 413:
+		return "413: request body too large\n"
 	case 414:
 		return "414: request target too long\n"
 	case 417:
