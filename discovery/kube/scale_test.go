@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,8 +101,17 @@ func bigLists(services int) map[string][]byte {
 	return lists
 }
 
-// serveBig serves the lists until its standard input ends, and says where.
+// changedSlice is what the watch of EndpointSlices says when one endpoint of a Service's ten is
+// ready, or is not.
+func changedSlice(version int, ready bool) string {
+	return fmt.Sprintf(`{"type":"MODIFIED","object":{"metadata":{"name":"web-00007-abcde","namespace":"team-007","resourceVersion":"%d","labels":{"kubernetes.io/service-name":"web-00007"}},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.70"],"conditions":{"ready":%v}}],"ports":[{"name":"http","port":8080,"protocol":"TCP"}]}}`+"\n",
+		version, ready)
+}
+
+// serveBig serves the lists until its standard input ends, and says where. With each line of
+// input, an endpoint becomes unready or ready again.
 func serveBig(services int) {
+	changes := make(chan string)
 	lists := bigLists(services)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,6 +127,15 @@ func serveBig(services int) {
 		case r.URL.Query().Get("watch") != "":
 			w.WriteHeader(200)
 			w.(http.Flusher).Flush()
+			for resource == "endpointslices" {
+				select {
+				case change := <-changes:
+					io.WriteString(w, change)
+					w.(http.Flusher).Flush()
+				case <-r.Context().Done():
+					return
+				}
+			}
 			<-r.Context().Done()
 		case lists[resource] == nil || strings.Contains(r.URL.Path, "/namespaces/"):
 			io.WriteString(w, `{"metadata":{"resourceVersion":"1000"},"items":[]}`)
@@ -129,7 +148,10 @@ func serveBig(services int) {
 		size += len(list)
 	}
 	fmt.Println(l.Addr(), size)
-	io.Copy(io.Discard, os.Stdin)
+	lines := bufio.NewScanner(os.Stdin)
+	for n := 0; lines.Scan(); n++ {
+		changes <- changedSlice(1001+n, n%2 == 1)
+	}
 }
 
 // TestScale: 10,000 Services with 100,000 endpoints, all of them behind routes, are read,
@@ -196,9 +218,33 @@ func scale(t *testing.T, wants config.Wants) {
 	if want := services*(2+10*len(wants.PodLabels)) + services/10 + 1; n != want || len(table.Spec().Clusters) < services {
 		t.Errorf("%d objects, %d clusters, want %d, %d", n, len(table.Spec().Clusters), want, services)
 	}
+	measureChanges(t, stdin, objects, tables)
 	runtime.KeepAlive(p)
 	stop()
 	<-ended
+}
+
+// measureChanges measures the time from the API server's event to the table that has it.
+func measureChanges(t *testing.T, server io.Writer, objects <-chan int, tables <-chan *router.Table) {
+	t.Helper()
+	const cluster = "outbound|80||web-00007.team-007.svc.cluster.local"
+	var all []time.Duration
+	for n := range 50 {
+		start := time.Now()
+		fmt.Fprintln(server)
+		<-objects
+		table := <-tables
+		all = append(all, time.Since(start))
+		i := slices.IndexFunc(table.Spec().Clusters, func(c *router.Cluster) bool { return c.Name == cluster })
+		if i < 0 || len(table.Spec().Clusters[i].Endpoints) != n%2 {
+			t.Fatalf("after change %d the cluster (%d) is %+v", n, i, table.Spec().Clusters[max(i, 0)].Endpoints)
+		}
+	}
+	slices.Sort(all)
+	t.Logf("from an event to the table: median %v, worst %v", all[len(all)/2], all[len(all)-1])
+	if worst := all[len(all)*9/10]; worst > 100*time.Millisecond {
+		t.Errorf("nine of ten took up to %v, want less than 100 ms", worst)
+	}
 }
 
 func heap() uint64 {
