@@ -1,28 +1,18 @@
 package apiserver
 
 import (
+	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// buildSluice builds the command line from this checkout.
-func buildSluice(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "sluice")
-	if _, err := root("go", "build", "-o", path, "./cmd/sluice"); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // TestInstall: sluice install can be repeated, changes what it is told to, takes away what
 // is not wanted any more, leaves alone what is not its own, and undoes all of it.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	path, kubeconfig := buildSluice(t), s.kubeconfig(t, adminToken)
+	path, kubeconfig := os.Getenv(sluiceVar), s.kubeconfig(t, adminToken)
 	sluice := func(verb string, args ...string) (string, error) {
 		out, err := exec.Command(path, append([]string{verb, "--kubeconfig=" + kubeconfig}, args...)...).CombinedOutput()
 		return string(out), err
@@ -67,9 +57,10 @@ func TestInstall(t *testing.T) {
 	// A gateway may do what it needs with what the chart gives it, and says nothing else.
 	ns := s.namespace(t)
 	s.deploy(t, ns, "web", "v1")
-	install(t, nil, "--namespace="+ns, "--set=ingressClass.name=second", "--set=labels.gateway="+ns, "--set=labels.istio=null")
+	install(t, nil, "--namespace="+ns, "--set=service.enabled=false", "--set=ingressClass.name=second", "--set=labels.gateway="+ns, "--set=labels.istio=null")
 	token := strings.TrimSpace(s.kubectl(t, "", "-n", ns, "create", "token", "istio-ingressgateway"))
-	g := s.startGateway(t, ns, s.kubeconfig(t, token))
+	// The Service of the chart says that port 80 is the gateway's 8080.
+	g := s.startGateway(t, ns, s.kubeconfig(t, token), "--port-map=8080=80")
 	g.awaitReady(t)
 	s.apply(t, edge(ns, "*", "[{route: [{destination: {host: web}}]}]"))
 	g.awaitPod(t, "web.example.com", "/", "web-v1")
