@@ -133,8 +133,9 @@ func manifestOf(object any) (json.RawMessage, error) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Metadata   struct {
-			Name      string `json:"name"`
-			Namespace string `json:"namespace"`
+			Name        string            `json:"name"`
+			Namespace   string            `json:"namespace"`
+			Annotations map[string]string `json:"annotations,omitempty"`
 		} `json:"metadata"`
 		Spec json.RawMessage `json:"spec"`
 	}

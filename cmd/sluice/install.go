@@ -73,9 +73,6 @@ func (o *installOptions) run(ctx context.Context, cmd *cobra.Command, c *install
 	}
 	objects := p.objects()
 	if err := c.Apply(ctx, objects); err != nil {
-		if !exists && o.dryRun {
-			return fmt.Errorf("%w; a dry run can check no more before there is a namespace %s", err, p.namespace)
-		}
 		return err
 	}
 	installed, err := c.Installed(ctx, p.release())

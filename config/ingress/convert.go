@@ -14,6 +14,9 @@ import (
 // NeedsCopy: Gateways read Secrets of the proxy's namespace, and an Ingress' is in its own.
 const NeedsCopy config.Reason = "NeedsCopy"
 
+// NeedsSluice: what an object says by an annotation of Sluice's, others do not heed.
+const NeedsSluice config.Reason = "NeedsSluice"
+
 // Converted is an object of Istio's API that says what Ingresses say.
 type Converted struct {
 	// Object is a *networkingv1.Gateway, VirtualService or DestinationRule.
@@ -70,6 +73,12 @@ func (t *translator) lost(c Converted) []config.Condition {
 			}
 		}
 	case *networkingv1.VirtualService:
+		if strings.Contains(o.Annotations[istio.RoutePolicies], `"allow"`) || strings.Contains(o.Annotations[istio.RoutePolicies], `"deny"`) {
+			out = append(out, config.Condition{
+				Severity: config.Warning, Reason: NeedsSluice, Object: c.From[0],
+				Message: "Istio's API cannot say which clients may come in, and Istio's own gateways let everybody in: the annotation " + istio.RoutePolicies + " is heeded by Sluice alone",
+			})
+		}
 		if host := o.Spec.Hosts[0]; host != anyHost && !strings.Contains(host, ".") {
 			out = append(out, config.Condition{
 				Severity: config.Warning, Reason: BadHost, Object: c.From[0], Field: "rules",

@@ -193,6 +193,19 @@ func parseRequest(t testing.TB, table *router.Table, line string) *router.Reques
 // outcome says what becomes of a request.
 func outcome(table *router.Table, r *router.Request) string {
 	d := table.Route(r)
+	policies := ""
+	if d.Route != nil {
+		for _, p := range d.Route.Policies() {
+			if p.Name == "sources" || p.Name == "request body" {
+				policies += ", " + p.Text
+			}
+		}
+	}
+	return action(&d, r) + policies
+}
+
+// action says what a decision does with a request.
+func action(d *router.Decision, r *router.Request) string {
 	switch d.Outcome {
 	case router.Redirected:
 		return fmt.Sprintf("%d %s (%s)", d.Route.Redirect.Status, d.AppendLocation(nil, r), d.Route.Name)

@@ -34,6 +34,9 @@ type ruleContext struct {
 	port func(*entry) uint16
 }
 
+// sslRedirect names rules that send clients to https.
+const sslRedirect = "ssl-redirect"
+
 // challengePath begins the paths at which authorities look for proofs (RFC 8555 section 8.3).
 const challengePath = "/.well-known/acme-challenge"
 
@@ -92,7 +95,7 @@ func (e *entry) unavailable(matches []*networking.HTTPMatchRequest) httpRule {
 
 func (e *entry) toHTTPS(matches []*networking.HTTPMatchRequest) httpRule {
 	return httpRule{http: &networking.HTTPRoute{
-		Name: e.name("ssl-redirect"), Match: matches, Redirect: &networking.HTTPRedirect{Scheme: "https", RedirectCode: 308},
+		Name: e.name(sslRedirect), Match: matches, Redirect: &networking.HTTPRedirect{Scheme: "https", RedirectCode: 308},
 	}, entry: e}
 }
 

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
 )
 
 // settings are what an Ingress' annotations ask for, but for what concerns paths' form.
@@ -39,10 +41,14 @@ type settings struct {
 	// traffic is how the services are spoken to; nil for as they ask.
 	traffic    *networking.TrafficPolicy
 	clientAuth *clientAuth
+	// policy is what of it Istio's API has no words for.
+	policy istio.RoutePolicy
 }
 
 // restricts says whether the Ingress keeps some clients out.
-func (s *settings) restricts() bool { return s.closed || s.clientAuth != nil }
+func (s *settings) restricts() bool {
+	return s.closed || s.clientAuth != nil || len(s.policy.Allow)+len(s.policy.Deny) > 0
+}
 
 // newSettings reads the annotations of an Ingress.
 func newSettings(o *config.Object) (*settings, []config.Condition) {
@@ -68,8 +74,9 @@ func newSettings(o *config.Object) (*settings, []config.Condition) {
 	if p := a.text("x-forwarded-prefix"); p != "" {
 		s.requestHeaders = map[string]string{"x-forwarded-prefix": p}
 	}
+	s.policy.Allow, s.policy.Deny = a.sources()
+	s.policy.MaxRequestBody = a.bodySize()
 	a.snippets()
-	a.sources()
 	a.bounds()
 	s.closed = a.closed
 	return s, a.conditions
@@ -204,24 +211,71 @@ func (a *annotations) snippets() {
 }
 
 // sources reads which client addresses may come in.
-func (a *annotations) sources() {
-	for _, name := range []string{"whitelist-source-range", "allowlist-source-range", "denylist-source-range"} {
-		if list := a.list(name); len(list) > 0 && (strings.HasPrefix(name, "deny") || !everyone(list)) {
-			a.close(name, "this version does not compare client addresses with anything")
-		}
+func (a *annotations) sources() (allow, deny []netip.Prefix) {
+	name, _ := a.first("whitelist-source-range", "allowlist-source-range")
+	allow, deny = a.ranges(name), a.ranges("denylist-source-range")
+	if everyone(allow) {
+		allow = nil
 	}
+	return allow, deny
+}
+
+// ranges reads a list of networks and addresses. One that cannot be read closes the paths.
+func (a *annotations) ranges(name string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, item := range a.list(name) {
+		p, err := netip.ParsePrefix(item)
+		if err != nil {
+			addr, err := netip.ParseAddr(item)
+			if err != nil || addr.Zone() != "" {
+				a.close(name, "%q: must be networks and addresses, such as 10.0.0.0/8, parted by commas", item)
+				return nil
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if p.Addr().Is4In6() {
+			if p.Bits() < 96 {
+				a.close(name, "%q: write it as a network of IPv4", item)
+				return nil
+			}
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		out = append(out, p.Masked())
+	}
+	if a.text(name) != "" && len(out) == 0 && !a.closed {
+		a.close(name, "%q: names no network", a.text(name))
+	}
+	return out
 }
 
 // everyone says whether ranges of addresses leave nobody out.
-func everyone(ranges []string) bool {
-	return slices.Contains(ranges, "0.0.0.0/0") && slices.Contains(ranges, "::/0")
+func everyone(ranges []netip.Prefix) bool {
+	return slices.Contains(ranges, netip.PrefixFrom(netip.IPv4Unspecified(), 0)) && slices.Contains(ranges, netip.PrefixFrom(netip.IPv6Unspecified(), 0))
 }
 
-// bounds says what becomes of limits that Istio's API has no word for.
-func (a *annotations) bounds() {
-	if size := a.text("proxy-body-size"); size != "" && size != "0" {
-		a.add(config.Warning, AnnotationNotServed, "proxy-body-size", "it has no effect: bodies of requests may have any size. Have the service bound them")
+// bodySize reads how large requests' bodies may be, in bytes; 0 for any size.
+func (a *annotations) bodySize() int64 {
+	text := strings.ToLower(a.text("proxy-body-size"))
+	if text == "" {
+		return 0
 	}
+	unit := int64(1)
+	for suffix, bytes := range map[string]int64{"k": 1 << 10, "m": 1 << 20, "g": 1 << 30} {
+		if cut, ok := strings.CutSuffix(text, suffix); ok {
+			text, unit = cut, bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > 1<<62/unit {
+		a.bad("proxy-body-size", "must be a number of bytes, or one with k, m or g behind it; bodies may have any size")
+		return 0
+	}
+	return n * unit
+}
+
+// bounds says what becomes of limits that there is no word for.
+func (a *annotations) bounds() {
 	for _, name := range []string{"proxy-read-timeout", "proxy-send-timeout"} {
 		if a.text(name) == "" {
 			continue

@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio"
 )
 
 // host is one host with the paths that all Ingresses have for it.
@@ -164,9 +166,11 @@ func (t *translator) putVirtualService(h *host, rules []httpRule, ingresses []*i
 			}}},
 		}}
 	}
+	vs.Annotations = policiesOf(rules)
 	o := derived(vs.Kind, vs.Namespace, vs.Name, oldest.object.Created, vs, func(field string) (config.Key, string) {
 		return origin(rules, passed, oldest, field)
 	})
+	o.Annotations = vs.Annotations
 	from := slices.Clone(ingresses)
 	for _, r := range rules {
 		for _, to := range r.destinations {
@@ -177,6 +181,25 @@ func (t *translator) putVirtualService(h *host, rules []httpRule, ingresses []*i
 	}
 	t.put(o, from)
 	return o.Key
+}
+
+// policiesOf is what of rules Istio's API has no words for, as the annotation of their
+// VirtualService; nil where there is nothing. A redirect to https is for everybody.
+func policiesOf(rules []httpRule) map[string]string {
+	byName := map[string]istio.RoutePolicy{}
+	for _, r := range rules {
+		if p := r.entry.from.settings.policy; !p.Empty() && r.http.Name != r.entry.name(sslRedirect) {
+			byName[r.http.Name] = p
+		}
+	}
+	if len(byName) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(byName)
+	if err != nil {
+		panic(err) // There is nothing in it that cannot be written.
+	}
+	return map[string]string{istio.RoutePolicies: string(text)}
 }
 
 // passedThrough is the path of a host to whose service its TLS is passed: the one for all

@@ -18,6 +18,8 @@ type action struct {
 	fault        *router.Fault
 	cors         *router.CORS
 	mirrors      []router.Mirror
+	policy       RoutePolicy
+	sources      *router.Sources
 }
 
 // empty says whether the rule does nothing that can be served.
@@ -29,6 +31,7 @@ func (a *action) empty() bool {
 func (a *action) apply(route *router.Route) {
 	route.Redirect, route.Direct, route.Destinations = a.redirect, a.direct, a.destinations
 	route.Headers, route.Timeout = a.headers, a.timeout
+	route.Sources, route.MaxRequestBody = a.sources, a.policy.MaxRequestBody
 	route.Retry, route.Fault, route.CORS, route.Mirrors = a.retry, a.fault, a.cors, a.mirrors
 }
 
@@ -39,7 +42,9 @@ func (c *Compiler) compileAction(u *unit, v *virtualService, key unitKey, r rule
 		headers: headerPolicy(r.http.Headers),
 		fault:   compileFault(r.http.Fault),
 		cors:    compileCORS(r.http.CorsPolicy),
+		policy:  c.policyOf(r),
 	}
+	a.sources = a.policy.sources()
 	switch {
 	case r.http.Redirect != nil:
 		a.redirect = compileRedirect(r.http.Redirect, key.port)

@@ -249,6 +249,9 @@ func printRoute(b *strings.Builder, r *router.Route) {
 	if match := fmt.Sprintf("%+v", r.Match); match != fmt.Sprintf("%+v", router.Match{}) {
 		fmt.Fprintf(b, "        match %s\n", match)
 	}
+	if r.Sources != nil || r.MaxRequestBody != 0 {
+		fmt.Fprintf(b, "        sources %+v body %d\n", r.Sources, r.MaxRequestBody)
+	}
 	for _, d := range r.Destinations {
 		fmt.Fprintf(b, "        to %s weight=%d", d.Cluster, d.Weight)
 		if d.Authority != "" {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
 	"github.com/sluicegate/sluice/config/istio/kube"
@@ -115,6 +117,10 @@ func check(o *config.Object, rules validate.Rules) verdict {
 	}
 	found := rules.Object(typed)
 	o.Place(found)
+	if v, ok := typed.(*networkingv1.VirtualService); ok {
+		_, wrong := routePolicies(o, v)
+		found = append(found, wrong...)
+	}
 	if slices.ContainsFunc(found, func(c config.Condition) bool { return c.Severity == config.Error }) {
 		typed = nil
 	}

@@ -31,6 +31,8 @@ type virtualService struct {
 	destinations []string
 	// conditions are those that hold whatever else there is.
 	conditions []config.Condition
+	// policies are those of its own rules, by their paths.
+	policies map[string]RoutePolicy
 	// units are its compiled forms.
 	units map[unitKey]*unit
 }
@@ -202,7 +204,10 @@ func (c *Compiler) resolve(name objectName) *virtualService {
 	if o == nil || o.typed == nil {
 		return nil
 	}
-	return c.newVirtualService(o.inForce, &o.typed.(*networkingv1.VirtualService).Spec)
+	typed := o.typed.(*networkingv1.VirtualService)
+	v := c.newVirtualService(o.inForce, &typed.Spec)
+	v.policies, _ = routePolicies(o.inForce, typed)
+	return v
 }
 
 // detach takes a VirtualService out of force.
