@@ -61,13 +61,8 @@ func newCommand() *cobra.Command {
 			if o.TrustedHops < 0 {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
-			issuer, err := certificates.manager(o.Logger)
-			if err != nil {
+			if err := certificates.check(cluster.on); err != nil {
 				return err
-			}
-			if issuer != nil {
-				defer issuer.Close()
-				o.TLS.Issuer = issuer
 			}
 			proxy := istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all}
 			o.Source, o.Config = start.Files(shared.Config), shared.Config
@@ -75,6 +70,14 @@ func newCommand() *cobra.Command {
 				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy); err != nil {
 					return err
 				}
+			}
+			issuer, end, err := certificates.manager(o.Logger, cluster.kube, o.Labels)
+			if err != nil {
+				return err
+			}
+			defer end()
+			if issuer != nil {
+				o.TLS.Issuer = issuer
 			}
 			o.NewCompiler = compilers(ingresses, proxy)
 			o.Namespace = shared.Namespace
