@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"maps"
 	"os"
@@ -28,7 +29,8 @@ type StatusOptions struct {
 	// Lease is the name of the lease by which replicas agree on the one that writes, in the
 	// gateway's own namespace; empty means DefaultLease.
 	Lease string
-	// Holder is who this replica is; empty means $POD_NAME, else the host's name.
+	// Holder is who this replica is; empty means $POD_NAME, else the host's name and something
+	// random.
 	Holder string
 	// Labels are the gateway's own: its Service is that of its namespace which selects them.
 	Labels map[string]string
@@ -62,9 +64,9 @@ type StatusWriter struct {
 // NewStatusWriter returns a writer for a cluster that is not followed yet.
 func (c *Cluster) NewStatusWriter(o StatusOptions) *StatusWriter {
 	o.Lease = cmp.Or(o.Lease, DefaultLease)
-	if o.Holder == "" {
-		host, _ := os.Hostname()
-		o.Holder = cmp.Or(os.Getenv("POD_NAME"), host)
+	if o.Holder = cmp.Or(o.Holder, os.Getenv("POD_NAME")); o.Holder == "" {
+		host, _ := os.Hostname() // what is random tells replicas apart too
+		o.Holder = host + "_" + rand.Text()
 	}
 	return &StatusWriter{
 		cluster: c, opt: o, log: c.log, metrics: newStatusMetrics(),
