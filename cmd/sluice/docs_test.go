@@ -117,7 +117,7 @@ func (c consoleCommand) words() []string {
 func (c consoleCommand) runnable() bool {
 	words := c.words()
 	return len(words) > 0 &&
-		slices.Contains([]string{"validate", "explain", "convert", "proxy-config", "pc", "version", "help"}, words[0]) &&
+		slices.Contains([]string{"validate", "explain", "convert", "proxy-config", "pc", "version", "help", "profile", "manifest"}, words[0]) &&
 		!slices.ContainsFunc(words, func(w string) bool { return w == "--admin" || w == "|" || w == "<" })
 }
 

@@ -17,20 +17,28 @@ import (
 // repeated: what is so already stays untouched. Fields of others stay as they are, but for
 // those that are given here. Definitions that somebody else has installed are left alone.
 //
-// A dry run cannot see what an earlier object would have made possible: a namespace that is
-// not there yet is made up for.
+// A dry run cannot check what is in a namespace that it has not made.
 func (c *Cluster) Apply(ctx context.Context, objects []map[string]any) error {
-	made := make(map[string]bool)
+	var list []state
 	for _, object := range objects {
 		o, err := normal(object)
 		if err != nil {
 			return err
 		}
-		if o.GetKind() == "Namespace" {
-			made[o.GetName()] = true
+		st, err := c.look(ctx, o)
+		if err != nil {
+			return c.failed("get", o, err)
 		}
-		verb, err := c.applyOne(ctx, o)
-		if c.dry && apierrors.IsNotFound(err) && made[o.GetNamespace()] {
+		list = append(list, st)
+	}
+	// From here on something changes.
+	for _, st := range list {
+		o := st.wanted
+		if o.GetKind() == namespaceKind.name {
+			c.made[o.GetName()] = true
+		}
+		verb, err := c.applyOne(ctx, st)
+		if c.dry && apierrors.IsNotFound(err) && c.made[o.GetNamespace()] {
 			verb, err = "would be created", nil
 		}
 		if err != nil {
@@ -39,6 +47,25 @@ func (c *Cluster) Apply(ctx context.Context, objects []map[string]any) error {
 		c.say("  %-20s %s", verb, describe(o))
 	}
 	return nil
+}
+
+// state is an object as it is wanted, and as it was; nil where it was not.
+type state struct{ wanted, before *unstructured.Unstructured }
+
+// look finds out what is there of an object, and whether that may be changed.
+func (c *Cluster) look(ctx context.Context, o *unstructured.Unstructured) (state, error) {
+	resource, err := c.resource(o)
+	if err != nil {
+		return state{}, err
+	}
+	before, err := resource.Get(ctx, o.GetName(), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return state{wanted: o}, nil
+	case err != nil:
+		return state{}, err
+	}
+	return state{o, before}, mine(before, o)
 }
 
 // normal returns an object with numbers and texts as the API's machinery has them.
@@ -52,22 +79,14 @@ func normal(object map[string]any) (*unstructured.Unstructured, error) {
 }
 
 // applyOne applies an object and says what came of it.
-func (c *Cluster) applyOne(ctx context.Context, o *unstructured.Unstructured) (string, error) {
+func (c *Cluster) applyOne(ctx context.Context, st state) (string, error) {
+	o, before := st.wanted, st.before
+	if before != nil && o.GetKind() == definitionKind.name && !appliedBy(before, FieldManager) {
+		return "left as it is", nil // another program's, which may need it as it is
+	}
 	resource, err := c.resource(o)
 	if err != nil {
 		return "", err
-	}
-	before, err := resource.Get(ctx, o.GetName(), metav1.GetOptions{})
-	switch {
-	case err != nil && !apierrors.IsNotFound(err):
-		return "", err
-	case err == nil:
-		if err := mine(before, o); err != nil {
-			return "", err
-		}
-		if o.GetKind() == definitionKind.name && !appliedBy(before, FieldManager) {
-			return "left as it is", nil // another program's, which may need it as it is
-		}
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -84,7 +103,7 @@ func (c *Cluster) applyOne(ctx context.Context, o *unstructured.Unstructured) (s
 	}
 	verb := "configured"
 	switch {
-	case before == nil || before.GetUID() == "":
+	case before == nil:
 		verb = "created"
 	case same(before, after):
 		return "unchanged", nil

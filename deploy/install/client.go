@@ -39,6 +39,8 @@ type Cluster struct {
 	out     io.Writer
 	pause   time.Duration
 	dry     bool
+	// made are the namespaces that were applied.
+	made map[string]bool
 }
 
 // Options say which cluster, and how it is worked on.
@@ -73,7 +75,7 @@ func connect(config *rest.Config, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Host: config.Host, dynamic: client, out: o.Out, dry: o.DryRun, pause: 500 * time.Millisecond}, nil
+	return &Cluster{Host: config.Host, dynamic: client, out: o.Out, dry: o.DryRun, pause: 500 * time.Millisecond, made: make(map[string]bool)}, nil
 }
 
 // unreachable says what to do about an API server that does not answer.
