@@ -29,6 +29,7 @@ func newCommand() *cobra.Command {
 	var certificates issuing
 	var ingresses ingress.Options
 	var cluster cluster
+	var statuses statuses
 	cmd := &cobra.Command{
 		Use:     "sluice-gateway --config DIR | --kube",
 		Short:   "Serve Istio's Gateways and VirtualServices at the edge",
@@ -55,6 +56,9 @@ func newCommand() *cobra.Command {
 			if err := cluster.check(cmd, len(shared.Config) > 0); err != nil {
 				return err
 			}
+			if err := statuses.check(cmd, cluster.on); err != nil {
+				return err
+			}
 			if err := checkIngress(cmd, &ingresses, len(shared.Config) > 0); err != nil {
 				return err
 			}
@@ -70,6 +74,7 @@ func newCommand() *cobra.Command {
 				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy); err != nil {
 					return err
 				}
+				statuses.write(cluster.kube, &o, &ingresses)
 			}
 			issuer, end, err := certificates.manager(o.Logger, cluster.kube, o.Labels)
 			if err != nil {
@@ -94,6 +99,7 @@ func newCommand() *cobra.Command {
 	certificates.add(flags)
 	addIngress(flags, &ingresses)
 	cluster.add(flags)
+	statuses.add(flags)
 	flags.StringToStringVar(&o.Labels, "labels", map[string]string{"istio": "ingressgateway"}, "labels by which Gateways select this proxy")
 	flags.StringVar(&address, "address", "0.0.0.0", "IP address to listen on where a Gateway names none; :: serves IPv4 and IPv6")
 	flags.StringArrayVar(&portMap, "port-map", nil, "listen elsewhere than at a port that a Gateway asks for: 80=8080 (repeatable)")
