@@ -119,6 +119,17 @@ func variables(value string) bool {
 	return false
 }
 
+// visible says whether all of a value can be seen: nothing in it is a blank, a control character
+// or no ASCII at all. So it can stand in a path or a header.
+func visible(value string) bool {
+	for i := range len(value) {
+		if value[i] <= ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // judge says which annotations have no effect here, restrict access and cannot be enforced,
 // or are unknown.
 func (a *annotations) judge() {

@@ -23,7 +23,7 @@ func (a *annotations) rewriteTarget() string {
 		problem = "has variables of nginx, which mean nothing here: only $1 to $9 do"
 	case !strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "$"):
 		problem = "must begin with /"
-	case strings.ContainsAny(target, "?# \t\r\n\"'"):
+	case strings.ContainsAny(target, "?#\"'") || !visible(target):
 		problem = "has a query, a fragment or blanks, which no path has"
 	default:
 		return target

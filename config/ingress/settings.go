@@ -71,7 +71,9 @@ func newSettings(o *config.Object) (*settings, []config.Condition) {
 		traffic:       a.traffic(),
 		clientAuth:    a.clientAuth(o.Namespace),
 	}
-	if p := a.text("x-forwarded-prefix"); p != "" {
+	if p := a.text("x-forwarded-prefix"); p != "" && (!visible(p) || strings.Contains(p, "%")) {
+		a.bad("x-forwarded-prefix", "must be a path, and has no effect")
+	} else if p != "" {
 		s.requestHeaders = map[string]string{"x-forwarded-prefix": p}
 	}
 	s.policy.Allow, s.policy.Deny = a.sources()
@@ -137,7 +139,7 @@ func parseRedirect(target string) (*networking.HTTPRedirect, string) {
 	}
 	u, err := url.Parse(rest)
 	switch {
-	case err != nil || strings.ContainsAny(target, " \t\r\n\"'<>"):
+	case err != nil || strings.ContainsAny(target, "\"'<>") || !visible(target):
 		return nil, "is no URL"
 	case u.IsAbs() && u.Scheme != "http" && u.Scheme != "https", u.IsAbs() && u.Host == "", u.User != nil:
 		return nil, "must be a URL of http or https, or a path"
@@ -161,7 +163,7 @@ func (a *annotations) appRoot() *networking.HTTPRedirect {
 	if root == "" {
 		return nil
 	}
-	if !strings.HasPrefix(root, "/") || strings.ContainsAny(root, "# \t\r\n\"'<>") || root == "/" || variables(root) {
+	if !strings.HasPrefix(root, "/") || strings.ContainsAny(root, "#\"'<>") || !visible(root) || root == "/" || variables(root) {
 		a.bad("app-root", "must be a path other than /, and it has no effect")
 		return nil
 	}
@@ -173,7 +175,7 @@ func (a *annotations) authority() string {
 	if host == "" {
 		return ""
 	}
-	if variables(host) || strings.ContainsAny(host, " \t\r\n/\"'") {
+	if variables(host) || strings.ContainsAny(host, "/\"'") || !visible(host) {
 		a.add(config.Error, BadAnnotation, "upstream-vhost", "%q: must be a host, without variables of nginx; the service gets the host that the client asked for", host)
 		return ""
 	}
