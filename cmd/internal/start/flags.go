@@ -61,7 +61,11 @@ func (f *Flags) Add(cmd *cobra.Command) {
 // Check reports what makes no sense, and returns the log that was asked for.
 func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 	if len(f.Config) == 0 && !f.Elsewhere {
-		return nil, Misusef("say where the configuration is: --config DIR")
+		or := ""
+		if cmd.Flags().Lookup("kube") != nil {
+			or = " or --kube"
+		}
+		return nil, Misusef("say where the configuration is: --config DIR%s", or)
 	}
 	if f.Locality != "" && !isLocality(f.Locality) {
 		return nil, Misusef("--locality %q: must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE, such as us-east/zone1", f.Locality)
