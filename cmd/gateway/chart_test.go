@@ -31,6 +31,7 @@ var chartSets = map[string]string{
 	"snapshot":         "snapshot.enabled=true",
 	"watch-namespaces": "watchNamespaces={a}",
 	"ingress-class":    "ingressClass.name=a",
+	"status-writing":   "rbac.status=false",
 }
 
 // chartFlags returns the flags that the chart's value flags should have.

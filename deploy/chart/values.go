@@ -10,8 +10,8 @@ import (
 )
 
 // merge returns base with the values of over in their places: maps are merged key by key,
-// anything else is replaced. A null of over takes away what base has, as in Helm; where
-// base has nothing it stays. Neither map is changed.
+// anything else is replaced. A null of over takes away what base has, as in Helm; a null
+// that base has stays. Neither map is changed.
 func merge(base, over map[string]any) map[string]any {
 	out := make(map[string]any, len(base)+len(over))
 	maps.Copy(out, base)
@@ -22,7 +22,7 @@ func merge(base, over map[string]any) map[string]any {
 		case isMap:
 			below, _ := had.(map[string]any)
 			out[key] = merge(below, inner)
-		case value == nil && ok && had != nil:
+		case value == nil && base != nil && (!ok || had != nil):
 			delete(out, key)
 		default:
 			out[key] = value

@@ -45,6 +45,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- range .Values.watchNamespaces }}
 - {{ printf "--watch-namespaces=%s" . | quote }}
 {{- end }}
+{{- if not .Values.rbac.status }}
+- --status-writing=false
+{{- end }}
 {{- if .Values.ingressClass.enabled }}
 - {{ printf "--ingress-class=%s" .Values.ingressClass.name | quote }}
 {{- end }}
