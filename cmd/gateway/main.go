@@ -75,6 +75,7 @@ func newCommand() *cobra.Command {
 					return err
 				}
 				statuses.write(cluster.kube, &o, &ingresses)
+				o.Collectors = append(o.Collectors, cluster.kube)
 			}
 			issuer, end, err := certificates.manager(o.Logger, cluster.kube, o.Labels)
 			if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -108,15 +110,39 @@ func TestAway(t *testing.T) {
 	if s := w.cluster.Status(); s.AwaySince.IsZero() || s.Synced {
 		t.Errorf("the status is %+v", s)
 	}
+	if got := metric(t, w.cluster, "sluice_kubernetes_synced"); got != 0 {
+		t.Errorf("the metric says that all is followed: %v", got)
+	}
 	f.delete("gateways", "edge/web", true)
 	f.set("services", "shop/new", "", `"spec":{}`)
 	f.expire()
 	f.start()
 	w.wants(strings.ReplaceAll(strings.ReplaceAll(bookinfoNames, "Gateway edge/web, ", ""), " Service shop/web", " Service shop/new, Service shop/web"))
 	w.wantsReasons()
+	if got := metric(t, w.cluster, "sluice_kubernetes_synced"); got != 1 {
+		t.Errorf("the metric says that not all is followed: %v", got)
+	}
 	if s := w.cluster.Status(); !s.AwaySince.IsZero() || !s.Synced || w.removed != 1 {
 		t.Errorf("the status is %+v, %d removed", s, w.removed)
 	}
+}
+
+// metric returns the value of a metric.
+func metric(t *testing.T, c prometheus.Collector, name string) float64 {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 // TestErrors: an API server in trouble, or that does not know us, changes nothing.
