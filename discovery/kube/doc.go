@@ -31,4 +31,9 @@
 // A change to an EndpointSlice, at once; others after 5 ms in which nothing happened, and 25 ms
 // at most. Between two Deltas passes at least the time that the last one took to be
 // worked in, 50 ms at most, so that a cluster in turmoil costs half a processor and no more.
+//
+// # What is written
+//
+// A [StatusWriter] writes what came of objects into their status, and Events; what that is, it is
+// told. Of all replicas one writes, the holder of a [Lease]. Without one nothing is written.
 package kube
