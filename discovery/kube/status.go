@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,7 +56,8 @@ type StatusWriter struct {
 	// applied are the objects that may have a status, in the version that the conditions are about.
 	applied    map[config.Key]*config.Object
 	conditions []config.Condition
-	// served are the Ingresses that are served; nil where nobody has told.
+	// served are the Ingresses that are served; nil where nobody has told. Neither is changed, but
+	// replaced.
 	served map[config.Key]bool
 	// news says that there may be something to write.
 	news chan struct{}
@@ -96,9 +98,12 @@ func (w *StatusWriter) Watch(ctx context.Context, publish func(config.Delta)) er
 // Conditions takes all defects that there are. The list must not be changed any more.
 func (w *StatusWriter) Conditions(all []config.Condition) {
 	w.mu.Lock()
+	same := slices.Equal(w.conditions, all)
 	w.conditions = all
 	w.mu.Unlock()
-	w.tell()
+	if !same {
+		w.tell()
+	}
 }
 
 // Served takes the keys of the Ingresses that are served.
@@ -120,15 +125,19 @@ func (w *StatusWriter) Collectors() []prometheus.Collector { return w.metrics.al
 func (w *StatusWriter) apply(d config.Delta) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	some := false
 	for _, o := range d.Set {
 		if r := resourceOf(o.Key); r != nil && r.statuses {
 			w.applied[o.Key] = o
+			some = true
 		}
 	}
 	for _, key := range d.Removed {
 		delete(w.applied, key)
 	}
-	w.tell()
+	if some {
+		w.tell()
+	}
 }
 
 func (w *StatusWriter) tell() {
@@ -162,20 +171,21 @@ func (w *StatusWriter) write(ctx context.Context) {
 // force is left out: there will be news of it.
 func (w *StatusWriter) wanted(addresses []ingressAddress) map[config.Key]*saying {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	all := make(map[config.Key]*saying, len(w.applied))
 	w.cluster.set.identities(maps.All(w.applied), func(key config.Key, id Identity) {
 		all[key] = &saying{key: key, resource: resourceOf(key), identity: id}
 	})
-	for _, c := range w.conditions {
+	conditions, served := w.conditions, w.served
+	w.mu.Unlock()
+	for _, c := range conditions {
 		if s := all[c.Object]; s != nil {
 			s.conditions = append(s.conditions, c)
 		}
 	}
 	for key, s := range all {
 		if s.resource.group == ingresses {
-			s.served = w.served == nil || w.served[key]
-			s.silent = w.served == nil || len(addresses) == 0
+			s.served = served == nil || served[key]
+			s.silent = served == nil || len(addresses) == 0
 			s.addresses = addresses
 		}
 		s.finish()

@@ -351,3 +351,16 @@ func TestStatusMetrics(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkWanted is what a look at 5,000 objects costs.
+func BenchmarkWanted(b *testing.B) {
+	a := newObjectAPI(b)
+	w, _ := newWriting(b, a, StatusOptions{Holder: "gw-1"})
+	for i := range 5000 {
+		w.bring("VirtualService", fmt.Sprintf("vs-%d", i), 1)
+	}
+	w.bring("VirtualService", "bad-vs", 1, bad("NoSubset", "http[0]", "no subset"))
+	for b.Loop() {
+		w.wanted(nil)
+	}
+}

@@ -35,12 +35,10 @@ type objectAPI struct {
 	answers map[string]int
 	// requests are those that came, as "METHOD path".
 	requests []string
-	// wrote is told of each change.
-	wrote chan string
 }
 
 func newObjectAPI(t testing.TB) *objectAPI {
-	return &objectAPI{t: t, objects: map[string]map[string]any{}, answers: map[string]int{}, wrote: make(chan string, 10_000)}
+	return &objectAPI{t: t, objects: map[string]map[string]any{}, answers: map[string]int{}}
 }
 
 // RoundTrip answers a request; a code of -1 is no answer at all.
@@ -152,7 +150,6 @@ func (a *objectAPI) put(path string, o map[string]any) {
 	o = maps.Clone(o)
 	o["metadata"] = metadata
 	a.objects[path] = o
-	a.wrote <- path
 }
 
 // list answers with the objects right below a path.
