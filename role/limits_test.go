@@ -114,7 +114,7 @@ func dialListener(t *testing.T, address string) net.Conn {
 }
 
 // TestLameDuck: for a while the process says that it is not ready, and accepts all the
-// same.
+// same. It follows its configuration until the end.
 func TestLameDuck(t *testing.T) {
 	t.Parallel()
 	p := run(t, func(o *Options) { o.LameDuck = 500 * time.Millisecond })
@@ -129,6 +129,10 @@ func TestLameDuck(t *testing.T) {
 	}
 	if code, body := fetch(t, "http://"+s.Address("a")+"/"); code != 200 || body != "ok" {
 		t.Errorf("a new connection gets %d %q", code, body)
+	}
+	p.set([]*router.Listener{to("a", "127.0.0.1:0", "x")}, origin(t, "x", text("moved")))
+	if code, body := fetch(t, "http://"+s.Address("a")+"/"); code != 200 || body != "moved" {
+		t.Errorf("after a change it answers %d %q", code, body)
 	}
 	if err := <-p.ended; err != nil || time.Since(began) < 500*time.Millisecond {
 		t.Errorf("ended after %s: %v", time.Since(began), err)

@@ -84,24 +84,23 @@ func Run(ctx context.Context, o Options) error {
 	return p.serve(ctx)
 }
 
-// serve follows the source until ctx ends or the source fails, and then drains.
+// serve follows the source until ctx ends or the source fails, and then drains. The source is
+// followed until the last request has ended: endpoints that go meanwhile must not get it.
 func (p *process) serve(ctx context.Context) error {
-	watch, stop := context.WithCancel(ctx)
+	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.o.Source(watch, p.apply) }()
-	var failure error
 	select {
 	case <-ctx.Done():
+		p.drain()
 		stop()
 		<-ended
+		return nil
 	case err := <-ended:
-		if ctx.Err() == nil {
-			failure = fmt.Errorf("configuration is not followed any more: %w", errors.Join(err, errSourceEnded))
-		}
+		p.drain()
+		return fmt.Errorf("configuration is not followed any more: %w", errors.Join(err, errSourceEnded))
 	}
-	p.drain()
-	return failure
 }
 
 var errSourceEnded = errors.New("its source has ended")
