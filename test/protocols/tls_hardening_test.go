@@ -408,7 +408,8 @@ func TestWeakTLS(t *testing.T) {
 		}
 	})
 	t.Run("sslscan", func(t *testing.T) {
-		out, err := exec.CommandContext(within(t), need(t, "sslscan"), "--no-colour", "--sni-name=open.example.com", g.at(443)).CombinedOutput()
+		// Its probe for Heartbleed names no server, and gives the scan up when it is reset.
+		out, err := exec.CommandContext(within(t), need(t, "sslscan"), "--no-colour", "--no-heartbleed", "--sni-name=open.example.com", g.at(443)).CombinedOutput()
 		report := string(out)
 		if err != nil || !strings.Contains(report, "TLSv1.3   enabled") || !strings.Contains(report, "TLSv1.2   enabled") {
 			t.Fatalf("%v\n%s", err, report)
