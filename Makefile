@@ -16,7 +16,7 @@ BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build crds image test unit api-server race lint bench fuzz tools clean
+.PHONY: help demo build crds image test unit api-server race test-cluster lint bench fuzz tools clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,10 +53,13 @@ unit: ## every test, without the race detector: time and allocations are budgete
 	cd test/helm && $(GO) test -timeout 15m ./...
 
 # With the flags that Kubernetes is built with, its packages are in the build cache.
-api-server: ## the gateway against a real API server; that takes minutes to build at first
+api-server: crds ## the gateway against a real API server; that takes minutes to build at first
 	test/kubernetes/build.sh api
 	cd test/kubernetes && export CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath' && \
-		$(GO) vet ./apiserver && $(GO) test -count=1 -timeout 10m ./apiserver
+		$(GO) vet ./apiserver ./cluster && $(GO) test -count=1 -timeout 10m ./apiserver
+
+test-cluster: crds ## the chart, bookinfo and kubectl on a real Kubernetes node; needs root on Debian
+	test/kubernetes/test-cluster.sh
 
 race: ## the tests under the race detector, the long ones left out
 	$(GO) test -race -short -timeout 15m $(PKGS)

@@ -28,7 +28,10 @@ running() { [ -f "$Run/init.pid" ] && kill -0 "$(cat "$Run/init.pid")" 2>/dev/nu
 
 # lacking: prints what a node needs and this machine does not have, a line each.
 lacking() {
-	[ "$(id -u)" -eq 0 ] || echo "root"
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "root"
+		return
+	fi
 	[ -e /etc/debian_version ] || command -v containerd >/dev/null || echo "Debian, or containerd and its friends installed by hand"
 	unshare --mount --net --pid --fork true 2>/dev/null || echo "the right to make mount, network and process namespaces (CAP_SYS_ADMIN)"
 	modprobe -q overlay 2>/dev/null; grep -qw overlay /proc/filesystems || echo "the file system overlayfs"
