@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,6 +133,16 @@ func (c *Cluster) silent() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.health.awayError
+}
+
+// delay says why not everything has been listed yet.
+func (c *Cluster) delay() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.health.awayError; err != nil {
+		return explain(err)
+	}
+	return cmp.Or(c.forbidden(), "it takes its time")
 }
 
 // conditions are what is wrong with the cluster, in a fixed order.

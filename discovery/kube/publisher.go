@@ -60,11 +60,7 @@ func (p *publisher) listed(ctx context.Context) bool {
 			continue
 		}
 		told = true
-		why := "it takes its time"
-		if err := c.silent(); err != nil {
-			why = explain(err)
-		}
-		c.log.Warn("nothing is served yet: waiting for the Kubernetes API server", "server", c.rest.Host, "because", why)
+		c.log.Warn("nothing is served yet: waiting for the Kubernetes API server", "server", c.rest.Host, "because", c.delay())
 	}
 	return true
 }
