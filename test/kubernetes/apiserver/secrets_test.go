@@ -50,7 +50,9 @@ func certificate(t *testing.T, a *authority, namespace, name string) string {
 }
 
 // secure asks for a page over TLS, believing one authority alone.
-func (g *gateway) secure(a *authority) error {
+func (g *gateway) secure(a *authority) error { return g.secureAt(a, "/") }
+
+func (g *gateway) secureAt(a *authority, path string) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	conn, err := tls.Dial("tcp", g.address+":443", &tls.Config{ServerName: "secure.example.com", RootCAs: roots, MinVersion: tls.VersionTLS12})
@@ -58,7 +60,7 @@ func (g *gateway) secure(a *authority) error {
 		return err
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "GET / HTTP/1.1\r\nhost: secure.example.com\r\nconnection: close\r\n\r\n")
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nhost: secure.example.com\r\nconnection: close\r\n\r\n", path)
 	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return err
