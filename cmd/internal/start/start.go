@@ -50,9 +50,8 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal does what it does by default
+	ctx, end := untilSignal()
+	defer end()
 	cmd, err := cmd.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
@@ -65,6 +64,24 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "Error: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 	return exitMisuse
+}
+
+// untilSignal returns a context that SIGTERM or SIGINT ends. Signals do what they do by
+// default before it ends, not soon after: whoever sees that the process drains can end it
+// with another.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer end()
+		defer signal.Stop(signals)
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, end
 }
 
 // Logger returns a logger by the names of a level (debug, info, warn, error) and a
