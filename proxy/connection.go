@@ -12,6 +12,8 @@ import (
 type Connection struct {
 	// Listener is the router.Listener's name.
 	Listener string
+	// Inbound says that the connection is a call to a sidecar's own workload.
+	Inbound bool
 	// Chain is the name of the router.Chain that took the connection; empty on a listener
 	// without chains.
 	Chain string

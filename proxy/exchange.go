@@ -32,6 +32,10 @@ type Exchange struct {
 	// where there was none to pick.
 	Decision    router.Decision
 	Destination *router.CompiledDestination
+	// Cluster is Destination's, and Endpoint the one that was tried last; nil where it did
+	// not come to that. They are what the table was built from: whoever keeps them may.
+	Cluster  *router.Cluster
+	Endpoint *router.Endpoint
 
 	// AllowedOrigin is the request's Origin where the route's CORS policy names it, else
 	// empty.
@@ -82,6 +86,19 @@ type Exchange struct {
 	Attempts int
 	// BytesReceived and BytesSent count bodies, without framing.
 	BytesReceived, BytesSent int64
+	// HeadReceived and HeadSent count the bytes of heads and trailers, as they were on the wire
+	// of the client's connection (compressed, in HTTP/2 and HTTP/3).
+	HeadReceived, HeadSent int64
+	// MessagesReceived and MessagesSent count the messages of a gRPC call.
+	MessagesReceived, MessagesSent uint64
+	// ResponseHeaders and ResponseTrailers are those of the response, as the client was sent
+	// them, that somebody asked for: see forward.Engine.Capture. They live in Scratch.
+	ResponseHeaders, ResponseTrailers []router.Header
+	// ResponseFlushed, on the clock of Start, is when the head of the response was sent; 0
+	// where none was.
+	ResponseFlushed int64
+	// Trace is what is known of the trace that the request belongs to.
+	Trace Trace
 
 	// Start, UpstreamStart, UpstreamFirst and End are nanoseconds of the engine's
 	// monotonic clock: request head read, sent upstream, first response byte from

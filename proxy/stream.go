@@ -1,6 +1,10 @@
 package proxy
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/sluicegate/sluice/router"
+)
 
 // Stream is a client's connection whose bytes were carried to an endpoint and back, as what
 // counts and logs it sees it when it is over.
@@ -10,7 +14,11 @@ type Stream struct {
 	// Route is the router.StreamRoute's name, and Cluster that of the destination that was
 	// picked; empty where there was none.
 	Route, Cluster string
-	Flags          Flags
+	// Target is that cluster, and Endpoint the one that was connected to, or tried last; nil
+	// where it did not come to that. They are what the table was built from, and do not change.
+	Target   *router.Cluster
+	Endpoint *router.Endpoint
+	Flags    Flags
 	// Termination says in a word why the connection ended, where neither side ended it.
 	Termination string
 	// UpstreamHost is the endpoint's address, UpstreamLocal our side of the connection to

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // DefaultDrain is how long running requests may take when the process ends.
@@ -57,6 +58,8 @@ type Options struct {
 	ResolvConf string
 	// ProxyProtocol says which peers tell by it who their clients are.
 	ProxyProtocol ProxyProtocol
+	// Identity is who the proxy speaks for in its telemetry.
+	Identity telemetry.Identity
 	// Admin and Status are the addresses of those servers, Metrics that of one for Prometheus
 	// on another machine; empty for none.
 	Admin, Status, Metrics string

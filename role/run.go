@@ -50,6 +50,7 @@ func Run(ctx context.Context, o Options) error {
 	defer p.certificates.Close()
 	p.telemetry, err = telemetry.New(telemetry.Options{
 		AccessLog:    o.AccessLog,
+		Identity:     o.Identity,
 		Connections:  func() map[string]int { return p.listeners.connections() },
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,

@@ -13,6 +13,8 @@ type Spec struct {
 	Clusters []*Cluster
 	// Secrets are those that Credentials and Authorities name.
 	Secrets []*Secret
+	// Telemetry says what is told of the traffic; nil leaves that to the process.
+	Telemetry *Telemetry
 }
 
 // Listener is one socket and the route tables behind it.
@@ -286,7 +288,18 @@ type Cluster struct {
 	// ProxyProtocol is the version of the PROXY protocol's header that begins each
 	// connection, 1 or 2; 0 for none.
 	ProxyProtocol uint8
-	Origin        Origin
+	// Service is what the cluster belongs to, for telemetry, and External says that it
+	// stands outside of the mesh.
+	Service  Service
+	External bool
+	Origin   Origin
+}
+
+// Service names what clusters belong to.
+type Service struct {
+	// Host is "reviews.default.svc.cluster.local", Name "reviews" (the whole host where the
+	// service is none of Kubernetes), Namespace "default".
+	Host, Name, Namespace string
 }
 
 // Resolution says where a cluster's endpoints come from.
@@ -330,7 +343,9 @@ type Endpoint struct {
 	Weight uint32
 	// Locality is "region/zone/subzone", or empty.
 	Locality string
-	// Workload names what runs there ("reviews-v1" in "default"), for telemetry.
-	Workload string
-	Labels   map[string]string
+	// Workload names what runs there, "default/reviews-v1", for telemetry, and
+	// ServiceAccount as whom; empty where that is not known.
+	Workload       string
+	ServiceAccount string
+	Labels         map[string]string
 }

@@ -20,6 +20,8 @@ type Options struct {
 	AccessLog string
 	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
 	Stdout io.Writer
+	// Identity is who the proxy speaks for.
+	Identity Identity
 	// Connections returns the open connections of clients by listener, Clusters the
 	// state of the upstream side, Conditions the defects that stand by severity. They
 	// are called at each scrape, from any goroutine; nil leaves their metrics out.
