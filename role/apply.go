@@ -45,6 +45,7 @@ func (p *process) publish(table *router.Table) {
 		p.o.TLS.Issuer.Allow(issuedHosts(table.Spec()))
 	}
 	p.listeners.release(binds)
+	p.telemetry.Apply(table.Spec())
 	p.engine.Publish(table)
 	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})
 	p.listeners.acquire(binds)

@@ -5,12 +5,14 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -46,6 +48,7 @@ type Telemetry struct {
 	file        io.Closer  // nil where the log goes to standard output
 	config      *configMetrics
 	registry    *prometheus.Registry
+	applied     atomic.Pointer[router.Spec] // nil before the first Apply
 }
 
 // New opens the access log and sets the metrics up. It fails only where the log file
@@ -111,6 +114,10 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 	}
 	t.shards.put(token)
 }
+
+// Apply puts the telemetry of a configuration in force; call it before the table of the same
+// Spec is published, one call at a time. Spec must not change any more.
+func (t *Telemetry) Apply(spec *router.Spec) { t.applied.Store(spec) }
 
 // ConfigUpdated records a change of the configuration.
 func (t *Telemetry) ConfigUpdated(u ConfigUpdate) { t.config.update(u) }
