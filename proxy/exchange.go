@@ -33,7 +33,8 @@ type Exchange struct {
 	Decision    router.Decision
 	Destination *router.CompiledDestination
 	// Cluster is Destination's, and Endpoint the one that was tried last; nil where it did
-	// not come to that. They are what the table was built from: whoever keeps them may.
+	// not come to that, Endpoint also where the request itself named it. They are what the
+	// table was built from: whoever keeps them may.
 	Cluster  *router.Cluster
 	Endpoint *router.Endpoint
 

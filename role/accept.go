@@ -30,6 +30,7 @@ func (p *process) listenerOptions(b Bind) listener.Options {
 	count := p.telemetry.ConnectionEvents(b.Listener, proxy.ConnEventNames[:])
 	return listener.Options{
 		Name:      b.Listener,
+		Inbound:   b.Inbound,
 		HasChains: func() bool { return p.engine.Table().HasChains(b.Listener) },
 		Chain: func(serverName string, tls bool, alpn []string) *router.CompiledChain {
 			return p.engine.Table().Chain(b.Listener, serverName, tls, alpn)

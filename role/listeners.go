@@ -34,6 +34,8 @@ type Bind struct {
 	Port uint16
 	// PortFromAuthority chooses the route table by the port in a request's authority.
 	PortFromAuthority bool
+	// Inbound says that what connects calls the sidecar's own workload.
+	Inbound bool
 	// Datagrams asks for a UDP socket, for HTTP/3. AltSvc is the port at which that is told
 	// to clients that come by TCP; 0 tells them nothing.
 	Datagrams bool

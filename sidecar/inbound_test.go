@@ -113,3 +113,12 @@ func TestReachable(t *testing.T) {
 		}
 	}
 }
+
+// TestBinds: telemetry tells calls to the workload from its own by the socket.
+func TestBinds(t *testing.T) {
+	t.Parallel()
+	binds, _ := Options{Outbound: "127.0.0.1:15001", Inbound: []Inbound{{"127.0.0.1:1", "127.0.0.1:2"}}}.binds(nil)
+	if len(binds) != 2 || binds[0].Inbound || !binds[1].Inbound {
+		t.Errorf("%+v", binds)
+	}
+}

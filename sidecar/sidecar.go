@@ -99,7 +99,7 @@ func (o Options) binds([]*router.Listener) ([]role.Bind, []config.Condition) {
 		})
 	}
 	for _, in := range o.Inbound {
-		binds = append(binds, role.Bind{Listener: in.name(), Address: in.Listen, Instead: "--inbound ADDRESS=" + in.Local})
+		binds = append(binds, role.Bind{Listener: in.name(), Address: in.Listen, Inbound: true, Instead: "--inbound ADDRESS=" + in.Local})
 	}
 	return binds, nil
 }

@@ -58,10 +58,13 @@ var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 // response.
 func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) {
 	ex.Destination = ex.Decision.Pick(e.options.Random())
+	cluster := snap.cluster(ex)
+	if cluster != nil {
+		ex.Cluster = cluster.Spec
+	}
 	if ex.Decision.Route.Fault != nil && e.injectFault(ex, down) {
 		return
 	}
-	cluster := snap.cluster(ex)
 	if cluster == nil {
 		e.addForwarding(ex)
 		ex.Flags |= proxy.FlagNoCluster
@@ -151,7 +154,7 @@ func (d *delivery) run() {
 // number tells the upstream and the log which try this is.
 func (d *delivery) number(endpoint *upstream.Endpoint) {
 	ex := d.ex
-	ex.UpstreamHost = endpoint.Address
+	ex.UpstreamHost, ex.Endpoint = endpoint.Address, endpoint.Spec()
 	if ex.Attempts = d.retries + 1; d.retries > 0 {
 		at := len(ex.Scratch)
 		ex.Scratch = strconv.AppendInt(ex.Scratch, int64(ex.Attempts), 10)

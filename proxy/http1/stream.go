@@ -87,7 +87,7 @@ func (st *stream) release() {
 	if st.replay != nil {
 		putBuffer(st.replay)
 	}
-	scratch := st.ex.Scratch[:0]
+	left := st.ex.Leave()
 	headers := st.head.headers
 	if grown := st.ex.Request.Headers; cap(grown) > cap(headers) {
 		headers = grown
@@ -97,7 +97,7 @@ func (st *stream) release() {
 		surplus: st.surplus[:0], pathBuf: st.pathBuf[:0], tail: st.tail[:0],
 		chunks: chunkDecoder{trailers: st.chunks.trailers[:0]},
 	}
-	st.ex.Scratch = scratch
+	st.ex.Begin(left)
 	streams.Put(st)
 }
 

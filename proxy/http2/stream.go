@@ -123,10 +123,7 @@ func (st *serverStream) release() {
 	}
 	drainWake(st.bodyWake)
 	drainWake(st.sendWake)
-	scratch := st.ex.Scratch[:0]
-	if cap(scratch) > maxKept {
-		scratch = nil
-	}
+	left := st.ex.Leave()
 	list, trailers := st.list, st.trailerList
 	list.trim()
 	trailers.trim()
@@ -137,7 +134,7 @@ func (st *serverStream) release() {
 		list: list, trailerList: trailers, pathBuf: st.pathBuf[:0],
 		bodyWake: st.bodyWake, sendWake: st.sendWake,
 	}
-	st.ex.Scratch = scratch
+	st.ex.Begin(left)
 	serverStreams.Put(st)
 }
 

@@ -204,7 +204,7 @@ func (s *Server) info(ctx context.Context) *proxy.Connection {
 		return nil
 	}
 	info := &proxy.Connection{
-		Listener: s.options.Name, Chain: chain.Name, TLS: s.options.TLSState(chain.TLS, state), Headers: s.options.Headers,
+		Listener: s.options.Name, Inbound: s.options.Inbound, Chain: chain.Name, TLS: s.options.TLSState(chain.TLS, state), Headers: s.options.Headers,
 		Local: addrPort(c.conn.LocalAddr()), Remote: addrPort(c.conn.RemoteAddr()), Peer: addrPort(c.conn.RemoteAddr()),
 	}
 	if c.state.CompareAndSwap(nil, info) {

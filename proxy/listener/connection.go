@@ -28,7 +28,7 @@ type connection struct {
 func newConnection(s *Server, conn net.Conn) *connection {
 	c := &connection{server: s, conn: conn}
 	peer := addrPort(conn.RemoteAddr())
-	c.info = &proxy.Connection{Listener: s.options.Name, Local: addrPort(conn.LocalAddr()), Remote: peer, Peer: peer}
+	c.info = &proxy.Connection{Listener: s.options.Name, Inbound: s.options.Inbound, Local: addrPort(conn.LocalAddr()), Remote: peer, Peer: peer}
 	for _, p := range s.options.TrustedProxies {
 		c.behindProxy = c.behindProxy || p.Contains(peer.Addr())
 	}

@@ -19,6 +19,8 @@ import (
 type Options struct {
 	// Name is the router.Listener's.
 	Name string
+	// Inbound says that the connections are calls to a sidecar's own workload.
+	Inbound bool
 	// HTTP returns the session of a connection that carries requests, Bytes of one that
 	// does not. early is what was read of it already.
 	HTTP, Bytes func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session

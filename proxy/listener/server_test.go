@@ -43,9 +43,16 @@ func (s *teller) Serve() {
 	if s.info.TLS != nil {
 		name = s.info.TLS.ServerName
 	}
-	io.WriteString(s.conn, strings.Join([]string{s.what, s.info.Chain, s.info.Remote.Addr().String(), name, ""}, " ")+"\n")
+	io.WriteString(s.conn, strings.Join([]string{s.what + direction(s.info), s.info.Chain, s.info.Remote.Addr().String(), name, ""}, " ")+"\n")
 	s.conn.Write(s.early)
 	io.Copy(s.conn, s.conn)
+}
+
+func direction(info *proxy.Connection) string {
+	if info.Inbound {
+		return " inbound"
+	}
+	return ""
 }
 
 func (s *teller) Check(int64) {}
@@ -375,5 +382,13 @@ func TestKillWhileOpening(t *testing.T) {
 	cancel()
 	if err := s.Drain(ctx); !errors.Is(err, context.Canceled) || s.Connections() != 0 {
 		t.Errorf("Drain: %v, %d connections left", err, s.Connections())
+	}
+}
+
+func TestInbound(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, Options{Inbound: true})
+	if got := line(t, call(t, address)); !strings.HasPrefix(got, "http inbound ") {
+		t.Errorf("the session was told %q", got)
 	}
 }

@@ -34,7 +34,7 @@ func (s *session) connect() net.Conn {
 		st.Flags |= proxy.FlagNoCluster
 		return nil
 	}
-	s.cluster = cluster
+	s.cluster, st.Target = cluster, cluster.Spec
 	s.idle = int64(idleTimeout(stream.StreamRoute, cluster.Spec))
 	choice := s.choice()
 	var tried [maxAttempts]*upstream.Endpoint
@@ -100,7 +100,7 @@ func (s *session) try(e *upstream.Endpoint) (conn net.Conn, again bool) {
 		need.Authority = info.TLS.ServerName
 	}
 	st.Attempts++
-	st.UpstreamHost = e.Address
+	st.UpstreamHost, st.Endpoint = e.Address, e.Spec()
 	conn, err := s.cluster.Connect(e, &need, s.aborter)
 	switch {
 	case err == upstream.ErrOverflow:

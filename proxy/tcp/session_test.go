@@ -347,3 +347,31 @@ func TestStorm(t *testing.T) {
 		t.Errorf("something is left: %+v", s.Endpoints)
 	}
 }
+
+// A stream tells of the cluster and the endpoint that were connected to, or tried last.
+func TestTellsEndpoint(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for _, test := range []struct {
+		cluster  *router.Cluster
+		endpoint int
+	}{
+		{cluster("a", nil, endpoint(t, false, says("a"))), 0},
+		{cluster("a", nil, refusing(t)), 0},
+		{cluster("a", nil), -1},
+	} {
+		b.publish([]*router.StreamRoute{{Name: "r", Destinations: []router.Destination{{Cluster: "a"}}}}, test.cluster)
+		// A client that is refused may notice as early as here.
+		if conn, err := net.Dial("tcp", b.ln.Addr().String()); err == nil {
+			conn.Close()
+		}
+		st := b.over()
+		var want *router.Endpoint
+		if test.endpoint >= 0 {
+			want = test.cluster.Endpoints[test.endpoint]
+		}
+		if st.Target != test.cluster || st.Endpoint != want {
+			t.Errorf("told of %+v and %+v, want %+v", st.Target, st.Endpoint, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
+	"github.com/sluicegate/sluice/router"
 )
 
 // maxIdle bounds the idle connections that an endpoint keeps.
@@ -20,6 +21,8 @@ type Endpoint struct {
 	Address string
 	network string
 	target  string
+	// spec is what the newest specification says of the endpoint.
+	spec atomic.Pointer[router.Endpoint]
 	// targets are the addresses to connect to, where Address is a name that stands for one
 	// endpoint.
 	targets atomic.Pointer[[]string]
@@ -51,6 +54,11 @@ func newEndpoint(address string) *Endpoint {
 	}
 	return e
 }
+
+// Spec returns the router.Endpoint that this is by the newest specification, or the one whose
+// name stands for its address; nil where a request has named it itself
+// (router.ResolutionOriginal).
+func (e *Endpoint) Spec() *router.Endpoint { return e.spec.Load() }
 
 // pop takes, of the idle connections that were made for id, or any where that is nil, the
 // one that was used last; nil where there is none.
