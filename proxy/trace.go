@@ -3,7 +3,8 @@ package proxy
 import "github.com/sluicegate/sluice/router"
 
 // Trace is an exchange's part in a trace. The zero value has none: the headers of traces then
-// pass as they are.
+// pass as they are. forward.Options.Trace fills it in, before routing and once the request has
+// its id; the headers themselves are left to be written for each try.
 type Trace struct {
 	// Tracing is the policy; nil where there is none.
 	Tracing *router.Tracing
@@ -13,9 +14,12 @@ type Trace struct {
 	Span, Parent [8]byte
 	// Sampled says that spans are recorded; Debug, that the caller insisted (B3's flag).
 	Sampled, Debug bool
-	// W3C and B3 say by which headers the upstream is told, and B3Single that those of B3 come
-	// as one.
+	// W3C and B3 say by which headers the upstream is told, in place of any that the caller
+	// sent, and B3Single that those of B3 come as one. B3 has a parent only on spans that do.
 	W3C, B3, B3Single bool
+	// KeepState says that the caller's tracestate goes along, as the trace goes on from its
+	// traceparent. Without it, where W3C is set, tracestate is removed.
+	KeepState bool
 	// Tries are those to reach an upstream, the copies for mirrors among them; only
 	// where Sampled.
 	Tries []TracedTry
