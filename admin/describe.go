@@ -7,8 +7,8 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// describeMatch returns a match in a line: `path prefix "/api", header x exact "1"`.
-func describeMatch(m *router.Match) string {
+// DescribeMatch returns a match in a line: `path prefix "/api", header x exact "1"`.
+func DescribeMatch(m *router.Match) string {
 	var parts []string
 	add := func(what string, s router.StringMatch) {
 		if s.Kind != router.MatchAny {
@@ -52,8 +52,8 @@ func describeString(s router.StringMatch) string {
 	return "any"
 }
 
-// describeAction returns what a route does, in a line.
-func describeAction(r *router.Route) string {
+// DescribeAction returns what a route does, in a line.
+func DescribeAction(r *router.Route) string {
 	switch {
 	case r.Redirect != nil:
 		return fmt.Sprintf("redirect %d", r.Redirect.Status)
@@ -70,7 +70,9 @@ func describeAction(r *router.Route) string {
 	return strings.Join(parts, ", ")
 }
 
-func describeOrigin(o router.Origin) string {
+// DescribeOrigin returns where a piece of configuration stands, "VirtualService default/shop
+// http[0]"; empty where it comes from no object.
+func DescribeOrigin(o router.Origin) string {
 	if o.Kind == "" {
 		return ""
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -22,6 +23,10 @@ func NewHandler(o Options) http.Handler {
 	list := endpoints(o)
 	for _, e := range list {
 		r.Path(e.path).Methods(e.methods...).Handler(e.handler)
+	}
+	if o.UI != nil {
+		r.PathPrefix("/ui/").Handler(o.UI)
+		r.Path("/ui").Methods(http.MethodGet, http.MethodHead).Handler(http.RedirectHandler("/ui/", http.StatusFound))
 	}
 	r.Path("/").Methods(http.MethodGet, http.MethodHead).Handler(index(o.Info, list))
 	profiles(r)
@@ -52,6 +57,9 @@ func endpoints(o Options) []endpoint {
 		page("/server_info", "version, role, state, labels (JSON)", serverInfo(o)),
 		page("/debug/pprof/", "profiles of the Go runtime", pprof.Index),
 		{path: "/explain", methods: []string{http.MethodPost}, handler: explainJSON(o)},
+	}
+	if o.UI != nil {
+		list = slices.Insert(list, 0, page("/ui/", "the same and the traffic as a live page for a browser", o.UI.ServeHTTP))
 	}
 	if o.Metrics != nil {
 		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", o.Metrics.ServeHTTP))

@@ -30,6 +30,8 @@ type Options struct {
 	NormalPath func(target string) (string, error)
 	// Metrics serves /stats/prometheus.
 	Metrics http.Handler
+	// UI serves the page at /ui and below; nil means that there is none.
+	UI http.Handler
 	// AllowedHosts are names by which the server may be called, beside localhost and
 	// IP addresses, which always may. Any other Host is refused, as it may be a name
 	// that a web page pointed here (DNS rebinding).

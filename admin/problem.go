@@ -13,6 +13,12 @@ type problem struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// WriteProblem answers with application/problem+json, for what is served beside our own
+// pages. detail says the way out.
+func WriteProblem(w http.ResponseWriter, status int, detail string) {
+	writeProblem(w, status, detail)
+}
+
 // writeProblem answers with application/problem+json. detail says the way out.
 func writeProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")

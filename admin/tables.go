@@ -126,7 +126,7 @@ func printRoutes(t io.Writer, listener, table string, v *router.VirtualHost) {
 		if name == "" {
 			name = fmt.Sprintf("#%d", i)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, table, domains, name, describeMatch(&r.Match), describeAction(r), describeOrigin(r.Origin))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, table, domains, name, DescribeMatch(&r.Match), DescribeAction(r), DescribeOrigin(r.Origin))
 	}
 }
 
@@ -137,6 +137,6 @@ func printStreams(t io.Writer, listener string, c *router.Chain) {
 		if name == "" {
 			name = fmt.Sprintf("#%d", i)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, c.Name, strings.Join(c.ServerNames, ","), name, s.Match(), s.Action(), describeOrigin(s.Origin))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, c.Name, strings.Join(c.ServerNames, ","), name, s.Match(), s.Action(), DescribeOrigin(s.Origin))
 	}
 }
