@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	networking "istio.io/api/networking/v1alpha3"
+
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
@@ -220,6 +222,8 @@ func (c *clusters) build(key clusterKey) (*router.Cluster, missing) {
 		Subset:     key.subset,
 		Port:       key.port,
 		Resolution: s.resolution,
+		Service:    s.telemetryName(),
+		External:   s.entry != nil && s.entry.Location == networking.ServiceEntry_MESH_EXTERNAL,
 		Origin:     originOf(s.object, ""),
 	}
 	port, _ := s.port(key.port)

@@ -2,10 +2,13 @@ package istio
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"time"
 
+	meshv1 "istio.io/api/mesh/v1alpha1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	telemetryv1 "istio.io/client-go/pkg/apis/telemetry/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
@@ -48,6 +51,8 @@ type Options struct {
 	// ACMEForAll has certificates issued for the servers of protocol HTTPS and mode SIMPLE
 	// that name none, as credentialName: acme:// does for one.
 	ACMEForAll bool
+	// LookupEnv reads the proxy's environment, which span tags may name; nil is os.LookupEnv.
+	LookupEnv func(string) (string, bool)
 	// Now is the time by which certificates are said to expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -58,6 +63,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RootNamespace == "" {
 		o.RootNamespace = "istio-system"
+	}
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
 	}
 	switch {
 	case o.Namespace != "":
@@ -92,6 +100,7 @@ type Compiler struct {
 	clusters   *clusters
 	conditions *conditionSet
 	secrets    *secrets
+	telemetry  *telemetries
 
 	// gateways are by "namespace/name".
 	gateways        map[string]*gatewayConfig
@@ -141,6 +150,7 @@ func NewCompiler(o Options) *Compiler {
 		callers:         map[string]map[objectName]struct{}{},
 		shortNames:      shortNames{},
 		secrets:         newSecrets(o.Now),
+		telemetry:       newTelemetries(o),
 	}
 	c.clusters = newClusters(c.registry, c.rules, c.workloads, here)
 	c.pending.reset()
@@ -181,16 +191,19 @@ func (c *Compiler) Apply(d config.Delta) Result {
 		c.settleVirtualServices()
 	}
 	listeners, changed := c.settleListeners()
+	for source, found := range c.telemetry.settle(c.clusters) {
+		c.conditions.replace(source, found)
+	}
 	clustersChanged, affected := c.clusters.settle()
 	for user := range affected {
 		if user != nil {
 			c.pending.judge[user] = struct{}{}
 		}
 	}
-	if changed = changed || clustersChanged || c.spec == nil; changed || c.secrets.due() {
+	if changed = changed || clustersChanged || c.spec == nil || c.spec.Telemetry != c.telemetry.built; changed || c.secrets.due() {
 		clusters := c.clusters.all()
 		if c.settleSecrets(listeners, clusters) || changed {
-			c.spec = &router.Spec{Listeners: listeners, Clusters: clusters, Secrets: c.secrets.listed}
+			c.spec = &router.Spec{Listeners: listeners, Clusters: clusters, Secrets: c.secrets.listed, Telemetry: c.telemetry.built}
 		}
 	}
 	c.judgeUnbound()
@@ -234,9 +247,34 @@ func (c *Compiler) take(ch change) {
 		c.pending.translation = true
 	case *tlsMaterial:
 		c.takeSecret(ch)
+	case *telemetryv1.Telemetry:
+		c.takeTelemetry(ch)
+	case *meshv1.MeshConfig:
+		c.takeMeshConfig(ch)
 	case *networkingv1.WorkloadEntry, *kube.Pod, *legacyEndpoints, *kube.EndpointSlice:
 		c.takeWorkload(ch)
 	}
+}
+
+func (c *Compiler) takeTelemetry(ch change) {
+	var o *telemetryObject
+	if t, ok := ch.typed.(*telemetryv1.Telemetry); ok {
+		o = &telemetryObject{ch.after, &t.Spec}
+	}
+	if old := c.telemetry.set(ch.key, o); old != nil {
+		c.conditions.replace(old, nil)
+	}
+}
+
+// takeMeshConfig takes the mesh's configuration, which stands in the root namespace.
+func (c *Compiler) takeMeshConfig(ch change) {
+	if ch.key.Namespace != c.options.RootNamespace {
+		return
+	}
+	c.conditions.replace(c.telemetry.mesh, nil)
+	spec, _ := ch.typed.(*meshv1.MeshConfig)
+	c.telemetry.mesh = newMeshConfig(ch.after, spec, c.options.LookupEnv)
+	c.telemetry.changed = true
 }
 
 func (c *Compiler) takeGateway(ch change) {

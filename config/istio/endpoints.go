@@ -96,7 +96,7 @@ func workloadEndpoint(entry *networking.WorkloadEntry, portName string, target u
 	if entry.Address == "" {
 		return nil
 	}
-	e := &router.Endpoint{Address: entry.Address, Weight: entry.Weight, Locality: entry.Locality, Labels: entry.Labels}
+	e := &router.Endpoint{Address: entry.Address, Weight: entry.Weight, Locality: entry.Locality, ServiceAccount: entry.ServiceAccount, Labels: entry.Labels}
 	if strings.HasPrefix(entry.Address, "unix://") {
 		return e
 	}
@@ -293,8 +293,8 @@ func podEndpoint(pod *kube.Pod, port uint32) *router.Endpoint {
 	return &router.Endpoint{
 		Address:  join(pod.Status.PodIP, port),
 		Locality: strings.ReplaceAll(pod.Labels["istio-locality"], ".", "/"),
-		Workload: pod.Namespace + "/" + workloadName(pod),
-		Labels:   pod.Labels,
+		Workload: pod.Namespace + "/" + workloadName(pod), ServiceAccount: pod.Spec.ServiceAccountName,
+		Labels: pod.Labels,
 	}
 }
 

@@ -96,6 +96,7 @@ func compileCase(t *testing.T, sections map[string]string) string {
 	if !given.Now.IsZero() {
 		options.Now = func() time.Time { return given.Now }
 	}
+	options.LookupEnv = func(name string) (string, bool) { return "$" + name, name == "REGION" }
 	if given.Role == "sidecar" {
 		options.Role = istio.Sidecar
 	} else if options.Labels == nil {
@@ -188,6 +189,9 @@ func printSpec(b *strings.Builder, s *router.Spec) {
 	}
 	for _, secret := range s.Secrets {
 		printSecret(b, secret)
+	}
+	if s.Telemetry != nil {
+		printTelemetry(b, s.Telemetry)
 	}
 }
 

@@ -35,6 +35,16 @@ type service struct {
 	entry    *networking.ServiceEntry
 }
 
+// telemetryName is what telemetry calls the service, as Istio does: one of Kubernetes by its
+// short name, any other by its whole host.
+func (s *service) telemetryName() router.Service {
+	name := s.host
+	if s.kube {
+		name = s.object.Name
+	}
+	return router.Service{Host: s.host, Name: name, Namespace: s.namespace}
+}
+
 // servicePort is a port as callers know it.
 type servicePort struct {
 	number   uint16

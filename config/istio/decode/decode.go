@@ -15,7 +15,7 @@ import (
 
 // Decode returns o as the Go type of its kind: *networkingv1.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *kube.Service, Endpoints, Pod, Secret or Namespace; *kube.EndpointSlice. Status
+// *telemetryv1.Telemetry; *meshv1alpha1.MeshConfig of the ConfigMap called istio; *kube.Service, Endpoints, Pod, Secret or Namespace; *kube.EndpointSlice. Status
 // is left out of Istio's kinds, and the values of Secrets of types that hold no
 // certificates.
 //
@@ -26,10 +26,11 @@ import (
 func Decode(o *config.Object) (any, []config.Condition) {
 	var conditions []config.Condition
 	var typed any
-	if newObject, ok := istioKinds[o.Kind]; ok && o.Group == istioNetworking {
-		typed, conditions = decodeWith(o, istioVersions, func(d *decoder, root *yaml.Node) any {
+	group, versions := istioAPI(o.Kind)
+	if newObject, ok := istioKinds[o.Kind]; ok && o.Group == group {
+		typed, conditions = decodeWith(o, versions, func(d *decoder, root *yaml.Node) any {
 			object, types, meta, spec := newObject()
-			*types = metav1.TypeMeta{Kind: o.Kind, APIVersion: istioNetworking + "/v1"}
+			*types = metav1.TypeMeta{Kind: o.Kind, APIVersion: group + "/v1"}
 			*meta = objectMeta(o)
 			d.envelope(root, "spec", "status")
 			if n := manifest.Field(root, "spec"); n != nil && !isNull(n) {
@@ -37,6 +38,8 @@ func Decode(o *config.Object) (any, []config.Condition) {
 			}
 			return object
 		})
+	} else if isMeshConfig(o) {
+		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any { return d.meshConfig(root) })
 	} else if o.Group == "" && o.Kind == "Secret" {
 		typed, conditions = decodeWith(o, []string{"v1"}, func(d *decoder, root *yaml.Node) any { return d.secret(root) })
 	} else if typed = received(o); typed != nil {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	telemetryv1 "istio.io/client-go/pkg/apis/telemetry/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
@@ -53,11 +54,25 @@ var istioKinds = map[string]func() (object any, types *metav1.TypeMeta, meta *me
 		o := &networkingv1.Sidecar{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
+	"Telemetry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
+		o := &telemetryv1.Telemetry{}
+		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
+	},
 }
 
-// istioVersions are the versions in which every one of istioKinds is served, storage
+// istioAPI is the group of one of istioKinds, and the versions in which it is served, storage
 // version first (customresourcedefinitions.gen.yaml of istio.io/api).
-var istioVersions = []string{"v1", "v1beta1", "v1alpha3"}
+func istioAPI(kind string) (group string, versions []string) {
+	if kind == "Telemetry" {
+		return istioTelemetry, telemetryVersions
+	}
+	return istioNetworking, istioVersions
+}
+
+var (
+	istioVersions     = []string{"v1", "v1beta1", "v1alpha3"}
+	telemetryVersions = []string{"v1", "v1alpha1"}
+)
 
 // kubernetesKinds are the kinds that are plain Go structs.
 var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta){
@@ -98,7 +113,6 @@ var unserved = map[groupKind]struct {
 	{istioExtensions, "TrafficExtension"}:     {config.Warning, "it has no effect: extensions are not run"},
 	{istioNetworking, "WorkloadGroup"}:        {config.Info, "it has no effect: write a WorkloadEntry for each workload"},
 	{istioNetworking, "ProxyConfig"}:          {config.Info, "it has no effect: proxies are set up by their flags"},
-	{istioTelemetry, "Telemetry"}:             {config.Info, "it has no effect yet"},
 	{gatewayAPI, "Gateway"}:                   {config.Info, "the Kubernetes Gateway API is not served yet: write a Gateway of networking.istio.io"},
 	{gatewayAPI, "GatewayClass"}:              {config.Info, "the Kubernetes Gateway API is not served yet"},
 	{gatewayAPI, "HTTPRoute"}:                 {config.Info, "the Kubernetes Gateway API is not served yet: write a VirtualService"},
@@ -119,8 +133,9 @@ func other(o *config.Object) []config.Condition {
 	if u, ok := unserved[groupKind{o.Group, o.Kind}]; ok {
 		return []config.Condition{{Severity: u.severity, Reason: NotServed, Message: u.message}}
 	}
-	if _, ours := istioKinds[o.Kind]; ours && (o.Group == "" || nearest(o.Group, []string{istioNetworking}) != "") && o.Group != istioNetworking {
-		message := fmt.Sprintf("no API that is served here has the kind %s in %q: write apiVersion: networking.istio.io/v1", o.Kind, o.Group)
+	group, versions := istioAPI(o.Kind)
+	if _, ours := istioKinds[o.Kind]; ours && (o.Group == "" || nearest(o.Group, []string{group}) != "") && o.Group != group {
+		message := fmt.Sprintf("no API that is served here has the kind %s in %q: write apiVersion: %s/%s", o.Kind, o.Group, group, versions[0])
 		return []config.Condition{{Severity: config.Error, Reason: UnknownKind, Field: "apiVersion", Message: message}}
 	}
 	if o.Group != istioNetworking {
@@ -128,6 +143,9 @@ func other(o *config.Object) []config.Condition {
 	}
 	kinds := make([]string, 0, len(istioKinds))
 	for kind := range istioKinds {
+		if group, _ := istioAPI(kind); group != o.Group {
+			continue
+		}
 		kinds = append(kinds, kind)
 	}
 	slices.Sort(kinds)

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
@@ -170,6 +172,9 @@ var wellKnownTypes = map[protoreflect.FullName]func(*decoder, protoreflect.Messa
 	"google.protobuf.BoolValue":   (*decoder).wrapper,
 	"google.protobuf.UInt32Value": (*decoder).wrapper,
 	"google.protobuf.DoubleValue": (*decoder).wrapper,
+	"google.protobuf.Int64Value":  (*decoder).wrapper,
+	"google.protobuf.StringValue": (*decoder).wrapper,
+	"google.protobuf.Struct":      (*decoder).structure,
 }
 
 // wrapper fills a message that holds one scalar, to tell 0 from nothing.
@@ -178,6 +183,25 @@ func (d *decoder) wrapper(m protoreflect.Message, n *yaml.Node, at *config.Path)
 	if v, ok := d.scalar(field, n, at); ok {
 		m.Set(field, v)
 	}
+}
+
+// structure fills a message that holds any JSON object.
+func (d *decoder) structure(m protoreflect.Message, n *yaml.Node, at *config.Path) {
+	if n.Kind != yaml.MappingNode {
+		d.bad(n, at, "must be a mapping with members of its own, not %s", describe(n))
+		return
+	}
+	var members map[string]any
+	if err := json.Unmarshal(manifest.AppendJSON(nil, n), &members); err != nil {
+		d.bad(n, at, "cannot be read: %v", err)
+		return
+	}
+	s, err := structpb.NewStruct(members)
+	if err != nil {
+		d.bad(n, at, "cannot be read: %v", err)
+		return
+	}
+	proto.Merge(m.Interface(), s)
 }
 
 // duration reads what Go's time.ParseDuration takes, as Istio does, which is more

@@ -22,7 +22,8 @@ type Pod struct {
 
 // PodSpec is what a Pod asks for.
 type PodSpec struct {
-	Containers []Container `json:"containers"`
+	Containers         []Container `json:"containers"`
+	ServiceAccountName string      `json:"serviceAccountName,omitempty"`
 }
 
 // Container is one of a Pod's.
