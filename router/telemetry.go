@@ -35,6 +35,8 @@ type AccessLog struct {
 	Text   string
 	JSON   bool
 	Fields []LogField
+	// OmitEmpty writes nothing for what is not known, instead of "-", and leaves it out of JSON.
+	OmitEmpty bool
 	// Filter is a CEL expression that says which requests are logged; empty for all.
 	Filter string
 	Origin Origin
@@ -71,12 +73,16 @@ type Tracing struct {
 	// headers are continued all the same.
 	Provider string
 	OTLP     *OTLP
-	// Sampling is the share of requests, in percent, that become traces where the caller has
-	// not decided.
-	Sampling float64
+	// Sampling is the share of requests, in percent and in steps of 0.01, that become traces
+	// where the caller has not decided. Which ones, their x-request-id says, so that all proxies
+	// on the way choose the same, or the lot (useRequestIdForTraceSampling: false).
+	Sampling       float64
+	SampleAtRandom bool
 	// W3C and B3 say which headers a new trace is told by. Those of both kinds are read.
 	W3C, B3 bool
 	Tags    []SpanTag
+	// NoIstioTags leaves out the tags that begin with "istio." (enableIstioTags: false).
+	NoIstioTags bool
 	// MaxTagLength bounds the value of http.url; 0 means 256 bytes.
 	MaxTagLength int
 	// ServiceName is that of the resource; empty for the proxy's own workload.
