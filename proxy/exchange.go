@@ -96,7 +96,7 @@ type Exchange struct {
 	// them, that somebody asked for: see forward.Engine.Capture. They live in Scratch.
 	ResponseHeaders, ResponseTrailers []router.Header
 	// ResponseFlushed, on the clock of Start, is when the head of the response was sent; 0
-	// where none was.
+	// where none was. Codecs set it where the response goes on after its head: else it is End.
 	ResponseFlushed int64
 	// Trace is what is known of the trace that the request belongs to.
 	Trace Trace

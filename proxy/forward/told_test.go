@@ -1,6 +1,8 @@
 package forward_test
 
 import (
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,3 +61,47 @@ func TestTellsEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// What is counted of heads and trailers are their bytes as they are on the wire, and the time
+// of the response's head is known.
+func TestTellsHeads(t *testing.T) {
+	t.Parallel()
+	type heads struct {
+		received, sent, body int64
+		flushed              bool
+	}
+	tests := map[string]struct{ head, body, trailers, response string }{
+		"no bodies":      {req("GET / HTTP/1.1", "Host: a", "Connection: close"), "", "", "HTTP/1.1 204 No Content\r\n\r\n"},
+		"length":         {req("POST / HTTP/1.1", "Host: a", "Content-Length: 4", "Connection: close"), "body", "", okResponse},
+		"trailers":       {req("POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", "TE: trailers", "Connection: TE, close"), "4\r\nbody\r\n0\r\n", "X-T: end\r\n\r\n", chunkedWithTrailers},
+		"malformed":      {req("GET / HTTP/1.1", "Host: a", "Bad Name: x"), "", "", ""},
+		"large response": {req("GET / HTTP/1.1", "Host: a", "Connection: close"), "", "", "HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + strings.Repeat("b", 300000)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen, tell := telling(func(ex *proxy.Exchange) heads {
+				return heads{ex.HeadReceived, ex.HeadSent, ex.BytesSent, ex.ResponseFlushed >= ex.Start && ex.ResponseFlushed <= ex.End}
+			})
+			g := start(t, toOrigin(startOrigin(t, answering(test.response)).addr), tell)
+			c := dial(t, g)
+			c.send(test.head + test.body + test.trailers)
+			c.CloseWrite()
+			all, err := io.ReadAll(c.br)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, body, _ := strings.Cut(string(all), "\r\n\r\n")
+			want := heads{int64(len(test.head + test.trailers)), int64(len(head) + 4), int64(len(body)), true}
+			if test.trailers != "" {
+				_, trailers, _ := strings.Cut(body, "\r\n0\r\n")
+				want.sent, want.body = want.sent+int64(len(trailers)), int64(len("ok"))
+			}
+			if got := told(t, seen); got != want {
+				t.Errorf("told %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+const chunkedWithTrailers = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n"

@@ -387,6 +387,9 @@ func (c *serverConn) reject(perr *ProtocolError) {
 	}
 	st := c.stream
 	st.begin()
+	if st.ex.HeadReceived == 0 {
+		st.ex.HeadReceived = int64(c.w - c.r)
+	}
 	st.closeAfter = true
 	c.enter()
 	c.options.observe(proxy.ConnRejected)

@@ -141,6 +141,7 @@ func (st *stream) parse() (verdict, *ProtocolError) {
 	if perr == nil && end > o.Limits.HeadBytes {
 		perr = errHeadTooLarge
 	}
+	st.ex.HeadReceived = int64(end)
 	if perr == nil {
 		perr = st.head.parse(b[:end], &o.Limits, &o.Policy)
 	}
@@ -276,6 +277,7 @@ func (st *stream) takeTrailers() *ProtocolError {
 	if perr != nil {
 		return perr
 	}
+	st.ex.HeadReceived += int64(len(st.chunks.trailers))
 	if st.head.hasTrailer || st.head.teTrailers {
 		st.trailers = trailers
 	}

@@ -21,6 +21,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 	out := appendStatusLine(getSmall()[:0], r)
 	out = appendFields(out, r.Headers)
 	out = append(out, '\r', '\n')
+	st.ex.HeadSent += int64(len(out))
 	err := st.c.sock.Write(out)
 	putBuffer(out)
 	return err
@@ -36,9 +37,13 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 	if st.bodyless {
 		body = nil
 	}
+	ex.HeadSent += int64(len(out))
 	ex.BytesSent += int64(len(body))
 	err := st.write(out, body, nil, end)
 	putBuffer(out)
+	if err == nil && (!end || r.Status == 101) {
+		ex.ResponseFlushed = proxy.Now()
+	}
 	return err
 }
 
@@ -127,7 +132,9 @@ func (st *stream) write(out, body []byte, trailers []router.Header, end bool) er
 			tail = append(tail, '\r', '\n')
 		}
 		if end {
+			from := len(tail)
 			tail = appendLastChunk(tail, trailers)
+			st.ex.HeadSent += int64(len(tail) - from - len("0\r\n"))
 		}
 	}
 	st.tail, st.finished = tail, end

@@ -14,6 +14,8 @@ type headerBlock struct {
 	dependency bool // the stream depends on itself
 	bytes      []byte
 	small      int
+	// wire counts the bytes of its frames.
+	wire int
 }
 
 // smallContinuation is the size below which a CONTINUATION frame is taken for an attempt to
@@ -40,7 +42,7 @@ func (c *session) gotHeaders(h frameHeader, payload []byte) *connError {
 		return err
 	}
 	b := &c.block
-	*b = headerBlock{stream: h.stream, endStream: h.has(flagEndStream), bytes: b.bytes[:0]}
+	*b = headerBlock{stream: h.stream, endStream: h.has(flagEndStream), bytes: b.bytes[:0], wire: frameHeaderLen + h.length}
 	if h.has(flagPriority) {
 		if len(payload) < 5 {
 			return errPriorityPayload
@@ -67,6 +69,7 @@ func (c *session) gotContinuation(h frameHeader, payload []byte) *connError {
 		return errBlockTooLarge
 	}
 	b.bytes = append(b.bytes, payload...)
+	b.wire += frameHeaderLen + h.length
 	if h.has(flagEndHeaders) {
 		b.open = false
 		err := c.endBlock(b.bytes)
@@ -136,6 +139,7 @@ func (c *session) open(id uint32, block []byte) *connError {
 	if verdict == headGood {
 		verdict = st.parse(c.block.endStream)
 	}
+	st.ex.HeadReceived = int64(c.block.wire)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last = id
@@ -200,6 +204,7 @@ func (c *session) gotTrailers(id uint32, block []byte) *connError {
 		return c.resetBad(st, codeProtocol)
 	}
 	st.trailerList, *list = *list, st.trailerList
+	st.trailerBytes = c.block.wire
 	if !st.takeTrailers() {
 		return c.resetBad(st, codeProtocol)
 	}

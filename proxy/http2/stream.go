@@ -62,6 +62,8 @@ type serverStream struct {
 	stopped     bool
 	bodyErr     error
 	trailerList fieldList
+	// trailerBytes are those of the trailers' frames, until the exchange has counted them.
+	trailerBytes int
 
 	// pending is what a writer that waits has left to send; then comes the end, where
 	// pendingEnd. queued: the stream is in the session's ready list.
@@ -173,6 +175,7 @@ func (c *session) settleBody(st *serverStream, hurry bool) {
 	case st.remoteDone:
 		ex.Buffered, ex.Payload = true, st.body[st.br:st.bw]
 		ex.BytesReceived = int64(len(ex.Payload))
+		st.countTrailers()
 		// A body that is here has a length, which upstreams of HTTP/1 like better.
 		if ex.Body.Kind == proxy.BodyStream && !ex.WantsTrailers && len(st.trailerList.fields) == 0 {
 			ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: ex.BytesReceived}

@@ -124,6 +124,7 @@ func (st *serverStream) readBody(p []byte) (int, error) {
 		case st.lost || st.gone:
 			return 0, errClientGone
 		case st.remoteDone:
+			st.countTrailers()
 			return 0, io.EOF
 		}
 		c.flush()
@@ -147,9 +148,17 @@ func (st *serverStream) readBody(p []byte) (int, error) {
 	st.credit(n)
 	c.flushLater()
 	if st.remoteDone && st.br == st.bw && st.bodyErr == nil && !st.gone {
+		st.countTrailers()
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// countTrailers counts the trailers as received, now that whoever has the exchange hears of
+// the body's end. The caller holds mu.
+func (st *serverStream) countTrailers() {
+	st.ex.HeadReceived += int64(st.trailerBytes)
+	st.trailerBytes = 0
 }
 
 // remember keeps a part of the body for another try. A body that is too large is not kept at

@@ -59,6 +59,9 @@ func (st *serverStream) Respond(ex *proxy.Exchange, r *proxy.Response, body []by
 	c.appendHead(st, r, flags, length)
 	r.Status = kept
 	st.since = proxy.Now()
+	if !end || tunnel {
+		ex.ResponseFlushed = st.since
+	}
 	if flags != 0 {
 		st.localDone = true
 	} else if err := c.send(st, body, end && !tunnel); err != nil {
@@ -117,6 +120,7 @@ func (c *session) appendHead(st *serverStream, r *proxy.Response, flags uint8, l
 		dst = c.enc.appendField(dst, "content-length", str(strconv.AppendInt(digits[:0], length, 10)))
 	}
 	c.out = appendHeaderFrames(dst, at, flags, st.id, c.peer.maxFrame)
+	st.ex.HeadSent += int64(len(c.out) - at)
 }
 
 // appendResponseField appends a field, unless it is one that HTTP/2 does not have.
@@ -169,6 +173,7 @@ func (c *session) appendTrailers(st *serverStream, trailers []router.Header) {
 		dst = c.enc.appendResponseField(dst, &trailers[i], false)
 	}
 	c.out = appendHeaderFrames(dst, at, flagEndStream, st.id, c.peer.maxFrame)
+	st.ex.HeadSent += int64(len(c.out) - at)
 	st.localDone = true
 }
 

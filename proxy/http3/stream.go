@@ -67,7 +67,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.active.Add(-1)
 	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
 	ex := &st.ex
-	ex.Start = proxy.Now()
+	ex.Start, ex.HeadReceived = proxy.Now(), requestSize(r)
 	ex.Connection, ex.Local, ex.Remote, ex.Client = info, info.Local, info.Remote, info.Remote.Addr()
 	ex.ServerName, ex.Protocol, ex.ResponseServiceTime = info.TLS.ServerName, "HTTP/3", -1
 	ex.Request.Listener, ex.Request.Chain = info.Listener, info.Chain
@@ -181,8 +181,11 @@ func (st *stream) readBody(p []byte) (int, error) {
 // section 4.1.2).
 func (st *stream) more(p []byte) (int, error) {
 	n, err := st.r.Body.Read(p)
-	if err == io.ErrUnexpectedEOF {
+	switch err {
+	case io.ErrUnexpectedEOF:
 		err = errShortBody
+	case io.EOF:
+		st.ex.HeadReceived += requestTrailersSize(st.r.Trailer)
 	}
 	return n, err
 }
@@ -228,6 +231,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 	for _, h := range r.Headers {
 		header.Add(h.Name, h.Value)
 	}
+	st.ex.HeadSent += responseSize(r.Status, header)
 	st.w.WriteHeader(r.Status)
 	clear(header)
 	return nil
@@ -255,8 +259,13 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 	case !st.bodyless && r.Body.Kind == proxy.BodyNone:
 		header.Set("Content-Length", "0")
 	}
+	ex.HeadSent += responseSize(r.Status, header)
 	st.w.WriteHeader(r.Status)
-	return st.WriteBody(body, nil, end)
+	err := st.WriteBody(body, nil, end)
+	if err == nil && !end {
+		ex.ResponseFlushed = proxy.Now()
+	}
+	return err
 }
 
 // WriteBody implements proxy.Downstream.
@@ -270,6 +279,7 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 		}
 		st.ex.BytesSent += int64(len(p))
 	}
+	st.ex.HeadSent += trailersSize(trailers)
 	for _, h := range trailers {
 		st.w.Header().Add(http.TrailerPrefix+h.Name, h.Value)
 	}
