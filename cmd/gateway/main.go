@@ -77,6 +77,7 @@ func newCommand() *cobra.Command {
 				statuses.write(cluster.kube, &o, &ingresses)
 				o.Collectors = append(o.Collectors, cluster.kube)
 			}
+			o.Source = start.WithMesh(o.Source, shared.MeshConfig)
 			issuer, end, err := certificates.manager(o.Logger, cluster.kube, o.Labels)
 			if err != nil {
 				return err

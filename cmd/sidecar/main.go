@@ -40,7 +40,7 @@ func newCommand() *cobra.Command {
 			if o.Outbound == "" && len(o.Inbound) == 0 {
 				return start.Misusef("there is nothing to listen on: give --outbound or --inbound")
 			}
-			o.Source = start.Files(shared.Config)
+			o.Source = start.WithMesh(start.Files(shared.Config), shared.MeshConfig)
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics

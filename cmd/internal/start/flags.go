@@ -16,6 +16,8 @@ type Flags struct {
 	// else.
 	Config    []string
 	Elsewhere bool
+	// MeshConfig is a file in the place of the mesh's ConfigMap; empty for none.
+	MeshConfig string
 	// Namespace is the proxy's own.
 	Namespace string
 	// Locality is where the proxy runs, "region/zone/subzone" or a beginning of it; empty
@@ -41,6 +43,7 @@ type Flags struct {
 func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.Config, "config", "c", nil, "folder of YAML or JSON files to read and watch (repeatable)")
+	flags.StringVar(&f.MeshConfig, "mesh-config", "", "file with the mesh's configuration (Istio's MeshConfig: access logs, tracing, extensionProviders), in the place of ConfigMap istio-system/istio")
 	flags.StringVar(&f.Namespace, "namespace", f.Namespace, "namespace that the proxy stands in")
 	flags.StringVar(&f.Locality, "locality", "", "where the proxy runs, REGION/ZONE/SUBZONE or a beginning of it, so that endpoints near it go first; empty for unknown")
 	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
