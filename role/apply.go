@@ -47,6 +47,7 @@ func (p *process) publish(table *router.Table) {
 	p.listeners.release(binds)
 	p.telemetry.Apply(table.Spec())
 	p.engine.Publish(table)
+	p.telemetry.Recent().Publish(table)
 	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})
 	p.listeners.acquire(binds)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/proxy/upstream/dns"
 	"github.com/sluicegate/sluice/telemetry"
+	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/tls"
 	"github.com/sluicegate/sluice/version"
 )
@@ -55,6 +56,7 @@ func Run(ctx context.Context, o Options) error {
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,
 		Certificates: p.certificateMetrics,
+		Recent:       recent.Options{Upstream: p.upstreamState},
 		Collectors:   o.Collectors,
 		Logger:       o.Logger,
 	})

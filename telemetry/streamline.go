@@ -10,6 +10,7 @@ import (
 // CompleteStream records a connection that carried bytes and has ended. It keeps nothing of
 // st.
 func (t *Telemetry) CompleteStream(st *proxy.Stream) {
+	t.recent.CompleteStream(st)
 	if t.log == nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	Conditions  func() map[string]int
 	// Certificates returns the state of the certificates, likewise.
 	Certificates func() []Certificate
+	// Recent says whom to ask about failures.
+	Recent recent.Options
 	// Collectors are further metrics, of whatever feeds the proxy.
 	Collectors []prometheus.Collector
 	// Logger is told of trouble with the access log; nil means slog.Default().
@@ -47,6 +50,7 @@ type Telemetry struct {
 	log         *accessLog // nil without an access log
 	file        io.Closer  // nil where the log goes to standard output
 	config      *configMetrics
+	recent      *recent.Recorder
 	registry    *prometheus.Registry
 	applied     atomic.Pointer[router.Spec] // nil before the first Apply
 }
@@ -73,6 +77,7 @@ func New(o Options) (*Telemetry, error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	t.registry.MustRegister(o.Collectors...)
+	t.recent = recent.New(o.Recent)
 	return t, nil
 }
 
@@ -112,12 +117,16 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 	if t.log != nil {
 		t.log.record(token.shard, ex, proxy.Wall(ex.Start))
 	}
+	t.recent.Complete(token.shard, ex)
 	t.shards.put(token)
 }
 
 // Apply puts the telemetry of a configuration in force; call it before the table of the same
 // Spec is published, one call at a time. Spec must not change any more.
 func (t *Telemetry) Apply(spec *router.Spec) { t.applied.Store(spec) }
+
+// Recent returns what is remembered of the latest traffic.
+func (t *Telemetry) Recent() *recent.Recorder { return t.recent }
 
 // ConfigUpdated records a change of the configuration.
 func (t *Telemetry) ConfigUpdated(u ConfigUpdate) { t.config.update(u) }
@@ -130,6 +139,7 @@ func (t *Telemetry) Handler() http.Handler {
 // Close writes what is left of the access log, waiting at most two seconds for a
 // destination that is stuck. Call it once, after the last Complete.
 func (t *Telemetry) Close() {
+	t.recent.Close()
 	if t.log == nil {
 		return
 	}

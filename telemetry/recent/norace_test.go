@@ -1,0 +1,5 @@
+//go:build !race
+
+package recent
+
+const raceEnabled = false

@@ -1,0 +1,256 @@
+package recent
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
+
+const (
+	// maxShards bounds how many copies of a route's counts there are.
+	maxShards = 16
+	// maxRoutes bounds the routes, each with each of its destinations, that are told apart.
+	maxRoutes = 1024
+	// maxCached bounds what a shard remembers of where to count.
+	maxCached = 2 * maxRoutes
+)
+
+// Route identifies what requests met: a route and the destination that was picked.
+type Route struct {
+	// Listener, VirtualHost and Cluster are names. VirtualHost is empty where nothing matched,
+	// Cluster where there is no destination.
+	Listener    string `json:"listener"`
+	VirtualHost string `json:"virtualHost,omitempty"`
+	// Name is the route's, Rule where it stands.
+	Name    string        `json:"name,omitempty"`
+	Rule    router.Origin `json:"rule,omitzero"`
+	Cluster string        `json:"cluster,omitempty"`
+}
+
+// RouteCounts are the counts of one Route since the process began, or since it was last
+// forgotten for want of traffic. Rates are the differences of two looks.
+type RouteCounts struct {
+	Route
+	// Classes are the requests by the class of their status: 0 where nothing was answered, 4
+	// for 4xx. A gRPC call counts with the status that its grpc-status stands for.
+	Classes [6]uint64 `json:"classes"`
+	// Failed are those that flags tell of: what went wrong between proxy and upstream.
+	Failed  uint64  `json:"failed"`
+	Latency Latency `json:"latency"`
+}
+
+// Requests returns how many there were.
+func (c *RouteCounts) Requests() (n uint64) {
+	for _, class := range c.Classes {
+		n += class
+	}
+	return n
+}
+
+// Errors returns how many were answered 5xx or not at all.
+func (c *RouteCounts) Errors() uint64 { return c.Classes[0] + c.Classes[5] }
+
+// Since returns what came after the counts were as earlier says; all, where they were begun
+// anew since.
+func (c RouteCounts) Since(earlier *RouteCounts) RouteCounts {
+	if c.Requests() < earlier.Requests() {
+		return c
+	}
+	for i, n := range earlier.Classes {
+		c.Classes[i] -= n
+	}
+	c.Failed -= earlier.Failed
+	c.Latency = c.Latency.Since(&earlier.Latency)
+	return c
+}
+
+// routes counts requests by route.
+type routes struct {
+	// epoch changes with the table: what shards remember of the last one is of no use then.
+	epoch  atomic.Uint64
+	shards []routeShard
+
+	mu    sync.Mutex
+	known map[Route]*counted
+	other *counted
+}
+
+// routeShard is where a part of the request path counts.
+type routeShard struct {
+	mu    sync.Mutex
+	epoch uint64
+	at    map[routeKey]*RouteCounts
+	_     [128]byte
+}
+
+// routeKey finds a route's counts by what the exchange points to.
+type routeKey struct {
+	listener    string
+	route       *router.CompiledRoute
+	destination *router.CompiledDestination
+}
+
+// counted is a route's counts in every shard. A shard's are nil until it needs them.
+type counted struct {
+	Route
+	shards []*RouteCounts
+	// seen is how many requests there were at the last sweep.
+	seen uint64
+}
+
+func (s *routes) start(shards int) {
+	s.shards = make([]routeShard, shards)
+	for i := range s.shards {
+		s.shards[i].at = make(map[routeKey]*RouteCounts)
+	}
+	s.known = make(map[Route]*counted)
+	s.other = &counted{Route: Route{Name: "(others)"}, shards: make([]*RouteCounts, shards)}
+}
+
+// record counts an exchange.
+func (s *routes) record(shard uint32, ex *proxy.Exchange) {
+	n := int(shard) % len(s.shards)
+	at := &s.shards[n]
+	at.mu.Lock()
+	if epoch := s.epoch.Load(); at.epoch != epoch || len(at.at) > maxCached {
+		clear(at.at)
+		at.epoch = epoch
+	}
+	key := routeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
+	counts := at.at[key]
+	if counts == nil {
+		key.listener = strings.Clone(key.listener)
+		counts = s.countsOf(n, routeOf(ex))
+		at.at[key] = counts
+	}
+	counts.Classes[class(effectiveStatus(ex))]++
+	if ex.Flags&^harmless != 0 {
+		counts.Failed++
+	}
+	counts.Latency.add(time.Duration(ex.End - ex.Start))
+	at.mu.Unlock()
+}
+
+func class(status int) int {
+	if status < 100 || status > 599 {
+		return 0
+	}
+	return status / 100
+}
+
+// routeOf returns what an exchange met, in strings that may be kept.
+func routeOf(ex *proxy.Exchange) Route {
+	r := Route{Listener: strings.Clone(ex.Request.Listener)}
+	if v := ex.Decision.VirtualHost; v != nil && ex.Decision.Route != nil {
+		r.VirtualHost = v.Name
+	}
+	if route := ex.Decision.Route; route != nil {
+		r.Name, r.Rule = route.Name, route.Origin
+	}
+	if d := ex.Destination; d != nil {
+		r.Cluster = d.Cluster.Name
+	}
+	return r
+}
+
+// countsOf returns a route's counts in a shard, whose lock the caller holds.
+func (s *routes) countsOf(shard int, route Route) *RouteCounts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.known[route]
+	if c == nil && len(s.known) >= maxRoutes {
+		c = s.other
+	}
+	if c == nil {
+		c = &counted{Route: route, shards: make([]*RouteCounts, len(s.shards))}
+		s.known[route] = c
+	}
+	if c.shards[shard] == nil {
+		c.shards[shard] = &RouteCounts{}
+	}
+	return c.shards[shard]
+}
+
+// Routes returns the counts of every route that had requests, the busiest first.
+func (r *Recorder) Routes() []RouteCounts {
+	s := &r.routes
+	s.mu.Lock()
+	all := make([]*counted, 0, len(s.known)+1)
+	for _, c := range s.known {
+		all = append(all, c)
+	}
+	all = append(all, s.other)
+	s.mu.Unlock()
+	list := make([]RouteCounts, 0, len(all))
+	for _, c := range all {
+		if sum := s.sum(c); sum.Requests() > 0 {
+			list = append(list, sum)
+		}
+	}
+	slices.SortFunc(list, func(a, b RouteCounts) int {
+		return cmp.Or(cmp.Compare(b.Requests(), a.Requests()), a.Route.compare(&b.Route))
+	})
+	return list
+}
+
+func (r *Route) compare(with *Route) int {
+	return cmp.Or(strings.Compare(r.Listener, with.Listener), strings.Compare(r.VirtualHost, with.VirtualHost),
+		strings.Compare(r.Rule.String(), with.Rule.String()), strings.Compare(r.Name, with.Name), strings.Compare(r.Cluster, with.Cluster))
+}
+
+// sum adds up what the shards have of a route.
+func (s *routes) sum(c *counted) RouteCounts {
+	sum := RouteCounts{Route: c.Route}
+	for i := range s.shards {
+		at := &s.shards[i]
+		s.mu.Lock()
+		part := c.shards[i]
+		s.mu.Unlock()
+		if part == nil {
+			continue
+		}
+		at.mu.Lock()
+		for class, n := range part.Classes {
+			sum.Classes[class] += n
+		}
+		sum.Failed += part.Failed
+		sum.Latency.Add(&part.Latency)
+		at.mu.Unlock()
+	}
+	return sum
+}
+
+// forget drops the routes that had no requests since the last time, once there are many.
+func (s *routes) forget() {
+	s.mu.Lock()
+	all := make([]*counted, 0, len(s.known))
+	for _, c := range s.known {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	var idle []*counted
+	for _, c := range all {
+		sum := s.sum(c)
+		if n := sum.Requests(); n != c.seen {
+			c.seen = n
+		} else {
+			idle = append(idle, c)
+		}
+	}
+	if len(all) < maxRoutes/2 || len(idle) == 0 {
+		return
+	}
+	s.mu.Lock()
+	for _, c := range idle {
+		delete(s.known, c.Route)
+	}
+	s.mu.Unlock()
+	// Shards must not go on counting where nobody looks.
+	s.epoch.Add(1)
+}
