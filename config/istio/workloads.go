@@ -36,8 +36,8 @@ type workloads struct {
 	// podsAt are the names of the pods at an address in a namespace.
 	podsAt map[objectName]map[string]struct{}
 	// servicesOf are the services with an endpoint that refers to a pod, and
-	// servicesAt those with one that only has an address, each with how many.
-	servicesOf, servicesAt map[objectName]map[objectName]int
+	// servicesAt those with one that only has an address: one for each such endpoint.
+	servicesOf, servicesAt map[objectName][]objectName
 }
 
 func newWorkloads(place place) *workloads {
@@ -49,8 +49,8 @@ func newWorkloads(place place) *workloads {
 		entries:        map[string]map[string]*networking.WorkloadEntry{},
 		serviceOfSlice: map[config.Key]objectName{},
 		podsAt:         map[objectName]map[string]struct{}{},
-		servicesOf:     map[objectName]map[objectName]int{},
-		servicesAt:     map[objectName]map[objectName]int{},
+		servicesOf:     map[objectName][]objectName{},
+		servicesAt:     map[objectName][]objectName{},
 	}
 }
 
@@ -60,7 +60,7 @@ func (w *workloads) setSlice(key config.Key, slice *kube.EndpointSlice) []object
 	var concerned []objectName
 	if old, ok := w.serviceOfSlice[key]; ok {
 		concerned = append(concerned, old)
-		w.countSlice(old, w.slices[old][key.Name], -1)
+		w.noteSlice(old, w.slices[old][key.Name], false)
 		delete(w.slices[old], key.Name)
 		delete(w.serviceOfSlice, key)
 		if len(w.slices[old]) == 0 {
@@ -76,14 +76,14 @@ func (w *workloads) setSlice(key config.Key, slice *kube.EndpointSlice) []object
 	}
 	w.slices[service][key.Name] = slice
 	w.serviceOfSlice[key] = service
-	w.countSlice(service, slice, 1)
+	w.noteSlice(service, slice, true)
 	return append(concerned, service)
 }
 
-func (w *workloads) countSlice(service objectName, slice *kube.EndpointSlice, by int) {
+func (w *workloads) noteSlice(service objectName, slice *kube.EndpointSlice, there bool) {
 	for i := range slice.Endpoints {
 		for _, address := range slice.Endpoints[i].Addresses {
-			w.count(service, slice.Endpoints[i].TargetRef, address, by)
+			w.note(service, slice.Endpoints[i].TargetRef, address, there)
 		}
 	}
 }
@@ -91,39 +91,44 @@ func (w *workloads) countSlice(service objectName, slice *kube.EndpointSlice, by
 // setEndpoints takes a new version of a service's Endpoints, nil where they are gone.
 func (w *workloads) setEndpoints(service objectName, endpoints *legacyEndpoints) {
 	if old := w.endpoints[service]; old != nil {
-		w.countEndpoints(service, old, -1)
+		w.noteEndpoints(service, old, false)
 		delete(w.endpoints, service)
 	}
 	if endpoints != nil {
 		w.endpoints[service] = endpoints
-		w.countEndpoints(service, endpoints, 1)
+		w.noteEndpoints(service, endpoints, true)
 	}
 }
 
-func (w *workloads) countEndpoints(service objectName, endpoints *legacyEndpoints, by int) {
+func (w *workloads) noteEndpoints(service objectName, endpoints *legacyEndpoints, there bool) {
 	for _, subset := range endpoints.Subsets {
 		for _, a := range subset.Addresses {
-			w.count(service, a.TargetRef, a.IP, by)
+			w.note(service, a.TargetRef, a.IP, there)
 		}
 	}
 }
 
-// count remembers, or with -1 forgets, where an endpoint of a service has its labels
-// from: the pod that it refers to, or the one with its address.
-func (w *workloads) count(service objectName, ref *kube.ObjectReference, address string, by int) {
+// note remembers, or forgets, where an endpoint of a service has its labels from: the pod
+// that it refers to, or the one with its address. Few pods are in more than one service, or
+// twice in one, so that a list is enough.
+func (w *workloads) note(service objectName, ref *kube.ObjectReference, address string, there bool) {
 	services, from := w.servicesAt, objectName{service.namespace, address}
 	if ref != nil {
 		services, from = w.servicesOf, objectName{cmp.Or(ref.Namespace, service.namespace), ref.Name}
 	}
-	if services[from] == nil {
-		services[from] = map[objectName]int{}
+	if there {
+		services[from] = append(services[from], service)
+		return
 	}
-	if services[from][service] += by; services[from][service] == 0 {
-		delete(services[from], service)
+	list := services[from]
+	if i := slices.Index(list, service); i >= 0 {
+		list = slices.Delete(list, i, i+1)
 	}
-	if len(services[from]) == 0 {
+	if len(list) == 0 {
 		delete(services, from)
+		return
 	}
+	services[from] = list
 }
 
 // setPod takes a new version of a pod, nil where it is gone.
@@ -206,10 +211,10 @@ func (c *Compiler) endpointsChanged(name objectName) {
 // or as one of their endpoints.
 func (c *Compiler) podChanged(name objectName, pod *kube.Pod) {
 	c.selectedChanged(name.namespace, pod.Labels)
-	for service := range c.workloads.servicesOf[name] {
+	for _, service := range c.workloads.servicesOf[name] {
 		c.endpointsChanged(service)
 	}
-	for service := range c.workloads.servicesAt[objectName{name.namespace, pod.Status.PodIP}] {
+	for _, service := range c.workloads.servicesAt[objectName{name.namespace, pod.Status.PodIP}] {
 		c.endpointsChanged(service)
 	}
 	if name.namespace == c.options.Namespace {

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+
+	"github.com/sluicegate/sluice/config/jsonscan"
 )
 
 // listerWatcher lists and watches one resource for a reflector.
@@ -151,15 +153,15 @@ func (d *eventDecoder) Decode() (watch.EventType, runtime.Object, error) {
 	}
 	var kind string
 	var object []byte
-	s := scan{text: text}
-	ok := s.object(func(name []byte) (ok bool) {
+	s := jsonscan.Scan{Text: text}
+	ok := s.Object(func(name []byte) (ok bool) {
 		switch string(name) {
 		case "type":
 			kind, ok = d.reader.text(&s, true)
 		case "object":
-			object, ok = s.value()
+			object, ok = s.Value()
 		default:
-			_, ok = s.value()
+			_, ok = s.Value()
 		}
 		return ok
 	})

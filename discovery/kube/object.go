@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/jsonscan"
 )
 
 // item is an object as it came from the API server: what is kept of it, and what a
@@ -57,20 +58,20 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 func (r *reader) read(text []byte) (*item, error) {
 	i := &item{object: &config.Object{Version: r.version}}
 	o := i.object
-	s := scan{text: text}
+	s := jsonscan.Scan{Text: text}
 	body, links := r.scratch[:0], []byte(nil)
-	ok := s.object(func(name []byte) (ok bool) {
+	ok := s.Object(func(name []byte) (ok bool) {
 		if string(name) == "metadata" {
 			links, ok = r.metadata(&s, i)
 			return ok
 		}
 		inner, kept := r.resource.keep[string(name)]
 		if !kept {
-			_, ok = s.value()
+			_, ok = s.Value()
 			return ok
 		}
 		body = appendName(append(body, ','), name, true)
-		body, ok = s.trim(body, inner)
+		body, ok = inner.trim(&s, body)
 		return ok
 	})
 	r.scratch = body
@@ -103,8 +104,8 @@ func (r *reader) manifest(i *item, links, body []byte) []byte {
 }
 
 // metadata reads an object's metadata. It returns those fields that belong into the manifest.
-func (r *reader) metadata(s *scan, i *item) (links []byte, ok bool) {
-	ok = s.object(func(name []byte) (ok bool) {
+func (r *reader) metadata(s *jsonscan.Scan, i *item) (links []byte, ok bool) {
+	ok = s.Object(func(name []byte) (ok bool) {
 		switch string(name) {
 		case "name":
 			i.Name, ok = r.text(s, false)
@@ -120,7 +121,7 @@ func (r *reader) metadata(s *scan, i *item) (links []byte, ok bool) {
 			i.ResourceVersion, ok = r.text(s, false)
 		case "generation":
 			var number []byte
-			number, ok = s.value()
+			number, ok = s.Value()
 			i.Generation, _ = strconv.ParseInt(string(number), 10, 64)
 		case "creationTimestamp":
 			var text string
@@ -130,7 +131,7 @@ func (r *reader) metadata(s *scan, i *item) (links []byte, ok bool) {
 			i.object.Labels, ok = r.texts(s, nil)
 		case "annotations":
 			if !r.resource.annotations {
-				_, ok = s.value()
+				_, ok = s.Value()
 				return ok
 			}
 			i.object.Annotations, ok = r.texts(s, func(key string) bool { return key != lastApplied })
@@ -139,7 +140,7 @@ func (r *reader) metadata(s *scan, i *item) (links []byte, ok bool) {
 		case "deletionTimestamp":
 			links, ok = r.link(s, links, name, r.resource.owners && !r.resource.metadataOnly, all)
 		default:
-			_, ok = s.value()
+			_, ok = s.Value()
 		}
 		return ok
 	})
@@ -147,17 +148,17 @@ func (r *reader) metadata(s *scan, i *item) (links []byte, ok bool) {
 }
 
 // link appends a field of the metadata to those for the manifest, where it is wanted.
-func (r *reader) link(s *scan, links, name []byte, wanted bool, k keep) ([]byte, bool) {
+func (r *reader) link(s *jsonscan.Scan, links, name []byte, wanted bool, k keep) ([]byte, bool) {
 	if !wanted {
-		_, ok := s.value()
+		_, ok := s.Value()
 		return links, ok
 	}
-	return s.trim(appendName(append(links, ','), name, true), k)
+	return k.trim(s, appendName(append(links, ','), name, true))
 }
 
 // text reads a string, "" for null; shared strings are kept once.
-func (r *reader) text(s *scan, shared bool) (string, bool) {
-	raw, ok := s.value()
+func (r *reader) text(s *jsonscan.Scan, shared bool) (string, bool) {
+	raw, ok := s.Value()
 	if !ok {
 		return "", false
 	}
@@ -190,19 +191,19 @@ func (r *reader) string(raw []byte, shared bool) (string, bool) {
 }
 
 // texts reads a mapping from strings to strings, of whose keys want chooses; all where nil.
-func (r *reader) texts(s *scan, want func(key string) bool) (map[string]string, bool) {
-	if s.space() != '{' {
-		_, ok := s.value()
+func (r *reader) texts(s *jsonscan.Scan, want func(key string) bool) (map[string]string, bool) {
+	if s.Space() != '{' {
+		_, ok := s.Value()
 		return nil, ok
 	}
 	var texts map[string]string
-	ok := s.object(func(name []byte) bool {
+	ok := s.Object(func(name []byte) bool {
 		key, ok := r.string(name, true)
 		if !ok {
 			return false
 		}
 		if want != nil && !want(key) {
-			_, ok := s.value()
+			_, ok := s.Value()
 			return ok
 		}
 		value, ok := r.text(s, true)

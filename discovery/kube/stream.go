@@ -21,6 +21,10 @@ const (
 	maxValue = 16 << 20
 )
 
+// errJSON is what is returned for text that is no JSON, or of a shape that no API server
+// sends.
+var errJSON = errors.New("the API server sent something that is no JSON object")
+
 var errTooLong = errors.New("the API server sent an object of more than 16 MiB")
 
 func newStream(from io.Reader) *stream {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/jsonscan"
 )
 
 // received decodes an object of Kubernetes' own kinds that an API server sent: JSON that it has
@@ -18,11 +20,26 @@ func received(o *config.Object) any {
 		return nil
 	}
 	object, meta := newObject()
-	if json.Unmarshal(o.Manifest, object) != nil {
-		return nil
+	if !quickly(object, o.Manifest) {
+		if object, meta = newObject(); json.Unmarshal(o.Manifest, object) != nil {
+			return nil
+		}
 	}
 	meta.Name, meta.Namespace = o.Name, o.Namespace
 	meta.Labels, meta.Annotations = o.Labels, o.Annotations
 	meta.CreationTimestamp.Time = o.Created
 	return object
+}
+
+// quickly reads the kinds of which there are most. It returns false where it cannot: then the
+// object is spoilt.
+func quickly(object any, manifest []byte) bool {
+	q := quick{jsonscan.Scan{Text: manifest}}
+	switch object := object.(type) {
+	case *kube.Service:
+		return q.service(object)
+	case *kube.EndpointSlice:
+		return q.slice(object)
+	}
+	return false
 }

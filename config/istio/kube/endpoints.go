@@ -21,7 +21,7 @@ type EndpointSubset struct {
 type EndpointAddress struct {
 	IP        string           `json:"ip"`
 	Hostname  string           `json:"hostname,omitempty"`
-	NodeName  *string          `json:"nodeName,omitempty"`
+	NodeName  Unread           `json:"nodeName,omitempty"`
 	TargetRef *ObjectReference `json:"targetRef,omitempty"`
 }
 
@@ -35,13 +35,13 @@ type EndpointPort struct {
 
 // ObjectReference names an object.
 type ObjectReference struct {
+	UID             Unread `json:"uid,omitempty"`
+	APIVersion      Unread `json:"apiVersion,omitempty"`
+	ResourceVersion Unread `json:"resourceVersion,omitempty"`
+	FieldPath       Unread `json:"fieldPath,omitempty"`
 	Kind            string `json:"kind,omitempty"`
 	Namespace       string `json:"namespace,omitempty"`
 	Name            string `json:"name,omitempty"`
-	UID             string `json:"uid,omitempty"`
-	APIVersion      string `json:"apiVersion,omitempty"`
-	ResourceVersion string `json:"resourceVersion,omitempty"`
-	FieldPath       string `json:"fieldPath,omitempty"`
 }
 
 // LabelServiceName is the label by which an EndpointSlice names its Service.
@@ -70,9 +70,9 @@ type Endpoint struct {
 	Addresses  []string           `json:"addresses"`
 	Conditions EndpointConditions `json:"conditions,omitempty"`
 	TargetRef  *ObjectReference   `json:"targetRef,omitempty"`
-	NodeName   *string            `json:"nodeName,omitempty"`
 	Zone       *string            `json:"zone,omitempty"`
 
+	NodeName           Unread `json:"nodeName,omitempty"`
 	Hostname           Unread `json:"hostname,omitempty"`
 	DeprecatedTopology Unread `json:"deprecatedTopology,omitempty"`
 	Hints              Unread `json:"hints,omitempty"`
