@@ -100,6 +100,9 @@ type Exchange struct {
 	ResponseFlushed int64
 	// Trace is what is known of the trace that the request belongs to.
 	Trace Trace
+	// PeerMetadata is what a caller in the mesh says of itself, UpstreamPeerMetadata what the
+	// endpoint does (x-envoy-peer-metadata); empty where they say nothing, or nobody asks.
+	PeerMetadata, UpstreamPeerMetadata string
 
 	// Start, UpstreamStart, UpstreamFirst and End are nanoseconds of the engine's
 	// monotonic clock: request head read, sent upstream, first response byte from
