@@ -12,7 +12,10 @@ import (
 // any of its strings, which alias the codec's buffers.
 type Exchange struct {
 	// Request is what routing sees. Its headers are those that arrived, cleaned of
-	// what must not be forwarded.
+	// what must not be forwarded; once it was sent on, they are those that the upstream got
+	// last, with the proxy's own and the policies' changes, as Envoy's logs have them. Path
+	// and Authority stay what was asked for, where Envoy's :path and :authority become
+	// UpstreamPath and UpstreamAuthority.
 	Request router.Request
 	// Connection is the client's.
 	Connection *Connection

@@ -60,6 +60,8 @@ type Engine struct {
 	manager  *upstream.Manager
 	mirrors  *filter.Mirrors
 	snapshot atomic.Pointer[snapshot]
+	// captured is nil where telemetry wants nothing of responses.
+	captured atomic.Pointer[captured]
 	publish  sync.Mutex
 }
 

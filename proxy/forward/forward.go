@@ -45,6 +45,8 @@ type delivery struct {
 	// grpc is the client's side of a gRPC call. tellsTimeout: the upstream is to be told the
 	// time that there is for the call.
 	grpc grpcResponse
+	// trailers is the client's side of a response whose trailers telemetry wants.
+	trailers trailerTap
 	// bounded is the client's side of a request whose body may have so many bytes only.
 	bounded      boundedBody
 	tellsTimeout bool
@@ -85,6 +87,7 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		d.bounded = boundedBody{Downstream: down, limit: limit}
 		d.down = &d.bounded
 	}
+	d.tap()
 	d.prepare()
 	if len(ex.Decision.Route.Mirrors) > 0 {
 		if tee := e.mirrors.Send(ex, ex.Decision.Route, snap.clusters, e.options.Random, d.down); tee != nil {
@@ -240,6 +243,7 @@ func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 	if d.cookie != "" {
 		r.Headers = append(r.Headers, router.Header{Name: "set-cookie", Value: d.cookie})
 	}
+	d.engine.captureHeaders(ex, r)
 	return true
 }
 

@@ -1,6 +1,7 @@
 package forward_test
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -105,3 +106,59 @@ func TestTellsHeads(t *testing.T) {
 }
 
 const chunkedWithTrailers = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n"
+
+// What was asked for of responses is copied, be they an upstream's or the proxy's own, and
+// nothing of it stays for the next exchange.
+func TestCapture(t *testing.T) {
+	t.Parallel()
+	o := startOrigin(t, func(c *originConn) {
+		for {
+			r, _, err := c.request()
+			if err != nil {
+				return
+			}
+			response := "HTTP/1.1 200 OK\r\nX-Two: 1\r\nX-Other: no\r\nX-Two: 2\r\nContent-Length: 2\r\n\r\nok"
+			switch {
+			case r.Method == "HEAD":
+				response = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+			case r.URL.Path == "/trailers":
+				response = chunkedWithTrailers
+			case r.URL.Path == "/bad":
+				response = "HTTP/1.1 200 OK\r\nX-Two: 1\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
+			}
+			if c.send(response) != nil {
+				return
+			}
+		}
+	})
+	type copies struct{ headers, trailers string }
+	seen, tell := telling(func(ex *proxy.Exchange) copies {
+		return copies{fmt.Sprint(ex.ResponseHeaders), fmt.Sprint(ex.ResponseTrailers)}
+	})
+	spec := toOrigin(o.addr)
+	spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Match.Path = router.StringMatch{Kind: router.MatchPrefix, Value: "/"}
+	g := start(t, spec, tell)
+	c := dial(t, g)
+	const te = "TE: trailers\r\nConnection: TE\r\n"
+	for _, test := range []struct {
+		request           string
+		headers, trailers []string
+		want              copies
+	}{
+		{"GET / HTTP/1.1\r\n", nil, nil, copies{"[]", "[]"}},
+		{"GET / HTTP/1.1\r\n", []string{"x-two", "content-length"}, nil, copies{"[{x-two 1} {x-two 2} {content-length 2}]", "[]"}},
+		{"HEAD / HTTP/1.1\r\n", []string{"x-two", "content-length"}, nil, copies{"[{content-length 7}]", "[]"}},
+		{"GET /trailers HTTP/1.1\r\n" + te, []string{"content-length"}, []string{"x-sum"}, copies{"[]", "[{x-sum 1}]"}},
+		{"GET /trailers HTTP/1.1\r\n", nil, []string{"x-sum"}, copies{"[]", "[]"}},
+		{"GET / HTTP/1.1\r\n", []string{"x-two"}, []string{"x-sum"}, copies{"[{x-two 1} {x-two 2}]", "[]"}},
+		{"GET /bad HTTP/1.1\r\n", []string{"x-two", "content-type"}, nil, copies{"[{content-type text/plain}]", "[]"}},
+		{"GET /bad\\ HTTP/1.1\r\n", []string{"content-type"}, nil, copies{"[{content-type text/plain}]", "[]"}},
+	} {
+		g.engine.Capture(test.headers, test.trailers)
+		c.send(test.request + "Host: a\r\n\r\n")
+		c.read(test.request[:strings.IndexByte(test.request, ' ')])
+		if got := told(t, seen); got != test.want {
+			t.Errorf("%q: %+v, want %+v", test.request, got, test.want)
+		}
+	}
+}
