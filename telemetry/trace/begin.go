@@ -68,7 +68,10 @@ func (t *Tracer) draws(ex *proxy.Exchange, p *policy) bool {
 // newTraceID makes an id that is not zero.
 func (t *Tracer) newTraceID() (id [16]byte) {
 	binary.BigEndian.PutUint64(id[:8], t.random())
-	binary.BigEndian.PutUint64(id[8:], t.random()|1)
+	binary.BigEndian.PutUint64(id[8:], t.random())
+	if id == ([16]byte{}) {
+		id[15] = 1
+	}
 	return id
 }
 

@@ -28,12 +28,6 @@ const (
 	maxQueued = 2048
 	// maxBatch is the number of spans that are sent without waiting for more.
 	maxBatch = 512
-	// uploadTimeout bounds one upload, unless the policy has a bound of its own.
-	uploadTimeout = 10 * time.Second
-	// holdTime is how long spans are kept for a collector that is away.
-	holdTime = 30 * time.Second
-	// firstPause is that before the second try to send them; it doubles from then on.
-	firstPause = 250 * time.Millisecond
 )
 
 // exporter makes spans of exchanges and sends them to one collector, on a goroutine of its own.
@@ -47,6 +41,7 @@ type exporter struct {
 	sent, failed, dropped atomic.Uint64
 
 	delay    time.Duration
+	hold     time.Duration
 	log      *slog.Logger
 	spans    *spanMaker
 	exporter *otlptrace.Exporter
@@ -59,7 +54,7 @@ type exporter struct {
 
 func newExporter(d definition, o *Options) *exporter {
 	e := &exporter{
-		definition: d, delay: o.Delay, log: o.Log,
+		definition: d, delay: o.Delay, hold: o.Hold, log: o.Log,
 		queue: make(chan *record, maxQueued), stop: make(chan struct{}), done: make(chan struct{}),
 		spans:    newSpanMaker(d.service, o.Identity),
 		exporter: otlptrace.NewUnstarted(o.NewClient(d.otlp)),
@@ -132,43 +127,20 @@ func (e *exporter) take(r *record) {
 	r.free()
 }
 
-// upload sends the spans that were made. Where the collector is away they are held for a while,
-// and the queue behind them fills.
+// upload sends the spans that were made. For a collector that is away they are held for a
+// while, in which the client tries again, and the queue behind them fills.
 func (e *exporter) upload() {
-	spans := e.spans.made
 	defer e.spans.forget()
-	timeout := e.otlp.Timeout
-	if timeout <= 0 {
-		timeout = uploadTimeout
-	}
-	until := time.Now().Add(holdTime)
-	for pause := firstPause; ; pause *= 2 {
-		ctx, cancel := stdcontext.WithTimeout(e.ctx, timeout)
-		err := e.exporter.ExportSpans(ctx, spans)
-		cancel()
-		if err == nil {
-			e.sent.Add(uint64(len(spans)))
-			e.succeeding()
-			return
-		}
+	ctx, cancel := stdcontext.WithTimeout(e.ctx, e.hold)
+	defer cancel()
+	n := uint64(len(e.spans.made))
+	if err := e.exporter.ExportSpans(ctx, e.spans.made); err != nil {
+		e.failed.Add(n)
 		e.failing(err)
-		if time.Now().Add(pause).After(until) || !e.sleep(pause) {
-			e.failed.Add(uint64(len(spans)))
-			return
-		}
+		return
 	}
-}
-
-// sleep pauses; false where the exporter ended meanwhile, with no time left.
-func (e *exporter) sleep(pause time.Duration) bool {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return e.ctx.Err() == nil
-	case <-e.ctx.Done():
-		return false
-	}
+	e.sent.Add(n)
+	e.succeeding()
 }
 
 // failing and succeeding tell of a collector that is away, once, and when it is back.

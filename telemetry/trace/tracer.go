@@ -33,6 +33,9 @@ type Options struct {
 	Compile func(text string) (Format, error)
 	// Delay is how long a span may wait for others to go along; 0 means 1 s.
 	Delay time.Duration
+	// Hold is how long spans are kept for a collector that is away; 0 means 30 s. It bounds the
+	// tries of the client, whose own affair these are.
+	Hold time.Duration
 	// Random makes ids and draws lots; nil means the runtime's. It must be safe for concurrent
 	// use.
 	Random func() uint64
@@ -94,6 +97,9 @@ func New(o Options) *Tracer {
 	}
 	if o.Delay == 0 {
 		o.Delay = time.Second
+	}
+	if o.Hold == 0 {
+		o.Hold = 30 * time.Second
 	}
 	return &Tracer{o: o, trusted: o.Trusted, random: o.Random}
 }
