@@ -63,6 +63,8 @@ type Edge struct {
 	Service          string `json:"service,omitempty"`
 	ServiceName      string `json:"serviceName,omitempty"`
 	ServiceNamespace string `json:"serviceNamespace,omitempty"`
+	// Subset is that of the cluster which was called, "v1"; mostly empty.
+	Subset string `json:"subset,omitempty"`
 	// Protocol is "http", "grpc" or "tcp". Of tcp, Opened, Sent and Received count instead of
 	// Counts.
 	Protocol string `json:"protocol"`
@@ -97,18 +99,21 @@ type RouteTraffic struct {
 
 // Failure is a request that went wrong.
 type Failure struct {
-	// ID is its x-request-id.
-	ID       string    `json:"id"`
+	// Sequence tells it from the others of the process, ID is its x-request-id.
+	Sequence uint64    `json:"sequence"`
+	ID       string    `json:"id,omitempty"`
 	Time     time.Time `json:"time"`
-	Method   string    `json:"method"`
-	Host     string    `json:"host"`
-	Path     string    `json:"path"`
-	Status   int       `json:"status"`
-	Flags    string    `json:"flags,omitempty"`
-	Details  string    `json:"details,omitempty"`
-	Route    string    `json:"route,omitempty"`
-	Cluster  string    `json:"cluster,omitempty"`
-	Endpoint string    `json:"endpoint,omitempty"`
+	// Method is empty for a connection that carried bytes.
+	Method   string `json:"method,omitempty"`
+	Scheme   string `json:"scheme,omitempty"`
+	Host     string `json:"host"`
+	Path     string `json:"path"`
+	Status   int    `json:"status"`
+	Flags    string `json:"flags,omitempty"`
+	Details  string `json:"details,omitempty"`
+	Route    string `json:"route,omitempty"`
+	Cluster  string `json:"cluster,omitempty"`
+	Endpoint string `json:"endpoint,omitempty"`
 	// Duration is in milliseconds.
 	Duration float64 `json:"duration"`
 	// Reason says in a line why.

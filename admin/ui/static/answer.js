@@ -1,0 +1,80 @@
+// Asking a proxy a question, and showing what it answers.
+
+import { el } from "./dom.js";
+import { share } from "./format.js";
+
+// ask returns the answer of a proxy as JSON, or {problem} where there is none.
+export async function ask(proxy, question, parameters) {
+  const base = proxy.id === "self" ? `/${question}` : `peer/${encodeURIComponent(proxy.id)}/${question}`;
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const v of [value].flat()) if (v !== "" && v !== undefined && v !== null) query.append(name, v);
+  }
+  try {
+    const response = await fetch(`${base}?${query}`, { headers: { Accept: "application/json" } });
+    const told = await response.json();
+    return response.ok ? told : { problem: told.detail ?? told.title ?? response.statusText };
+  } catch (error) {
+    return { problem: `${proxy.label} gives no answer: ${error.message}` };
+  }
+}
+
+// answer shows what /why or /explain told.
+export function answer(told) {
+  if (told.problem) return el("p", { class: "problem" }, told.problem);
+  const e = told.explanation ?? told;
+  return el("div", { class: "answer" },
+    told.reason && el("p", { class: "headline" }, told.reason),
+    told.cause && el("p", {}, told.cause),
+    told.fix && el("p", { class: "fix" }, el("b", {}, "The way out: "), [told.fix].flat().join(" ")),
+    e.outcome && !told.reason && el("p", { class: "headline" }, outcome(e)),
+    e.outcome && way(e),
+    e.route && route(e.route),
+    e.nearest && el("div", {}, el("h4", {}, "Nearest miss"), misses([e.nearest])),
+    e.knownHosts?.length > 0 && el("p", {}, `Hosts most like it: ${e.knownHosts.join(", ")}`),
+    e.knownPorts?.length > 0 && el("p", {}, `Ports with routes: ${e.knownPorts.join(", ")}`),
+    e.earlier?.length > 0 && el("details", {}, el("summary", {}, `${e.earlier.length === 1 ? "One rule" : `${e.earlier.length} rules`} before, and why not`), misses(e.earlier)),
+    el("details", {}, el("summary", {}, "The whole answer"), el("pre", { tabindex: "0" }, JSON.stringify(told, null, 2))));
+}
+
+function outcome(e) {
+  const clusters = (e.route?.destinations ?? []).map((d) => d.cluster);
+  switch (e.outcome) {
+    case "forward": return `Forwarded to ${clusters.join(", ")}`;
+    case "redirect": return `Redirected to ${e.location ?? ""}`;
+  }
+  const status = e.route?.status ? ` with ${e.route.status}` : "";
+  return `${e.outcome.charAt(0).toUpperCase()}${e.outcome.slice(1)}${status}`;
+}
+
+function way(e) {
+  const steps = [["Listener", e.listener], ["Chain", e.chain], ["Table", e.table], ["Virtual host", e.virtualHost && `${e.virtualHost}${e.domain ? ` (${e.domain})` : ""}`],
+    ["Route", e.route && [origin(e.route.origin), e.route.name].filter(Boolean).join(" · ")], ["Misdirected", e.misdirected]];
+  return el("dl", {}, steps.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
+}
+
+function route(r) {
+  const list = r.destinations ?? [];
+  const sum = list.reduce((a, d) => a + d.weight, 0);
+  return el("div", {},
+    r.timeout && el("p", {}, `Timeout ${r.timeout}`),
+    policies(r.policies),
+    list.length > 0 && el("ul", { class: "facts" }, list.map((d) => el("li", { "data-level": d.missing ? "bad" : null },
+      el("b", {}, share(list.length === 1 ? 1 : d.weight / (sum || 1))), ` ${d.cluster}${d.missing ? ": there is no such cluster, so its share is answered 503" : ""}`, policies(d.policies)))));
+}
+
+function policies(list) {
+  if (!list?.length) return null;
+  return el("ul", { class: "facts" }, list.map((p) => el("li", {}, el("b", {}, p.name), ` ${p.text}`)));
+}
+
+function misses(list) {
+  return el("ul", { class: "facts" }, list.slice(0, 50).map((m) => el("li", {},
+    el("b", {}, [origin(m.origin), m.name].filter(Boolean).join(" · ") || `rule ${m.index}`),
+    el("ul", {}, (m.failed ?? []).map((f) => el("li", {}, `${f.condition}: wants ${f.wanted}, ${f.absent ? "is absent" : `is “${f.got}”`}`))))));
+}
+
+function origin(o) {
+  if (!o?.kind) return "";
+  return `${o.kind} ${o.namespace ? `${o.namespace}/` : ""}${o.name}${o.field ? ` ${o.field}` : ""}`;
+}

@@ -1,0 +1,197 @@
+// Draws the service graph: cards are buttons, with one stop for the Tab key and arrow keys
+// among them; lines lie under the cards.
+
+import { byID, el, keyed, set, svg, text } from "./dom.js";
+import { heightOf, place, size } from "./layout.js";
+import { ms, none, rate, share } from "./format.js";
+import { level } from "./trouble.js";
+
+// With more lines than this only those of the card in view say their numbers.
+const manyLinks = 60;
+
+export class Graph {
+  #root = byID("graph");
+  #lines = svg("svg", { "aria-hidden": "true", focusable: "false" });
+  #cards = el("div", { class: "cards" });
+  #shape = "";
+  #layout = null;
+  #model = { cards: [], links: [] };
+  #current = null;
+  #selected = null;
+  #select;
+  #match;
+
+  // select is called with the card that a person chose, or null; match says what the filter
+  // leaves bright.
+  constructor(select, match) {
+    this.#select = select;
+    this.#match = match;
+    this.#root.append(this.#lines, this.#cards);
+    this.#root.addEventListener("keydown", (e) => this.#key(e));
+    new ResizeObserver(() => this.draw(this.#model)).observe(this.#root);
+  }
+
+  get selected() {
+    return this.#model.cards.find((c) => c.id === this.#selected) ?? null;
+  }
+
+  draw(model) {
+    this.#model = model;
+    byID("graph-empty").hidden = model.cards.length > 0;
+    this.#root.hidden = model.cards.length === 0;
+    if (model.cards.length === 0) return;
+    const width = this.#root.clientWidth;
+    const shape = JSON.stringify([width, model.cards.map((c) => [c.id, c.rows.map((r) => r.id)]), model.links.map((l) => l.id).sort()]);
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      this.#layout = place(model.cards, model.links, width);
+      set(this.#lines, "width", this.#layout.width);
+      set(this.#lines, "height", this.#layout.height);
+      this.#cards.style.width = `${this.#layout.width}px`;
+      this.#cards.style.height = `${this.#layout.height}px`;
+    }
+    if (!model.cards.some((c) => c.id === this.#current)) this.#current = this.#layout.columns[0][0].id;
+    const inOrder = this.#layout.columns.flat();
+    keyed(this.#cards, inOrder.map((c) => model.cards.find((m) => m.id === c.id)), (c) => c.id, () => this.#makeCard(), (node, card) => this.#updateCard(node, card));
+    keyed(this.#lines, model.links, (l) => l.id, makeLink, (node, link) => this.#updateLink(node, link));
+  }
+
+  choose(id) {
+    this.#selected = id;
+    this.draw(this.#model);
+    this.#select(this.selected);
+  }
+
+  #makeCard() {
+    const node = el("button", { type: "button", class: "node", onclick: () => {
+      this.#current = node.dataset.key;
+      this.choose(this.#selected === node.dataset.key ? null : node.dataset.key);
+    }, onfocus: () => this.#move(node.dataset.key) },
+      el("span", { class: "node-title" }), el("span", { class: "node-sub" }), el("span", { class: "node-stats" }), el("span", { class: "node-rows" }));
+    return node;
+  }
+
+  #updateCard(node, card) {
+    const at = this.#layout.at.get(card.id);
+    node.style.transform = `translate(${at.x}px, ${at.y}px)`;
+    node.style.width = `${at.width}px`;
+    node.style.height = `${heightOf(card)}px`;
+    const [title, sub, stats, rows] = node.children;
+    text(title, card.title);
+    text(sub, card.subtitle);
+    const quiet = card.kind === "outside" || (card.kind === "caller" && card.parts.length === 0);
+    text(stats, quiet ? "" : numbers(card.stats));
+    set(node, "data-level", level(card.stats));
+    set(node, "data-kind", card.kind);
+    set(node, "tabindex", card.id === this.#current ? 0 : -1);
+    set(node, "aria-pressed", String(card.id === this.#selected));
+    set(node, "aria-label", spoken(card));
+    node.classList.toggle("dim", !this.#match(card));
+    keyed(rows, card.rows, (r) => r.id, () => el("span", { class: "node-row" }, el("i"), el("b"), el("span")), (row, r) => {
+      const [bar, label, value] = row.children;
+      bar.style.width = `${Math.round((r.share ?? 0) * 100)}%`;
+      text(label, r.label);
+      text(value, r.stats.errors > 0.001 ? `${share(r.stats.errors)} err` : share(r.share));
+      set(row, "data-level", level(r.stats));
+    });
+  }
+
+  #updateLink(node, link) {
+    const path = this.#path(link);
+    const [line, label] = node.children;
+    set(line, "d", path.d);
+    const busy = link.stats.rate ?? 0;
+    line.style.strokeWidth = `${Math.min(7, 1.4 + Math.log10(1 + busy) * 1.8).toFixed(2)}px`;
+    set(node, "data-level", level(link.stats));
+    set(node, "data-idle", busy === 0);
+    const near = this.#selected && (link.from === this.#selected || link.to === this.#selected);
+    set(node, "data-near", Boolean(near));
+    set(node, "data-far", Boolean(this.#selected && !near));
+    const told = near || this.#model.links.length <= manyLinks;
+    text(label, told && busy > 0 ? (link.stats.errors > 0.001 ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
+    set(label, "x", path.x);
+    set(label, "y", path.y);
+  }
+
+  // path leads from the right side of a card, or of its version's row, to the left side of the
+  // other; lines back run below.
+  #path(link) {
+    const a = this.#end(link.from, link.fromRow);
+    const b = this.#end(link.to, link.toRow);
+    const x1 = a.x + size.width;
+    const x2 = b.x - 5;
+    if (x2 > x1) {
+      const bend = Math.min(90, (x2 - x1) * 0.5);
+      return { d: `M${x1} ${a.y}C${x1 + bend} ${a.y} ${x2 - bend} ${b.y} ${x2} ${b.y}`, x: x2 - 8, y: b.y - 7 };
+    }
+    const low = Math.max(a.y, b.y) + 46;
+    return { d: `M${x1} ${a.y}C${x1 + 60} ${low} ${x2 - 60} ${low} ${x2} ${b.y}`, x: x2 - 8, y: b.y - 7 };
+  }
+
+  #end(id, rowID) {
+    const at = this.#layout.at.get(id);
+    const card = this.#model.cards.find((c) => c.id === id);
+    const row = card.rows.findIndex((r) => r.id === rowID);
+    const y = row < 0 ? Math.min(at.height / 2, size.head / 2) : size.head + (row + 0.5) * size.row;
+    return { x: at.x, y: at.y + y };
+  }
+
+  // #move makes a card the one that Tab comes to.
+  #move(id) {
+    this.#current = id;
+    for (const node of this.#cards.children) set(node, "tabindex", node.dataset.key === id ? 0 : -1);
+  }
+
+  #key(e) {
+    const at = this.#layout?.at.get(this.#current);
+    if (!at || e.altKey || e.ctrlKey || e.metaKey) return;
+    const columns = this.#layout.columns;
+    const inColumn = (n, y) => columns[n]?.toSorted((a, b) => Math.abs(this.#middle(a.id) - y) - Math.abs(this.#middle(b.id) - y))[0];
+    let next;
+    switch (e.key) {
+      case "ArrowLeft": next = inColumn(at.column - 1, this.#middle(this.#current)); break;
+      case "ArrowRight": next = inColumn(at.column + 1, this.#middle(this.#current)); break;
+      case "ArrowUp": next = columns[at.column][at.index - 1]; break;
+      case "ArrowDown": next = columns[at.column][at.index + 1]; break;
+      case "Home": next = columns[0][0]; break;
+      case "End": next = columns.at(-1).at(-1); break;
+      case "Escape": this.choose(null); return;
+      default: return;
+    }
+    e.preventDefault();
+    if (!next) return;
+    this.#move(next.id);
+    const node = [...this.#cards.children].find((n) => n.dataset.key === next.id);
+    node.focus({ preventScroll: true });
+    node.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  #middle(id) {
+    const at = this.#layout.at.get(id);
+    return at.y + at.height / 2;
+  }
+}
+
+function makeLink() {
+  return svg("g", { class: "link" }, svg("path"), svg("text", { "text-anchor": "end" }));
+}
+
+function numbers(s) {
+  if (s.rate === null) return none;
+  const parts = [rate(s.rate)];
+  if (s.errors > 0.001) parts.push(`${share(s.errors)} errors`);
+  if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
+  return parts.join(" · ");
+}
+
+// spoken is what a screen reader says of a card.
+function spoken(card) {
+  const s = card.stats;
+  const parts = [`${card.title}${card.subtitle ? `, ${card.subtitle}` : ""}`];
+  if (s.rate !== null && card.kind !== "outside") {
+    parts.push(`${rate(s.rate).replace("/s", " requests a second")}`, `${share(s.errors)} errors`);
+    if (s.p95 !== null) parts.push(`95th percentile ${ms(s.p95)}`);
+  }
+  for (const r of card.rows) parts.push(`${r.label}: ${share(r.share)}`);
+  return parts.join("; ");
+}
