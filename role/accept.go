@@ -96,7 +96,10 @@ func (p *process) requests(single *http1.Options, headers []router.Header) sessi
 
 // bytes returns what serves the connections that carry bytes.
 func (p *process) bytes(observe func(proxy.ConnEvent)) session {
-	o := &tcp.Options{Route: p.engine.Stream, OnComplete: p.telemetry.CompleteStream, Observe: observe}
+	o := &tcp.Options{
+		Route: p.engine.Stream, Observe: observe,
+		OnOpen: p.telemetry.OpenStream, OnMoved: p.telemetry.StreamMoved, OnComplete: p.telemetry.CompleteStream,
+	}
 	return func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
 		return tcp.NewSession(conn, early, info, o)
 	}

@@ -52,6 +52,7 @@ func Run(ctx context.Context, o Options) error {
 	p.telemetry, err = telemetry.New(telemetry.Options{
 		AccessLog:    o.AccessLog,
 		Identity:     o.Identity,
+		Mesh:         o.Mesh,
 		Connections:  func() map[string]int { return p.listeners.connections() },
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,

@@ -267,7 +267,6 @@ func TestWhatOperatorsSee(t *testing.T) {
 	for _, want := range []string{
 		`sluice_requests_total{code_class="2xx",listener="a",response_flags="-"} 1`,
 		`sluice_request_duration_seconds_count{listener="a"} 1`,
-		`sluice_response_body_bytes_total{listener="a"} 5`,
 		`sluice_upstream_requests_total{cluster="outbound|80||hello"} 1`,
 		`sluice_upstream_failures_total{cluster="outbound|80||hello"} 0`,
 		`sluice_downstream_connection_events_total{event="opened",listener="a"} 1`,

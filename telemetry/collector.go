@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +43,7 @@ type Mirror struct {
 // collector turns the counters of the request path, and what the Options' functions
 // report, into Prometheus metrics at each scrape.
 type collector struct {
-	requests    *requestMetrics
+	answers     *answerMetrics
 	events      *connectionMetrics
 	log         *accessLog // nil without an access log
 	connections func() map[string]int
@@ -55,21 +54,12 @@ type collector struct {
 }
 
 var (
-	requestsDesc = prometheus.NewDesc("sluice_requests_total",
-		"Requests that ended, by listener, class of the response code (0xx: none was sent) and Envoy's response flags.",
-		[]string{"listener", "code_class", "response_flags"}, nil)
 	rejectedDesc = prometheus.NewDesc("sluice_rejected_requests_total",
 		"Requests that were refused before routing, by the reason that the access log has as response code details.",
 		[]string{"listener", "reason"}, nil)
 	corsDesc = prometheus.NewDesc("sluice_cors_requests_total",
 		"Requests of pages of other origins on routes with a CORS policy, by what it made of them.",
 		[]string{"listener", "result"}, nil)
-	durationDesc = prometheus.NewDesc("sluice_request_duration_seconds",
-		"Time from a request's head to the end of its response.", []string{"listener"}, nil)
-	receivedDesc = prometheus.NewDesc("sluice_request_body_bytes_total",
-		"Bytes of request bodies, without framing.", []string{"listener"}, nil)
-	sentDesc = prometheus.NewDesc("sluice_response_body_bytes_total",
-		"Bytes of response bodies, without framing.", []string{"listener"}, nil)
 	connectionsDesc = prometheus.NewDesc("sluice_downstream_connections",
 		"Open connections of clients.", []string{"listener"}, nil)
 
@@ -104,9 +94,7 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect sends the current numbers.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	for name, counts := range c.requests.snapshot() {
-		counts.collect(ch, name)
-	}
+	c.answers.collect(ch)
 	c.events.collect(ch)
 	if c.connections != nil {
 		for listener, n := range c.connections() {
@@ -131,39 +119,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(ch, logDroppedDesc, c.log.dropped.Load())
 		counter(ch, logFailuresDesc, c.log.failures.Load())
 	}
-}
-
-func (c *requestCounts) collect(ch chan<- prometheus.Metric, listener string) {
-	for class, n := range c.classes {
-		if n > 0 {
-			counter(ch, requestsDesc, n, listener, classLabel(class), "-")
-		}
-	}
-	for k, n := range c.flagged {
-		flags := other
-		if k.flags != otherFlags {
-			flags = k.flags.String()
-		}
-		counter(ch, requestsDesc, n, listener, classLabel(k.class), flags)
-	}
-	for reason, n := range c.rejected {
-		counter(ch, rejectedDesc, n, listener, reason)
-	}
-	for result, n := range c.cors {
-		if n > 0 {
-			counter(ch, corsDesc, n, listener, corsNames[result])
-		}
-	}
-	buckets := make(map[float64]uint64, len(durationBounds))
-	var cumulative uint64
-	for i, bound := range durationBounds {
-		cumulative += c.buckets[i]
-		buckets[bound.Seconds()] = cumulative
-	}
-	cumulative += c.buckets[len(durationBounds)]
-	ch <- prometheus.MustNewConstHistogram(durationDesc, cumulative, c.duration.Seconds(), buckets, listener)
-	counter(ch, receivedDesc, c.received, listener)
-	counter(ch, sentDesc, c.sent, listener)
 }
 
 func (c *Cluster) collect(ch chan<- prometheus.Metric) {
@@ -203,8 +158,6 @@ func statDesc(name string) *prometheus.Desc {
 	statDescs.Store(name, d)
 	return d
 }
-
-func classLabel(class int) string { return strconv.Itoa(class) + "xx" }
 
 func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {
 	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -18,7 +19,7 @@ func TestCORSCounts(t *testing.T) {
 	}
 	with := &router.CompiledRoute{Route: &router.Route{CORS: &router.CORS{}}}
 	without := &router.CompiledRoute{Route: &router.Route{}}
-	var c requestCounts
+	m := newAnswerMetrics(1)
 	for _, ex := range []*proxy.Exchange{
 		from("https://a", with, "https://a", "via_upstream"),
 		from("https://a", with, "https://a", "cors_response"),
@@ -28,11 +29,10 @@ func TestCORSCounts(t *testing.T) {
 		from("https://a", without, "", "via_upstream"),
 		from("https://a", nil, "", "route_not_found"),
 	} {
-		c.add(ex)
+		m.record(0, ex)
 	}
-	sum := requestCounts{}
-	sum.merge(&c)
-	if want := [corsResults]uint64{corsAllowed: 1, corsRefused: 2, corsPreflight: 1}; sum.cors != want {
-		t.Errorf("counts %v, want %v", sum.cors, want)
+	want := map[answerKey]uint64{{reason: "allowed", cors: true}: 1, {reason: "refused", cors: true}: 2, {reason: "preflight", cors: true}: 1}
+	if got := m.shards[0].counts; !maps.Equal(got, want) {
+		t.Errorf("counts %v, want %v", got, want)
 	}
 }

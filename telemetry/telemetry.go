@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/metrics"
 	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/version"
 )
@@ -23,8 +23,11 @@ type Options struct {
 	AccessLog string
 	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
 	Stdout io.Writer
-	// Identity is who the proxy speaks for.
+	// Identity is who the proxy speaks for, and Mesh says that it is a sidecar.
 	Identity Identity
+	Mesh     bool
+	// Buckets are the bounds of the histograms of Istio's metrics; nil means Envoy's.
+	Buckets []float64
 	// Connections returns the open connections of clients by listener, Clusters the
 	// state of the upstream side, Conditions the defects that stand by severity. They
 	// are called at each scrape, from any goroutine; nil leaves their metrics out.
@@ -45,14 +48,14 @@ type Options struct {
 // goroutine.
 type Telemetry struct {
 	shards      *shardPicker
-	requests    *requestMetrics
+	metrics     *metrics.Metrics
+	answers     *answerMetrics
 	connections connectionMetrics
 	log         *accessLog // nil without an access log
 	file        io.Closer  // nil where the log goes to standard output
 	config      *configMetrics
 	recent      *recent.Recorder
 	registry    *prometheus.Registry
-	applied     atomic.Pointer[router.Spec] // nil before the first Apply
 }
 
 // New opens the access log and sets the metrics up. It fails only where the log file
@@ -65,14 +68,19 @@ func New(o Options) (*Telemetry, error) {
 		o.Logger = slog.Default()
 	}
 	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry()}
-	t.requests = newRequestMetrics(int(t.shards.n))
+	t.answers = newAnswerMetrics(int(t.shards.n))
 	if err := t.openLog(o); err != nil {
 		return nil, err
 	}
+	t.metrics = metrics.New(metrics.Options{
+		Identity: o.Identity, Mesh: o.Mesh, Shards: int(t.shards.n), Buckets: o.Buckets, Logger: o.Logger,
+	})
 	t.config = newConfigMetrics(t.registry)
 	t.registry.MustRegister(
-		&collector{requests: t.requests, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
+		t.metrics,
+		&collector{answers: t.answers, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
 		buildInfo(),
+		istioBuild(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -108,12 +116,22 @@ func buildInfo() prometheus.Collector {
 	}, func() float64 { return 1 })
 }
 
+// istioBuild is by what Istio's dashboards know proxies.
+func istioBuild() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "istio_build",
+		Help:        "Always 1; the labels say which proxy runs.",
+		ConstLabels: prometheus.Labels{"component": "proxy", "tag": version.Get().Version},
+	}, func() float64 { return 1 })
+}
+
 // Complete records an exchange that has ended. It is meant for the request path: it
 // does not allocate in the steady state, does not wait for any I/O and keeps nothing
 // of ex.
 func (t *Telemetry) Complete(ex *proxy.Exchange) {
 	token := t.shards.get()
-	t.requests.record(token.shard, ex)
+	t.metrics.Complete(token.shard, ex)
+	t.answers.record(token.shard, ex)
 	if t.log != nil {
 		t.log.record(token.shard, ex, proxy.Wall(ex.Start))
 	}
@@ -123,7 +141,10 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 
 // Apply puts the telemetry of a configuration in force; call it before the table of the same
 // Spec is published, one call at a time. Spec must not change any more.
-func (t *Telemetry) Apply(spec *router.Spec) { t.applied.Store(spec) }
+func (t *Telemetry) Apply(spec *router.Spec) { t.metrics.Apply(spec) }
+
+// Edges returns the service graph as the proxy has seen it.
+func (t *Telemetry) Edges() []metrics.Edge { return t.metrics.Edges() }
 
 // Recent returns what is remembered of the latest traffic.
 func (t *Telemetry) Recent() *recent.Recorder { return t.recent }
@@ -139,6 +160,7 @@ func (t *Telemetry) Handler() http.Handler {
 // Close writes what is left of the access log, waiting at most two seconds for a
 // destination that is stuck. Call it once, after the last Complete.
 func (t *Telemetry) Close() {
+	t.metrics.Close()
 	t.recent.Close()
 	if t.log == nil {
 		return

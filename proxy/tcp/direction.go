@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluicegate/sluice/proxy/socket"
 )
@@ -15,8 +16,8 @@ type direction struct {
 	from, to *side
 	// early goes before what is read.
 	early []byte
-	// bytes were read. ended: from has ended.
-	bytes int64
+	// bytes were read; only carry's goroutine adds to them. ended: from has ended.
+	bytes atomic.Int64
 	ended bool
 	// records: from is inside TLS, and can be read without waiting.
 	records bool
@@ -56,7 +57,7 @@ func (d *direction) carry() {
 
 // count notes that n bytes came.
 func (d *direction) count(n int) {
-	d.bytes += int64(n)
+	d.bytes.Store(d.bytes.Load() + int64(n))
 	d.touch()
 }
 

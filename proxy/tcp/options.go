@@ -10,6 +10,9 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
+// reportInterval is how often OnMoved is called (Istio's tcp_reporting_duration).
+const reportInterval = 5 * time.Second
+
 // defaultIdle is how long nothing may move where no policy says otherwise (Istio's default).
 const defaultIdle = time.Hour
 
@@ -22,6 +25,11 @@ type Options struct {
 	// Random is the source for the choice of endpoints; nil for the runtime's. It must be
 	// safe for concurrent use.
 	Random func() uint64
+	// OnOpen is called once for each connection that came to an endpoint, and OnMoved every
+	// few seconds in which bytes move, and at the end, with those that it was not told of yet.
+	// They must return soon and not keep what they are given. They may be nil.
+	OnOpen  func(*proxy.Stream)
+	OnMoved func(st *proxy.Stream, received, sent int64)
 	// OnComplete is called once for each connection, when it is over. It must not keep what
 	// it is given. It may be nil.
 	OnComplete func(*proxy.Stream)

@@ -43,6 +43,8 @@ type session struct {
 	// since is when something was last seen to have moved. idle and until bound the time
 	// in which nothing moves, and the whole; 0 for no bound.
 	since, idle, until int64
+	// reported is when OnMoved was last called; received and sent are what it was told.
+	reported, received, sent int64
 }
 
 // cause says why a session ended.
@@ -110,9 +112,12 @@ func (s *session) begin(conn net.Conn) {
 	s.prepare()
 	now := proxy.Now()
 	s.stream.Connected = now
+	if s.options.OnOpen != nil {
+		s.options.OnOpen(&s.stream)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connected, s.since = true, now
+	s.connected, s.since, s.reported = true, now, now
 	if age := s.cluster.Spec.Pool.MaxConnectionAge; age > 0 {
 		s.until = now + int64(age)
 	}
@@ -139,12 +144,23 @@ func (s *session) end() {
 	}
 	st := &s.stream
 	st.End = proxy.Now()
-	st.BytesReceived, st.BytesSent = s.up.bytes, s.down.bytes
+	st.BytesReceived, st.BytesSent = s.up.bytes.Load(), s.down.bytes.Load()
 	st.Flags |= why.flags
 	st.Termination = why.termination
+	s.report()
 	if s.options.OnComplete != nil {
 		s.options.OnComplete(st)
 	}
+}
+
+// report tells of the bytes that moved since it was last called.
+func (s *session) report() {
+	received, sent := s.up.bytes.Load(), s.down.bytes.Load()
+	if s.options.OnMoved == nil || received == s.received && sent == s.sent {
+		return
+	}
+	s.options.OnMoved(&s.stream, received-s.received, sent-s.sent)
+	s.received, s.sent = received, sent
 }
 
 // reset ends a connection with a RST, and in TLS without a good word: its peer shall not
@@ -204,6 +220,10 @@ func (s *session) overdue(now int64) cause {
 	if s.moved.Load() {
 		s.moved.Store(false)
 		s.since = now
+	}
+	if s.connected && !s.closed && now-s.reported >= int64(reportInterval) {
+		s.reported = now
+		s.report()
 	}
 	switch {
 	case !s.connected || s.closed || s.cause != causeNone:

@@ -73,8 +73,15 @@ func (m *Metrics) StreamMoved(n uint32, st *proxy.Stream, received, sent int64) 
 	m.stream(n, st, tally{received: uint64(max(received, 0)), sent: uint64(max(sent, 0))})
 }
 
-// StreamClosed counts the end of a connection.
-func (m *Metrics) StreamClosed(n uint32, st *proxy.Stream) { m.stream(n, st, tally{closed: 1}) }
+// StreamClosed counts the end of a connection, and as opened too one that came to no endpoint,
+// as Istio does.
+func (m *Metrics) StreamClosed(n uint32, st *proxy.Stream) {
+	t := tally{closed: 1}
+	if st.Connected == 0 {
+		t.opened = 1
+	}
+	m.stream(n, st, t)
+}
 
 func (m *Metrics) stream(n uint32, st *proxy.Stream, t tally) {
 	a, s := m.applied.Load(), &m.shards[n]
