@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
 	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -89,5 +93,26 @@ func wants(o ingress.Options, proxy istio.Options) func(config.Delta) config.Wan
 			c.Apply(some)
 		}
 		return c.Wants()
+	}
+}
+
+// readingGCPercent is GOGC while the first objects are read: nearly all that is allocated then
+// stays, and to look through it ten times over costs more than what goes would take. A limit of
+// memory holds nevertheless.
+const readingGCPercent = 400
+
+// unhurried has garbage collected less often until a source's first objects are in force.
+func unhurried(source role.Source) role.Source {
+	if os.Getenv("GOGC") != "" {
+		return source
+	}
+	return func(ctx context.Context, publish func(config.Delta)) error {
+		normal := debug.SetGCPercent(readingGCPercent)
+		first := sync.OnceFunc(func() { debug.SetGCPercent(normal) })
+		defer first()
+		return source(ctx, func(d config.Delta) {
+			publish(d)
+			first()
+		})
 	}
 }

@@ -75,6 +75,7 @@ func newCommand() *cobra.Command {
 					return err
 				}
 				statuses.write(cluster.kube, &o, &ingresses)
+				o.Source = unhurried(o.Source)
 				o.Collectors = append(o.Collectors, cluster.kube)
 			}
 			o.Source = start.WithMesh(o.Source, shared.MeshConfig)
@@ -89,9 +90,11 @@ func newCommand() *cobra.Command {
 			o.NewCompiler = compilers(ingresses, proxy)
 			o.Namespace = shared.Namespace
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
+			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
+			o.Identity = shared.Identity("router", o.Labels)
 			start.Process()
 			return gateway.Run(cmd.Context(), o)
 		},

@@ -29,8 +29,8 @@ func TestScan(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":1,"b":{"c":[true,null,"]}\\"],"d":{}},"e":[]}`: `.a=1 .b.c[0]=true .b.c[1]=null .b.c[2]="]}\\" `,
 		" [ 1.5e3 ,\n\t\"\\\"\" , [ ] ] ":                    `[0]=1.5e3 [1]="\"" `,
-		`"a"`: `="a" `,
-		`12`:  `=12 `,
+		`"a"`:                                                `="a" `,
+		`12`:                                                 `=12 `,
 	} {
 		var out bytes.Buffer
 		if s := (Scan{Text: []byte(text)}); !flatten(&s, &out, "") || out.String() != want || s.Space() != 0 {

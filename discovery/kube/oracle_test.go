@@ -73,7 +73,7 @@ func randomMeta(random *rand.Rand, n int) metav1.ObjectMeta {
 	m := metav1.ObjectMeta{
 		Name: fmt.Sprint("web-", n), Namespace: "shop", UID: "1", ResourceVersion: "2", GenerateName: word(random),
 		CreationTimestamp: metav1.NewTime(time.Unix(1_700_000_000+int64(n), 0).UTC()),
-		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: word(random), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{".":{}}}}`)}}},
+		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: word(random), FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{".":{}}}}`)}},
 	}
 	if random.IntN(3) > 0 {
 		m.Labels = map[string]string{"kubernetes.io/service-name": "web", "a": word(random)}

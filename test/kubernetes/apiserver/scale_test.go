@@ -19,8 +19,12 @@ const (
 	// manyServices is what a big cluster has, with endpointsEach endpoints each.
 	manyServices  = 10000
 	endpointsEach = 10
-	// enoughMemory is what the gateway may take for them.
-	enoughMemory = 500 << 20
+	// enoughMemory is what the gateway may take for them, and enoughProcessor for a start: about
+	// half of it is used where nothing else runs. Of startsTried starts the cheapest counts, because
+	// what else runs on a machine makes processor time longer, and never shorter.
+	enoughMemory    = 500 << 20
+	enoughProcessor = time.Second
+	startsTried     = 3
 )
 
 // TestScale starts the gateway on a big cluster and changes one endpoint of it: it stays within
@@ -38,18 +42,29 @@ func TestScale(t *testing.T) {
 	s.crowd(t, s.namespace(t))
 	t.Logf("%d Services with %d endpoints are made in %v", manyServices, manyServices*endpointsEach, time.Since(began).Round(time.Second))
 
-	began = time.Now()
-	g := s.gateway(t, ns, "--status-writing=false")
-	took, cpu := time.Since(began), g.processorTime(t)
-	t.Logf("ready after %v and %v of processor time, with %d MB", took.Round(time.Millisecond), cpu, g.memory(t)>>20)
-	if m := g.peak(t); m > enoughMemory {
-		t.Errorf("the gateway took %d MB, want at most %d", m>>20, enoughMemory>>20)
+	var g *gateway
+	cheapest := time.Hour
+	for n := 0; n < startsTried && (n == 0 || cheapest > enoughProcessor/2); n++ {
+		if g != nil {
+			g.terminate(5 * time.Second)
+		}
+		began = time.Now()
+		g = s.gateway(t, ns, "--status-writing=false")
+		took, cpu := time.Since(began), g.processorTime(t)
+		cheapest = min(cheapest, cpu)
+		t.Logf("ready after %v and %v of processor time, with %d MB", took.Round(time.Millisecond), cpu, g.memory(t)>>20)
+		if m := g.peak(t); m > enoughMemory {
+			t.Errorf("the gateway took %d MB, want at most %d", m>>20, enoughMemory>>20)
+		}
+	}
+	if cheapest > enoughProcessor {
+		t.Errorf("a start took %v of processor time, want at most %v", cheapest, enoughProcessor)
 	}
 	g.awaitPod(t, "web.example.com", "/", "web")
 
 	load := g.load(4, "web.example.com", "/")
 	var worst time.Duration
-	cpu = g.processorTime(t)
+	cpu := g.processorTime(t)
 	for range 5 {
 		app.publish(t, ready(app.pods...)...)
 		before := app.pods[1].requests.Load()
