@@ -76,6 +76,7 @@ func Run(ctx context.Context, o Options) error {
 		Resolve: dns.New(dns.Options{Conf: o.ResolvConf}).Lookup,
 	})
 	defer p.engine.Close()
+	defer p.telemetry.Flush()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
 	p.listeners.newDatagramServer = p.newDatagramServer
 	p.pipeline = pipeline.New(pipeline.Options{NewCompiler: o.NewCompiler, Publish: p.publish, Logger: o.Logger})

@@ -133,6 +133,7 @@ func withInbound(fresh func() pipeline.Compile, own *router.Spec) func() pipelin
 					Listeners: slices.Concat(spec.Listeners, own.Listeners),
 					Clusters:  slices.Concat(spec.Clusters, own.Clusters),
 					Secrets:   spec.Secrets,
+					Telemetry: spec.Telemetry,
 				}
 			}
 			return joined, conditions

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry/metrics"
 	"github.com/sluicegate/sluice/telemetry/recent"
+	"github.com/sluicegate/sluice/telemetry/trace"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -36,6 +37,8 @@ type Options struct {
 	Conditions  func() map[string]int
 	// Certificates returns the state of the certificates, likewise.
 	Certificates func() []Certificate
+	// Dial is the way to collectors; nil means plain TCP to their addresses.
+	Dial Dial
 	// Recent says whom to ask about failures.
 	Recent recent.Options
 	// Collectors are further metrics, of whatever feeds the proxy.
@@ -55,6 +58,7 @@ type Telemetry struct {
 	file        io.Closer  // nil where the log goes to standard output
 	config      *configMetrics
 	recent      *recent.Recorder
+	trace       *trace.Tracer
 	registry    *prometheus.Registry
 }
 
@@ -75,9 +79,11 @@ func New(o Options) (*Telemetry, error) {
 	t.metrics = metrics.New(metrics.Options{
 		Identity: o.Identity, Mesh: o.Mesh, Shards: int(t.shards.n), Buckets: o.Buckets, Logger: o.Logger,
 	})
+	t.trace = newTracer(o)
 	t.config = newConfigMetrics(t.registry)
 	t.registry.MustRegister(
 		t.metrics,
+		t.trace,
 		&collector{answers: t.answers, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
 		buildInfo(),
 		istioBuild(),
@@ -136,12 +142,16 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 		t.log.record(token.shard, ex, proxy.Wall(ex.Start))
 	}
 	t.recent.Complete(token.shard, ex)
+	t.trace.Complete(ex)
 	t.shards.put(token)
 }
 
 // Apply puts the telemetry of a configuration in force; call it before the table of the same
 // Spec is published, one call at a time. Spec must not change any more.
-func (t *Telemetry) Apply(spec *router.Spec) { t.metrics.Apply(spec) }
+func (t *Telemetry) Apply(spec *router.Spec) {
+	t.metrics.Apply(spec)
+	t.trace.Apply(plan(spec))
+}
 
 // Edges returns the service graph as the proxy has seen it.
 func (t *Telemetry) Edges() []metrics.Edge { return t.metrics.Edges() }
@@ -162,6 +172,7 @@ func (t *Telemetry) Handler() http.Handler {
 func (t *Telemetry) Close() {
 	t.metrics.Close()
 	t.recent.Close()
+	t.trace.Close()
 	if t.log == nil {
 		return
 	}
