@@ -9,12 +9,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/admin/ui"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/http3"
 	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // Options describe a gateway process. Source and NewCompiler are required.
@@ -28,6 +30,8 @@ type Options struct {
 	Labels    map[string]string
 	Namespace string
 	Config    []string
+	// Identity is who the gateway speaks for in its telemetry.
+	Identity telemetry.Identity
 	// Address is the IP address to listen on where a Gateway's server names none;
 	// the zero value is 0.0.0.0.
 	Address netip.Addr
@@ -56,6 +60,8 @@ type Options struct {
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
 	AdminRemote   bool
+	// Peers returns the admin servers of other proxies that the page at /ui shows too.
+	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
 	Metrics string
 	// AccessLog is a file, "-" for standard output, or empty for none.
@@ -97,7 +103,9 @@ func Run(ctx context.Context, o Options) error {
 		Metrics:       o.Metrics,
 		ResolvConf:    o.ResolvConf,
 		AdminRemote:   o.AdminRemote,
+		Peers:         o.Peers,
 		AccessLog:     o.AccessLog,
+		Identity:      o.Identity,
 		Drain:         o.Drain,
 		LameDuck:      o.LameDuck,
 		Limits:        o.Limits,

@@ -66,7 +66,7 @@ func (s *operators) close() {
 
 // adminHandler shows the process to its operator.
 func (p *process) adminHandler() http.Handler {
-	return admin.NewHandler(admin.Options{
+	o := admin.Options{
 		Info:         p.o.Info,
 		Ready:        p.ready,
 		Config:       p.config,
@@ -76,7 +76,9 @@ func (p *process) adminHandler() http.Handler {
 		Certificates: p.certificateStatus,
 		NormalPath:   p.normalPath,
 		Metrics:      p.telemetry.Handler(),
-	})
+	}
+	o.UI = p.page(o)
+	return admin.NewHandler(o)
 }
 
 // normalPath returns a path as the listeners' servers hand it to routing.

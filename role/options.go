@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/admin/ui"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/proxy/http1"
@@ -65,6 +66,9 @@ type Options struct {
 	Admin, Status, Metrics string
 	// AdminRemote lets Admin be an address that other machines can reach.
 	AdminRemote bool
+	// Peers returns the admin servers of other proxies, whose states the page at /ui shows
+	// beside the process' own; nil for none.
+	Peers func() []ui.Peer
 	// AccessLog is a file, "-" for standard output, or empty for none.
 	AccessLog string
 	// Drain bounds how long running requests may take when the process ends or a

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/admin"
+	"github.com/sluicegate/sluice/admin/ui"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // Outbound is the name of the listener for what the workload calls, as front ends
@@ -27,6 +29,8 @@ type Options struct {
 	Labels    map[string]string
 	Namespace string
 	Config    []string
+	// Identity is who the sidecar speaks for in its telemetry.
+	Identity telemetry.Identity
 	// Outbound is where the workload sends what it calls, "127.0.0.1:15001"; empty
 	// for no such listener. A request's Host, with its port, says what is called.
 	Outbound string
@@ -39,6 +43,8 @@ type Options struct {
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
 	AdminRemote   bool
+	// Peers returns the admin servers of other proxies that the page at /ui shows too.
+	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
 	Metrics string
 	// AccessLog is a file, "-" for standard output, or empty for none.
@@ -79,7 +85,9 @@ func Run(ctx context.Context, o Options) error {
 		Metrics:     o.Metrics,
 		ResolvConf:  o.ResolvConf,
 		AdminRemote: o.AdminRemote,
+		Peers:       o.Peers,
 		AccessLog:   o.AccessLog,
+		Identity:    o.Identity,
 		Drain:       o.Drain,
 		LameDuck:    o.LameDuck,
 		Limits:      o.Limits,

@@ -25,14 +25,12 @@ type Options struct {
 	// Workload and App are what the proxy speaks for, as edges name it: "default/productpage-v1"
 	// and "productpage".
 	Workload, App string
-	// EdgeBounds and RouteBounds are the upper bounds, in milliseconds, of the histograms of
-	// Edges and of Routes; one more bucket is beyond them.
-	EdgeBounds, RouteBounds []float64
 	// Edges returns the calls that the proxy counted, by who called whom, Routes what its
-	// routes took, Failures the requests that failed of late, the newest first. nil means
+	// routes took, both with the upper bounds, in milliseconds, of their histograms, which have
+	// one bucket more; Failures the requests that failed of late, the newest first. nil means
 	// that there is no such thing.
-	Edges    func() []Edge
-	Routes   func() []RouteTraffic
+	Edges    func() (list []Edge, bounds []float64)
+	Routes   func() (list []RouteTraffic, bounds []float64)
 	Failures func() []Failure
 	// Peers returns the proxies whose state the page shows too; nil for none.
 	Peers func() []Peer

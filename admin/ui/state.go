@@ -51,49 +51,15 @@ type Counts struct {
 	Buckets []uint64 `json:"buckets,omitempty"`
 }
 
-// Edge is the traffic from one workload to one version of a service.
-type Edge struct {
-	// Reporter is "source" where the caller's proxy counted, "destination" where the callee's
-	// did.
-	Reporter string `json:"reporter"`
-	From     End    `json:"from"`
-	To       End    `json:"to"`
-	// Service is the host that was called, "reviews.default.svc.cluster.local", and
-	// ServiceName and ServiceNamespace its parts.
-	Service          string `json:"service,omitempty"`
-	ServiceName      string `json:"serviceName,omitempty"`
-	ServiceNamespace string `json:"serviceNamespace,omitempty"`
-	// Subset is that of the cluster which was called, "v1"; mostly empty.
-	Subset string `json:"subset,omitempty"`
-	// Protocol is "http", "grpc" or "tcp". Of tcp, Opened, Sent and Received count instead of
-	// Counts.
-	Protocol string `json:"protocol"`
-	// Security is "mutual_tls", "none" or "unknown".
-	Security string `json:"security,omitempty"`
-	Counts
-	Opened   uint64 `json:"opened,omitempty"`
-	Closed   uint64 `json:"closed,omitempty"`
-	Sent     uint64 `json:"sent,omitempty"`
-	Received uint64 `json:"received,omitempty"`
-}
-
-// End is one end of an edge.
-type End struct {
-	// Workload is its name, "reviews-v1", empty where it is not known; App and Version are by
-	// its labels.
-	Workload  string `json:"workload,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
-	App       string `json:"app,omitempty"`
-	Version   string `json:"version,omitempty"`
-}
-
 // RouteTraffic is what a route took and sent to one of its clusters.
 type RouteTraffic struct {
-	// ID is the Route's, or of none, where no route took the requests.
+	// ID is the Route's.
 	ID string `json:"id"`
 	// Listener is where they came in, Cluster where they went; empty where they went nowhere.
 	Listener string `json:"listener"`
 	Cluster  string `json:"cluster,omitempty"`
+	// Unrouted says that no route took them.
+	Unrouted bool `json:"unrouted,omitempty"`
 	Counts
 }
 
@@ -135,16 +101,18 @@ func (s *source) state() State {
 		state.Certificates = o.Admin.Certificates()
 	}
 	if o.Routes != nil {
-		state.Traffic = o.Routes()
+		state.Traffic, state.Info.RouteBounds = o.Routes()
 	}
 	if o.Edges != nil {
-		state.Edges = o.Edges()
+		state.Edges, state.Info.EdgeBounds = o.Edges()
+		state.Edges = mergeEdges(state.Edges)
 	}
 	if o.Failures != nil {
 		state.Failures = o.Failures()
 	}
 	state.Certificates, state.Traffic = notNil(state.Certificates), notNil(state.Traffic)
 	state.Edges, state.Failures = notNil(state.Edges), notNil(state.Failures)
+	state.Info.EdgeBounds, state.Info.RouteBounds = notNil(state.Info.EdgeBounds), notNil(state.Info.RouteBounds)
 	return state
 }
 
@@ -154,7 +122,6 @@ func (s *source) info(config admin.Config) Info {
 		Name: o.Name, Role: o.Admin.Info.Role, Version: o.Admin.Info.Version.String(), Namespace: o.Admin.Info.Namespace,
 		Workload: o.Workload, App: o.App, Started: o.Admin.Info.Started,
 		Generation: config.Generation, Updated: config.Updated, Config: o.Admin.Info.Config,
-		EdgeBounds: notNil(o.EdgeBounds), RouteBounds: notNil(o.RouteBounds),
 	}
 	if err := o.Admin.Ready(); err != nil {
 		info.NotReady = err.Error()

@@ -44,9 +44,11 @@ func newCommand() *cobra.Command {
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
+			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
 			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
+			o.Identity = shared.Identity("sidecar", o.Labels)
 			start.Process()
 			return sidecar.Run(cmd.Context(), o)
 		},

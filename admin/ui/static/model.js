@@ -14,7 +14,7 @@ export function build() {
   const home = homes(edges);
   for (const { proxy, edge } of edges) {
     const to = serviceCard(cards, edge);
-    const row = rowOf(to, edge.to);
+    const row = rowOf(to, edge.to, edge.subset);
     const from = caller(cards, home, proxy, edge);
     const id = `${from.card.id}>${from.row?.id ?? ""}>${to.id}>${row.id}`;
     let link = links.get(id);
@@ -81,11 +81,11 @@ function serviceCard(cards, edge) {
   return card;
 }
 
-function rowOf(card, workload) {
-  const id = workload.workload || workload.version || "?";
+function rowOf(card, workload, subset) {
+  const id = workload.workload || workload.version || `? ${subset ?? ""}`;
   let row = card.rows.get(id);
   if (!row) {
-    const label = workload.version || workload.workload || "no endpoint";
+    const label = workload.version || workload.workload || [subset, "no endpoint"].filter(Boolean).join(": ");
     card.rows.set(id, (row = { id, label, workload: workload.workload, parts: [] }));
   }
   return row;

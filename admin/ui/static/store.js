@@ -42,7 +42,7 @@ function sample(p, at, since) {
 export const trafficKey = (p, t) => `t|${p.id}|${t.id}|${t.cluster ?? ""}`;
 export const endpointKey = (p, c, e) => `n|${p.id}|${c.name}|${e.address}`;
 export const edgeKey = (p, e) =>
-  ["e", p.id, e.reporter, e.protocol, workloadKey(e.from), e.service, workloadKey(e.to), e.security].join("|");
+  ["e", p.id, e.reporter, e.protocol, workloadKey(e.from), e.service, e.subset, workloadKey(e.to), e.mutual].join("|");
 
 export const workloadKey = (w) => `${w.namespace ?? ""}/${w.workload ?? ""}/${w.version ?? ""}`;
 

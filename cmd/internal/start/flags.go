@@ -26,7 +26,9 @@ type Flags struct {
 	// Admin, Status and Metrics are addresses, empty for none.
 	Admin, Status, Metrics string
 	AdminRemote            bool
-	AccessLog              string
+	// UIPeers are the admin servers of other proxies, "ADDRESS" or "NAME=ADDRESS".
+	UIPeers   []string
+	AccessLog string
 	// Drain is as role.Options has it, once Check has run.
 	Drain time.Duration
 	// MeshCertificates is the folder of the workload's own certificate; TicketKeys a file.
@@ -37,6 +39,7 @@ type Flags struct {
 	LameDuck            time.Duration
 	Limits              role.Limits
 	logLevel, logFormat string
+	identity            identityFlags
 }
 
 // Add declares the flags, with the defaults that f holds.
@@ -48,6 +51,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.Locality, "locality", "", "where the proxy runs, REGION/ZONE/SUBZONE or a beginning of it, so that endpoints near it go first; empty for unknown")
 	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
 	flags.BoolVar(&f.AdminRemote, "admin-remote", false, "let --admin be an address that other machines can reach: it has no login")
+	flags.StringArrayVar(&f.UIPeers, "ui-peer", nil, "admin server of another proxy that the page at /ui shows too, HOST:PORT or NAME=HOST:PORT (repeatable)")
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
 	flags.StringVar(&f.Metrics, "metrics", "", "address of a server that shows the metrics (/stats/prometheus, /metrics) and nothing else, for Prometheus on another machine; empty for none")
 	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
@@ -56,6 +60,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.MeshCertificates, "mesh-certificates", "/var/run/secrets/workload-spiffe-credentials", "folder of the proxy's own certificate in the mesh (cert-chain.pem, key.pem, root-cert.pem), for ISTIO_MUTUAL")
 	flags.StringVar(&f.TicketKeys, "ticket-keys", "", "file of keys for TLS session tickets, one in base64 to a line, the first for new tickets, that replicas share; empty makes and rotates them here")
 	flags.StringVar(&f.ResolvConf, "resolv-conf", "/etc/resolv.conf", "file that says which servers of DNS resolve the names of endpoints; [127.0.0.1]:5353 names one with its port")
+	f.identity.add(flags)
 	f.addLimits(flags)
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -72,6 +77,9 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 	}
 	if f.Locality != "" && !isLocality(f.Locality) {
 		return nil, Misusef("--locality %q: must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE, such as us-east/zone1", f.Locality)
+	}
+	if _, err := f.peers(); err != nil {
+		return nil, err
 	}
 	switch {
 	case f.Drain < 0:
