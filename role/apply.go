@@ -32,7 +32,8 @@ func (p *process) apply(d config.Delta) {
 }
 
 // publish serves a table. Sockets that go stop accepting before it is in force, those
-// that come open after it, so that no connection meets a table without its listener.
+// that come open after it, so that no connection meets a table without its listener. The
+// process is ready no sooner than its first table's sockets are open.
 func (p *process) publish(table *router.Table) {
 	binds, conflicts := p.o.Binds(table.Listeners())
 	for _, c := range conflicts {
@@ -48,8 +49,8 @@ func (p *process) publish(table *router.Table) {
 	p.telemetry.Apply(table.Spec())
 	p.engine.Publish(table)
 	p.telemetry.Recent().Publish(table)
-	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})
 	p.listeners.acquire(binds)
+	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})
 }
 
 // table returns the one in force, nil before the first.
