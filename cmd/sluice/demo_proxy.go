@@ -10,12 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicegate/sluice/admin/ui"
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/deploy/samples/bookinfo"
 	"github.com/sluicegate/sluice/gateway"
 	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/sidecar"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 const (
@@ -48,15 +50,17 @@ func newDemoProxy(name string, report *demoReport, fail context.CancelCauseFunc)
 }
 
 // runGateway starts the edge role at a port of this machine.
-func (p *demoProxy) runGateway(ctx context.Context, folder demoFolder, port int, admin string, log *slog.Logger) {
+func (p *demoProxy) runGateway(ctx context.Context, folder demoFolder, port int, admin string, peers func() []ui.Peer, log *slog.Logger) {
 	view := istio.Options{Role: istio.Gateway, Namespace: "istio-system", Labels: map[string]string{"istio": "ingressgateway"}}
 	p.run(func() error {
 		return gateway.Run(ctx, gateway.Options{
 			Source: start.Files([]string{folder.config()}), NewCompiler: start.Istio(view),
 			Labels: view.Labels, Namespace: view.Namespace, Config: []string{folder.config()},
+			Identity:  demoIdentity("router", "istio-ingressgateway", "istio-ingressgateway-service-account", view),
 			Address:   netip.MustParseAddr("127.0.0.1"),
 			PortMap:   map[uint16]uint16{gatewayPort: uint16(port)},
 			Admin:     admin,
+			Peers:     peers,
 			AccessLog: filepath.Join(folder.logs(), "gateway.log"),
 			Drain:     demoDrain,
 			Logger:    log.With("proxy", p.name),
@@ -72,13 +76,24 @@ func (p *demoProxy) runSidecar(ctx context.Context, folder demoFolder, w bookinf
 		return sidecar.Run(ctx, sidecar.Options{
 			Source: start.Files([]string{folder.config()}), NewCompiler: start.Istio(view),
 			Labels: view.Labels, Namespace: view.Namespace, Config: []string{folder.config()},
+			Identity:  demoIdentity("sidecar", w.String(), "bookinfo-"+w.App, view),
 			Outbound:  "127.0.0.1:0",
+			Admin:     "127.0.0.1:0",
 			AccessLog: filepath.Join(folder.logs(), w.String()+".log"),
 			Drain:     demoDrain,
 			Logger:    log.With("proxy", p.name),
 			Notify:    p.notify,
 		})
 	})
+}
+
+// demoIdentity is who a proxy speaks for in its metrics, as on Kubernetes.
+func demoIdentity(kind, workload, account string, view istio.Options) telemetry.Identity {
+	return telemetry.Identity{
+		Workload: workload, Namespace: view.Namespace, Labels: view.Labels, ServiceAccount: account,
+		TrustDomain: "cluster.local", Cluster: "Kubernetes", Mesh: "cluster.local",
+		Node: kind + "~127.0.0.1~" + workload + "." + view.Namespace + "~" + view.Namespace + ".svc.cluster.local",
+	}
 }
 
 func (p *demoProxy) run(role func() error) {

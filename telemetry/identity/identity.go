@@ -48,20 +48,25 @@ func (i Identity) Principal() string {
 	return principal(i.TrustDomain, i.Namespace, i.ServiceAccount)
 }
 
-// Endpoint returns the workload that an endpoint is known to be: one of the proxy's own
-// cluster and trust domain. ok is false where nothing is known of it.
-func (i Identity) Endpoint(e *router.Endpoint) (w Workload, ok bool) {
+// Endpoint returns the workload that an endpoint of a service in a namespace is known to be: one
+// of the proxy's own cluster and trust domain. Where the configuration gives it labels alone (a
+// WorkloadEntry), it is named by these: reviews-v1. ok is false where nothing is known of it.
+func (i Identity) Endpoint(e *router.Endpoint, namespace string) (w Workload, ok bool) {
 	if e == nil || e.Workload == "" && e.ServiceAccount == "" && len(e.Labels) == 0 {
 		return Workload{}, false
 	}
-	namespace, name, found := strings.Cut(e.Workload, "/")
-	if !found {
-		namespace, name = "", e.Workload
+	name := e.Workload
+	if before, after, found := strings.Cut(e.Workload, "/"); found {
+		namespace, name = before, after
+	}
+	if name == "" {
+		name = e.Labels["app"]
+		if version := e.Labels["version"]; name != "" && version != "" {
+			name += "-" + version
+		}
 	}
 	w = fromLabels(name, namespace, e.Labels)
-	if e.Workload != "" {
-		w.Cluster = i.Cluster
-	}
+	w.Cluster = i.Cluster
 	account := e.ServiceAccount
 	if before, after, found := strings.Cut(account, "/"); found && !strings.Contains(account, "://") {
 		namespace, account = before, after

@@ -73,7 +73,8 @@ func (m *Metrics) ends(a *applied, k *key) ends {
 	}
 	e := ends{source: m.own}
 	e.source.Principal = ""
-	if w, ok := m.o.Identity.Endpoint(k.endpoint); ok {
+	e.service = m.outboundService(a, k)
+	if w, ok := m.o.Identity.Endpoint(k.endpoint, e.service.Namespace); ok {
 		e.destination = w
 	}
 	if e.destination.Name == "" && k.callee != nil {
@@ -88,7 +89,6 @@ func (m *Metrics) ends(a *applied, k *key) ends {
 	if e.source.Principal == "" { // nobody proved who they are
 		e.destination.Principal = ""
 	}
-	e.service = m.outboundService(a, k)
 	e.destination.Namespace = cmp.Or(identity.PrincipalNamespace(e.destination.Principal), e.destination.Namespace)
 	return e
 }

@@ -32,7 +32,6 @@ func (a *applied) ownService(port uint16) router.Service {
 func (f *services) find(spec *router.Spec) *services {
 	f.once.Do(func() {
 		f.byHost, f.own = make(map[string]router.Service), make(map[uint16]router.Service)
-		workload := f.self.Namespace + "/" + f.self.Workload
 		for _, c := range spec.Clusters {
 			s := serviceOf(c)
 			if s.Host == "" {
@@ -40,7 +39,8 @@ func (f *services) find(spec *router.Spec) *services {
 			}
 			f.byHost[s.Host] = s
 			for _, e := range c.Endpoints {
-				if f.self.Workload == "" || e.Workload != workload {
+				w, known := f.self.Endpoint(e, s.Namespace)
+				if !known || w.Name == "" || w.Name != f.self.Workload || w.Namespace != f.self.Namespace {
 					continue
 				}
 				_, text, _ := net.SplitHostPort(e.Address)
