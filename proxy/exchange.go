@@ -131,9 +131,11 @@ func (ex *Exchange) Keep(parts ...string) string {
 
 // KeptFrom returns what was appended to Scratch since it had the length at.
 func (ex *Exchange) KeptFrom(at int) string {
-	b := ex.Scratch[at:]
-	return unsafe.String(unsafe.SliceData(b), len(b))
+	return stringOf(ex.Scratch[at:])
 }
+
+// stringOf views bytes as a string without copying.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // LocalHeaders returns an empty list of headers with room for those of a local response.
 func (ex *Exchange) LocalHeaders() []router.Header { return ex.local[:0] }

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"cmp"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,9 @@ func (m *Mirrors) Send(ex *proxy.Exchange, route *router.CompiledRoute, clusters
 			continue
 		}
 		t := target{counts: m.cluster(mirror.Cluster.Name), random: random()}
+		if ex.Trace.Tracing != nil {
+			binary.BigEndian.PutUint64(t.span[:], max(random(), 1))
+		}
 		t.counts.total.Add(1)
 		if id := mirror.Cluster.ID; id >= 0 && id < len(clusters) && clusters[id] != nil {
 			t.cluster = clusters[id]
@@ -111,6 +115,7 @@ func (m *Mirrors) send(ex *proxy.Exchange, targets []target, down proxy.Downstre
 		return nil
 	}
 	if !ex.Buffered {
+		trace(ex, targets)
 		return &Tee{Downstream: down, mirrors: m, copy: c, targets: targets}
 	}
 	if !c.take(ex.Payload, down.Trailers()) {
@@ -119,8 +124,23 @@ func (m *Mirrors) send(ex *proxy.Exchange, targets []target, down proxy.Downstre
 		dropAll(targets, DropMemory)
 		return nil
 	}
+	trace(ex, targets)
 	m.launch(c, targets)
 	return nil
+}
+
+// trace records the copies where the exchange's trace wants it. Nobody waits for their
+// responses, so it cannot tell what they come to.
+func trace(ex *proxy.Exchange, targets []target) {
+	if !ex.Trace.Sampled {
+		return
+	}
+	now := proxy.Now()
+	for i := range targets {
+		ex.Trace.Tries = append(ex.Trace.Tries, proxy.TracedTry{
+			Span: targets[i].span, Cluster: targets[i].cluster.Spec, Start: now, End: now, Mirror: true,
+		})
+	}
 }
 
 // target is a cluster that gets a copy.
@@ -128,6 +148,8 @@ type target struct {
 	cluster *upstream.Cluster
 	counts  *mirrorCluster
 	random  uint64
+	// span is the copy's, where the request is traced.
+	span [8]byte
 }
 
 func dropAll(targets []target, why DropReason) {

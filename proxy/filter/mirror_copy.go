@@ -2,6 +2,7 @@ package filter
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -25,6 +26,8 @@ type requestCopy struct {
 	payload         []byte
 	trailers        []router.Header
 	wantsTrailers   bool
+	// trace is the request's, without its tries.
+	trace proxy.Trace
 	// size is what is counted of the memory, users the mirrors that need it yet.
 	size  int64
 	users atomic.Int32
@@ -45,6 +48,7 @@ func (m *Mirrors) copy(ex *proxy.Exchange) (*requestCopy, bool) {
 		return text.String()[at:]
 	}
 	c.method, c.path, c.authority = keep(ex.Request.Method), keep(ex.UpstreamPath), keep(ex.UpstreamAuthority)
+	c.trace, c.trace.Tries = ex.Trace, nil
 	c.need = upstream.NeedOf(ex)
 	c.need.Authority = c.authority
 	c.headers = make([]router.Header, len(ex.Request.Headers))
@@ -104,10 +108,14 @@ func (c *requestCopy) end(trailers []router.Header) bool {
 	return true
 }
 
-// exchange returns a new exchange that sends the copy.
-func (c *requestCopy) exchange() *proxy.Exchange {
+// exchange returns a new exchange that sends the copy, as that span where the request is traced.
+func (c *requestCopy) exchange(span [8]byte) *proxy.Exchange {
+	headers := c.headers
+	if c.trace.Writes() {
+		headers, _ = c.trace.Append(slices.Clip(headers), nil, span)
+	}
 	return &proxy.Exchange{
-		Request:       router.Request{Method: c.method, Path: c.path, Authority: c.authority, Headers: c.headers},
+		Request:       router.Request{Method: c.method, Path: c.path, Authority: c.authority, Headers: headers},
 		UpstreamPath:  c.path,
 		Body:          proxy.Body{Kind: c.kind, Length: int64(len(c.payload))},
 		Buffered:      true,

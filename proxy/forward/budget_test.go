@@ -68,6 +68,7 @@ func TestAllocations(t *testing.T) {
 		"POST chunked":     {chunkedPost("5\r\nhello\r\n0\r\n\r\n"), okResponse, "ok"},
 		"chunked response": {get(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "0\r\n\r\n"},
 		"direct 404":       {"", "", "request\n"},
+		"told":             {get("traceparent: old", "x-b3-traceid: old", "x-b3-spanid: old"), "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\nok", "ok"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +77,14 @@ func TestAllocations(t *testing.T) {
 			if test.request == "" {
 				spec, test.request = withRoutes(nil), get()
 			}
-			g := start(t, spec, func(s *setup) { s.quiet = true })
+			changes := []func(*setup){func(s *setup) { s.quiet = true }}
+			if name == "told" {
+				changes = append(changes, tracing(true))
+			}
+			g := start(t, spec, changes...)
+			if name == "told" {
+				g.engine.Capture([]string{"server", "content-length"}, []string{"x-trailer"})
+			}
 			conn := dial(t, g).TCPConn
 			request, end, buf := []byte(test.request), []byte(test.end), make([]byte, 16<<10)
 			run := func(n int) {

@@ -30,6 +30,10 @@ type Options struct {
 	// OnComplete is called once for each exchange, when it is over, on the request path:
 	// it must be quick, allocate nothing and keep nothing of what it is given.
 	OnComplete func(*proxy.Exchange)
+	// Trace, where not nil, is called once for each request that is served, before routing: it
+	// fills in Exchange.Trace, by which the tries to reach an upstream are traced, and must be as
+	// quick as OnComplete.
+	Trace func(*proxy.Exchange)
 	// Pressure, where not nil, says how short of memory the process is. It is asked for
 	// each request: at proxy.PressureExtreme, requests are answered 503 with flag OM.
 	Pressure func() proxy.Pressure
@@ -125,6 +129,7 @@ var _ proxy.Handler = (*Engine)(nil)
 func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 	snap := e.snapshot.Load()
 	e.identify(ex)
+	e.setRequestID(ex)
 	contentType := ""
 	if ex.Request.Method == http.MethodPost {
 		contentType, _ = ex.Request.Header("content-type")
@@ -134,6 +139,9 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 		e.shed(ex, down)
 		e.complete(ex)
 		return
+	}
+	if e.options.Trace != nil {
+		e.options.Trace(ex)
 	}
 	if ex.Connection.TLS != nil && !e.direct(ex, snap.table) {
 		e.addForwarding(ex)

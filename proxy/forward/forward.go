@@ -50,6 +50,9 @@ type delivery struct {
 	// bounded is the client's side of a request whose body may have so many bytes only.
 	bounded      boundedBody
 	tellsTimeout bool
+	// tracing: a try is being made of which the trace knows. told: the request has the headers
+	// of the trace for a try.
+	tracing, told bool
 	// cookie is the one to issue for a consistent hash, empty for none.
 	cookie string
 }
@@ -89,6 +92,7 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 	}
 	d.tap()
 	d.prepare()
+	d.beginTrace()
 	if len(ex.Decision.Route.Mirrors) > 0 {
 		if tee := e.mirrors.Send(ex, ex.Decision.Route, snap.clusters, e.options.Random, d.down); tee != nil {
 			d.down = tee
@@ -132,6 +136,7 @@ func (d *delivery) run() {
 		}
 		if endpoint == nil {
 			d.endRetry(false)
+			d.traceNobody()
 			if err := d.cluster.Unresolved(); err != nil {
 				d.ex.UpstreamFailure = err.Error()
 			}
@@ -140,11 +145,13 @@ func (d *delivery) run() {
 			return
 		}
 		d.number(endpoint)
+		d.traceTry(d.ex.Endpoint)
 		res, reused := d.try(endpoint)
 		if d.replays < maxReplays && replayable(d.ex, &res, reused) && d.down.Rewind() {
 			d.replays++
 			continue
 		}
+		d.tracedTry(&res)
 		if d.again(endpoint, &res) {
 			continue
 		}

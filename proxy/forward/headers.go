@@ -177,10 +177,6 @@ func (e *Engine) addForwarding(ex *proxy.Exchange) {
 		r.Headers = append(r.Headers, router.Header{Name: "x-forwarded-proto", Value: r.Scheme})
 	}
 	e.addClientCertificate(ex)
-	if ex.RequestID == "" {
-		ex.RequestID = e.newRequestID(ex)
-		r.Headers = append(r.Headers, router.Header{Name: "x-request-id", Value: ex.RequestID})
-	}
 	if e.options.Mesh || e.options.TrustedHops > 0 {
 		setHeader(&r.Headers, "x-envoy-attempt-count", "1")
 	} else {
@@ -209,6 +205,14 @@ func (e *Engine) addForwardedFor(ex *proxy.Exchange) {
 	}
 	ex.Scratch = peer.AppendTo(ex.Scratch)
 	ex.Request.Headers = append(headers, router.Header{Name: "x-forwarded-for", Value: ex.KeptFrom(at)})
+}
+
+// setRequestID gives a request an id that has none.
+func (e *Engine) setRequestID(ex *proxy.Exchange) {
+	if ex.RequestID == "" {
+		ex.RequestID = e.newRequestID(ex)
+		ex.Request.Headers = append(ex.Request.Headers, router.Header{Name: "x-request-id", Value: ex.RequestID})
+	}
 }
 
 // newRequestID makes a random UUID (RFC 9562 section 5.4).

@@ -46,7 +46,7 @@ func TestForwardingHeadersAtTheEdge(t *testing.T) {
 	t.Parallel()
 	head, a := seenBy(t, plain, nil, get(append([]string{"Accept: */*", "Cookie: a=b"}, forged...)...), okResponse)
 	id := uuid.FindString(head)
-	want := "GET / HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\ncookie: a=b\r\nx-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\n" + id + "x-envoy-attempt-count: 1\r\n\r\n"
+	want := "GET / HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\ncookie: a=b\r\n" + id + "x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-envoy-attempt-count: 1\r\n\r\n"
 	if id == "" || head != want {
 		t.Errorf("upstream got\n%q, want\n%q", head, want)
 	}
