@@ -26,7 +26,7 @@ type Need struct {
 	// Authority is what the endpoint is asked for, for a cluster whose TLS has
 	// AutoServerName.
 	Authority string
-	// HTTP2 tells that the client speaks it, for a cluster of ProtocolDownstream.
+	// HTTP2 tells that the client speaks it, for a cluster of ProtocolDownstream and for Connect.
 	HTTP2 bool
 	// Upgrade tells that the client wants to switch protocols, for a cluster of ProtocolAuto:
 	// endpoints are then spoken to in HTTP/1.1.

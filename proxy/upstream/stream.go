@@ -38,15 +38,20 @@ func (c *Cluster) Connect(e *Endpoint, need *Need, a *proxy.Aborter) (net.Conn, 
 }
 
 // streamIdentity returns the identity of a connection for bytes: nothing is offered by ALPN
-// on account of the cluster's protocol, which may be one of requests.
+// on account of the cluster's protocol, which may be one of requests, but HTTP/2 where that is
+// what the bytes will be.
 func (c *Cluster) streamIdentity(need *Need) *identity {
 	var room identity
 	id := c.terms.identity(need, &room)
-	if id.terms.protocol == router.ProtocolTCP {
+	protocol := router.ProtocolTCP
+	if need.HTTP2 {
+		protocol = router.ProtocolHTTP2
+	}
+	if id.terms.protocol == protocol {
 		return id
 	}
 	bytes, own := *id.terms, *id
-	bytes.protocol = router.ProtocolTCP
+	bytes.protocol = protocol
 	own.terms = &bytes
 	return &own
 }
