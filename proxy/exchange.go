@@ -101,11 +101,14 @@ type Exchange struct {
 	// ResponseFlushed, on the clock of Start, is when the head of the response was sent; 0
 	// where none was. Codecs set it where the response goes on after its head: else it is End.
 	ResponseFlushed int64
+	// PeerMetadata and PeerMetadataID are what a caller's proxy said of itself to a sidecar
+	// (Istio's x-envoy-peer-metadata, x-envoy-peer-metadata-id), and UpstreamPeerMetadata and
+	// UpstreamPeerMetadataID what that of the endpoint did; empty where none did. Nobody has
+	// looked into them: they may be anything.
+	PeerMetadata, PeerMetadataID                 string
+	UpstreamPeerMetadata, UpstreamPeerMetadataID string
 	// Trace is what is known of the trace that the request belongs to.
 	Trace Trace
-	// PeerMetadata is what a caller in the mesh says of itself, UpstreamPeerMetadata what the
-	// endpoint does (x-envoy-peer-metadata); empty where they say nothing, or nobody asks.
-	PeerMetadata, UpstreamPeerMetadata string
 
 	// Start, UpstreamStart, UpstreamFirst and End are nanoseconds of the engine's
 	// monotonic clock: request head read, sent upstream, first response byte from

@@ -27,6 +27,9 @@ type MirrorOptions struct {
 	// Timeout bounds a copy's whole way, from its being sent to the end of its response:
 	// 10 s.
 	Timeout time.Duration
+	// PeerHeaders are added for endpoints behind a proxy of the mesh: see
+	// forward.Options.PeerMetadata.
+	PeerHeaders []router.Header
 }
 
 func (o MirrorOptions) withDefaults() MirrorOptions {

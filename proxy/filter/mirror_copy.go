@@ -108,9 +108,13 @@ func (c *requestCopy) end(trailers []router.Header) bool {
 	return true
 }
 
-// exchange returns a new exchange that sends the copy, as that span where the request is traced.
-func (c *requestCopy) exchange(span [8]byte) *proxy.Exchange {
+// exchange returns a new exchange that sends the copy to an endpoint, as that span where the
+// request is traced.
+func (c *requestCopy) exchange(endpoint *upstream.Endpoint, span [8]byte) *proxy.Exchange {
 	headers := c.headers
+	if endpoint.Proxied() {
+		headers = append(slices.Clip(headers), c.mirrors.options.PeerHeaders...)
+	}
 	if c.trace.Writes() {
 		headers, _ = c.trace.Append(slices.Clip(headers), nil, span)
 	}

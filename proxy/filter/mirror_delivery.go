@@ -51,7 +51,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint, fresh bool) (status int, clo
 		return 0, false
 	}
 	up.Bound(d.left())
-	ex := d.copy.exchange(d.target.span)
+	ex := d.copy.exchange(endpoint, d.target.span)
 	res := up.RoundTrip(ex, d.sink, d.sink)
 	d.sink.Attach(nil)
 	report = upstream.Report{Status: d.sink.status, Failure: res.Failure, Reusable: res.Reusable}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -444,6 +445,44 @@ func TestMirrorKeep(t *testing.T) {
 	if all := b.Status(); len(all) != 1 || all[0].Cluster != "m1" {
 		t.Errorf("kept %+v", all)
 	}
+}
+
+// A mirror behind a proxy of the mesh is told who asks, others are not; and each copy of a traced
+// request is a span of its own.
+func TestMirrorTold(t *testing.T) {
+	t.Parallel()
+	heads := make(chan http.Header, 4)
+	answer := func(conn net.Conn, r *http.Request) bool {
+		heads <- r.Header
+		io.WriteString(conn, ok)
+		return true
+	}
+	b := mirrorTo(t, MirrorOptions{PeerHeaders: []router.Header{{Name: "x-peer", Value: "us"}}}, serve(t, answer).addr, serve(t, answer).addr)
+	meshed := &router.Cluster{Name: "m1", Endpoints: []*router.Endpoint{{Address: b.clusters[1].Spec.Endpoints[0].Address, Labels: map[string]string{"sidecar.istio.io/inject": "true"}}}}
+	manager := upstream.NewManager(upstream.Options{})
+	t.Cleanup(manager.Close)
+	b.clusters = manager.Update([]*router.Cluster{b.clusters[0].Spec, meshed}, nil)
+	ex, _ := request("")
+	ex.Trace = proxy.Trace{Tracing: &router.Tracing{}, Sampled: true, W3C: true}
+	b.Send(ex, b.route, b.clusters, rand.Uint64, &sink{})
+	spans := map[string]bool{}
+	for _, try := range ex.Trace.Tries {
+		spans[fmt.Sprintf("%x", try.Span)] = try.Mirror && try.Cluster == b.clusters[0].Spec || try.Cluster == meshed
+	}
+	peers := 0
+	for range 2 {
+		head := <-heads
+		if head.Get("X-Peer") == "us" {
+			peers++
+		}
+		if parent := head.Get("Traceparent"); len(parent) < 52 || !spans[parent[36:52]] {
+			t.Errorf("a copy was told %q, the spans are %v", parent, spans)
+		}
+	}
+	if peers != 1 || len(spans) != 2 || len(ex.Request.Headers) != 1 {
+		t.Errorf("%d mirrors were told who asks, of %d copies; the request has %v", peers, len(spans), ex.Request.Headers)
+	}
+	b.settled("m1")
 }
 
 // unsafeString aliases b, as a codec's strings alias its buffers.

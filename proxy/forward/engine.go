@@ -34,6 +34,10 @@ type Options struct {
 	// fills in Exchange.Trace, by which the tries to reach an upstream are traced, and must be as
 	// quick as OnComplete.
 	Trace func(*proxy.Exchange)
+	// PeerMetadata and PeerMetadataID are whom the proxy speaks for, as the values of Istio's
+	// x-envoy-peer-metadata and x-envoy-peer-metadata-id. Endpoints behind a proxy of the mesh
+	// are told them, and a sidecar's callers that tell theirs; empty ones are not sent.
+	PeerMetadata, PeerMetadataID string
 	// Pressure, where not nil, says how short of memory the process is. It is asked for
 	// each request: at proxy.PressureExtreme, requests are answered 503 with flag OM.
 	Pressure func() proxy.Pressure
@@ -66,7 +70,9 @@ type Engine struct {
 	snapshot atomic.Pointer[snapshot]
 	// captured is nil where telemetry wants nothing of responses.
 	captured atomic.Pointer[captured]
-	publish  sync.Mutex
+	// peerHeaders tell other proxies whom this one speaks for.
+	peerHeaders []router.Header
+	publish     sync.Mutex
 }
 
 // snapshot is a table with its clusters at work, which one exchange uses from its
@@ -82,7 +88,8 @@ func New(o Options) *Engine {
 		o.Random = rand.Uint64
 	}
 	manager := upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS, Resolve: o.Resolve, MinRefresh: o.MinRefresh, Log: o.Log})
-	e := &Engine{options: o, manager: manager, mirrors: filter.NewMirrors(filter.MirrorOptions{})}
+	e := &Engine{options: o, manager: manager, peerHeaders: o.peerHeaders()}
+	e.mirrors = filter.NewMirrors(filter.MirrorOptions{PeerHeaders: e.peerHeaders})
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	table, _ := router.Build(&router.Spec{}, nil)
 	e.snapshot.Store(&snapshot{table: table})

@@ -53,6 +53,9 @@ type delivery struct {
 	// tracing: a try is being made of which the trace knows. told: the request has the headers
 	// of the trace for a try.
 	tracing, told bool
+	// meshed: the endpoint of the try stands behind a proxy of the mesh. introduced: the request
+	// has the headers that tell it whom we speak for.
+	meshed, introduced bool
 	// cookie is the one to issue for a consistent hash, empty for none.
 	cookie string
 }
@@ -165,6 +168,7 @@ func (d *delivery) run() {
 func (d *delivery) number(endpoint *upstream.Endpoint) {
 	ex := d.ex
 	ex.UpstreamHost, ex.Endpoint = endpoint.Address, endpoint.Spec()
+	d.tellPeer(endpoint)
 	if ex.Attempts = d.retries + 1; d.retries > 0 {
 		at := len(ex.Scratch)
 		ex.Scratch = strconv.AppendInt(ex.Scratch, int64(ex.Attempts), 10)
@@ -246,10 +250,12 @@ func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 	if d.retry != nil && r.Status != 101 && retriesResponse(d.retry, r) && d.begin() {
 		return false
 	}
+	d.takePeer(r)
 	d.engine.decorate(ex, r)
 	if d.cookie != "" {
 		r.Headers = append(r.Headers, router.Header{Name: "set-cookie", Value: d.cookie})
 	}
+	d.engine.answerPeer(ex, r)
 	d.engine.captureHeaders(ex, r)
 	return true
 }

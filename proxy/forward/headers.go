@@ -22,9 +22,7 @@ import (
 func (e *Engine) identify(ex *proxy.Exchange) {
 	r := &ex.Request
 	if e.options.Mesh {
-		if id, ok := r.Header("x-request-id"); ok {
-			ex.RequestID = id
-		}
+		e.identifyInMesh(ex)
 		return
 	}
 	hops := e.options.TrustedHops

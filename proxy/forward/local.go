@@ -60,6 +60,7 @@ func (e *Engine) respond(ex *proxy.Exchange, down proxy.Downstream, body []byte)
 		filter.CORSResponse(ex, ex.Decision.Route, &ex.Reply)
 	}
 	addConnectionHeaders(ex, &ex.Reply)
+	e.answerPeer(ex, &ex.Reply)
 	e.captureHeaders(ex, &ex.Reply)
 	if err := down.Respond(ex, &ex.Reply, body, true); err != nil {
 		e.lost(ex)

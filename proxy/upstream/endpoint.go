@@ -23,6 +23,8 @@ type Endpoint struct {
 	target  string
 	// spec is what the newest specification says of the endpoint.
 	spec atomic.Pointer[router.Endpoint]
+	// proxied is what Proxied returns.
+	proxied atomic.Bool
 	// targets are the addresses to connect to, where Address is a name that stands for one
 	// endpoint.
 	targets atomic.Pointer[[]string]
@@ -59,6 +61,15 @@ func newEndpoint(address string) *Endpoint {
 // name stands for its address; nil where a request has named it itself
 // (router.ResolutionOriginal).
 func (e *Endpoint) Spec() *router.Endpoint { return e.spec.Load() }
+
+// Proxied tells whether a proxy of the mesh stands before the endpoint, as its labels say.
+func (e *Endpoint) Proxied() bool { return e.proxied.Load() }
+
+// describe takes what a specification says of the endpoint.
+func (e *Endpoint) describe(spec *router.Endpoint) {
+	e.spec.Store(spec)
+	e.proxied.Store(spec.Labels["security.istio.io/tlsMode"] == "istio" || spec.Labels["sidecar.istio.io/inject"] == "true")
+}
 
 // pop takes, of the idle connections that were made for id, or any where that is nil, the
 // one that was used last; nil where there is none.

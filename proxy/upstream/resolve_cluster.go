@@ -102,7 +102,7 @@ func (g *gathering) add(address string, spec *router.Endpoint) *Endpoint {
 	}
 	if address == spec.Address || !g.seen[live] {
 		g.seen[live] = true
-		live.spec.Store(spec)
+		live.describe(spec)
 		g.members = append(g.members, live)
 		g.specs = append(g.specs, spec)
 	}
