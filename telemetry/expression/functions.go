@@ -1,0 +1,309 @@
+package expression
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// function is one that expressions may call.
+type function struct {
+	// plain and method say how: f(a, b) and a.f(b).
+	plain, method bool
+	overloads     []overload
+}
+
+// overload is a function for arguments of certain kinds; kindDyn takes any.
+type overload struct {
+	params []kind
+	result kind
+	run    func(m *machine, a, b value) value
+}
+
+// functions are those of CEL's standard library, but for type(). matches and what takes a time
+// zone are compiled by themselves.
+var functions = map[string]function{
+	"size": {true, true, []overload{
+		{[]kind{kindString}, kindInt, func(_ *machine, a, _ value) value { return intValue(int64(utf8.RuneCountInString(a.s))) }},
+		{[]kind{kindBytes}, kindInt, func(_ *machine, a, _ value) value { return intValue(int64(len(a.s))) }},
+		{[]kind{kindList}, kindInt, func(_ *machine, a, _ value) value { return intValue(int64(len(a.list))) }},
+		{[]kind{kindMap}, kindInt, func(m *machine, a, _ value) value { return intValue(int64(mapSize(m, a))) }},
+	}},
+	"contains":   onStrings(strings.Contains),
+	"startsWith": onStrings(strings.HasPrefix),
+	"endsWith":   onStrings(strings.HasSuffix),
+	"int":        conversion(kindInt, toInt, kindInt, kindUint, kindDouble, kindString, kindTime),
+	"uint":       conversion(kindUint, toUint, kindInt, kindUint, kindDouble, kindString),
+	"double":     conversion(kindDouble, toDouble, kindInt, kindUint, kindDouble, kindString),
+	"bool":       conversion(kindBool, toBool, kindBool, kindString),
+	"string":     conversion(kindString, toString, kindBool, kindInt, kindUint, kindDouble, kindString, kindBytes, kindTime, kindDuration),
+	"bytes":      conversion(kindBytes, toBytes, kindString, kindBytes),
+	"timestamp":  conversion(kindTime, toTime, kindString, kindInt, kindTime),
+	"duration":   conversion(kindDuration, toDuration, kindString, kindDuration),
+	"dyn":        conversion(kindDyn, func(_ *machine, a value) value { return a }, kindDyn),
+}
+
+func onStrings(test func(s, part string) bool) function {
+	return function{false, true, []overload{{[]kind{kindString, kindString}, kindBool, func(_ *machine, a, b value) value { return boolValue(test(a.s, b.s)) }}}}
+}
+
+func conversion(to kind, run func(m *machine, a value) value, from ...kind) function {
+	f := function{plain: true}
+	for _, k := range from {
+		f.overloads = append(f.overloads, overload{[]kind{k}, to, func(m *machine, a, _ value) value { return run(m, a) }})
+	}
+	return f
+}
+
+// call makes the program of f(a) and a.f(b).
+func (c *compiler) call(e *expr) (node, typ, error) {
+	if n, t, found, err := c.macro(e); found {
+		return n, t, err
+	}
+	_, isParts := timeParts[e.name]
+	f, found := functions[e.name]
+	switch {
+	case e.name == "matches":
+		return c.matches(e)
+	case isParts && e.method:
+		return c.timePart(e)
+	case found && (e.method && f.method || !e.method && f.plain):
+	case found && f.plain:
+		return nil, dynType, c.fail(e, "%s is called with its argument in brackets: %s(...)", e.name, e.name)
+	case found, isParts:
+		return nil, dynType, c.fail(e, "%s is called on what it is asked of: x.%s(...)", e.name, e.name)
+	default:
+		return nil, dynType, c.fail(e, "there is no function %s; there are %s", e.name, strings.Join(functionNames(), ", "))
+	}
+	args, types, err := c.each(e.args)
+	if err != nil {
+		return nil, dynType, err
+	}
+	var fit []overload
+	for _, o := range f.overloads {
+		if len(o.params) == len(types) && !slices.ContainsFunc(types, func(t typ) bool { return t.kind == kindNull }) && o.fits(types) {
+			fit = append(fit, o)
+		}
+	}
+	if fit == nil {
+		return nil, dynType, c.fail(e, "%s() does not take %s; it takes %s", e.name, describe(types), f.takes())
+	}
+	n := &invocation{overloads: fit, a: args[0]}
+	if len(args) > 1 {
+		n.b = args[1]
+	}
+	if k, ok := n.a.(constant); ok && n.b == nil && fit[0].result != kindDyn {
+		return c.folded(e, k.v, fit)
+	}
+	return n, typ{kind: fit[0].result}, nil
+}
+
+// folded runs a function of a constant right away, so that one that fails is told of.
+func (c *compiler) folded(e *expr, a value, fit []overload) (node, typ, error) {
+	for _, o := range fit {
+		if o.params[0] != a.kind {
+			continue
+		}
+		v := o.run(&machine{}, a, failed)
+		if v.kind == kindError {
+			return nil, dynType, c.fail(e, "%s() cannot make a %s of %s", e.name, kindNames[o.result], literalText(a))
+		}
+		return constant{v}, typ{kind: o.result}, nil
+	}
+	return constant{failed}, dynType, nil
+}
+
+func literalText(v value) string {
+	if v.kind == kindString {
+		return "'" + v.s + "'"
+	}
+	text, _ := appendText(nil, v)
+	return string(text)
+}
+
+func (o overload) fits(types []typ) bool {
+	for i, k := range o.params {
+		if k != kindDyn && !types[i].may(k) {
+			return false
+		}
+	}
+	return true
+}
+
+// takes says what a function takes, for people.
+func (f function) takes() string {
+	var list []string
+	for _, o := range f.overloads {
+		var names []string
+		for _, k := range o.params {
+			names = append(names, kindNames[k])
+		}
+		list = append(list, strings.Join(names, " and "))
+	}
+	return strings.Join(list, ", ")
+}
+
+func describe(types []typ) string {
+	if len(types) == 0 {
+		return "nothing"
+	}
+	var names []string
+	for _, t := range types {
+		names = append(names, t.String())
+	}
+	return strings.Join(names, " and ")
+}
+
+func functionNames() (names []string) {
+	names = []string{"matches", "has", "all", "exists", "exists_one", "filter", "map"}
+	for name := range functions {
+		names = append(names, name)
+	}
+	for name := range timeParts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// invocation calls the overload for the arguments that it meets.
+type invocation struct {
+	overloads []overload
+	a, b      node // b is nil for one argument
+}
+
+func (n *invocation) eval(m *machine) value {
+	a := n.a.eval(m)
+	b := failed
+	if n.b != nil {
+		if b = n.b.eval(m); b.kind == kindError {
+			return failed
+		}
+	}
+	if a.kind == kindError {
+		return failed
+	}
+	for i := range n.overloads {
+		o := &n.overloads[i]
+		if (o.params[0] == a.kind || o.params[0] == kindDyn) && (n.b == nil || o.params[1] == b.kind) {
+			return o.run(m, a, b)
+		}
+	}
+	return failed
+}
+
+// matches makes the program of a.matches(pattern), and of matches(a, pattern).
+func (c *compiler) matches(e *expr) (node, typ, error) {
+	if len(e.args) != 2 {
+		return nil, dynType, c.fail(e, "matches() takes a string and a pattern: request.path.matches('^/api/')")
+	}
+	nodes, types, err := c.each(e.args)
+	if err != nil {
+		return nil, dynType, err
+	}
+	if !types[0].may(kindString) {
+		return nil, dynType, c.fail(e, "matches() needs a string, and this is a %s", types[0])
+	}
+	pattern, ok := nodes[1].(constant)
+	if !ok || pattern.v.kind != kindString {
+		return nil, dynType, c.fail(e.args[1], "the pattern of matches() must be a literal string")
+	}
+	re, err := regexp.Compile(pattern.v.s)
+	if err != nil {
+		return nil, dynType, c.fail(e.args[1], "the pattern is none of RE2: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return &match{nodes[0], re}, boolType, nil
+}
+
+type match struct {
+	of node
+	re *regexp.Regexp
+}
+
+func (n *match) eval(m *machine) value {
+	if of := n.of.eval(m); of.kind == kindString {
+		return boolValue(n.re.MatchString(of.s))
+	}
+	return failed
+}
+
+// timeParts are the parts of moments, and of durations where that is not nil.
+var timeParts = map[string]struct {
+	moment func(time.Time) int
+	span   func(time.Duration) int64
+}{
+	"getFullYear":     {time.Time.Year, nil},
+	"getMonth":        {func(t time.Time) int { return int(t.Month()) - 1 }, nil},
+	"getDayOfYear":    {func(t time.Time) int { return t.YearDay() - 1 }, nil},
+	"getDayOfMonth":   {func(t time.Time) int { return t.Day() - 1 }, nil},
+	"getDate":         {time.Time.Day, nil},
+	"getDayOfWeek":    {func(t time.Time) int { return int(t.Weekday()) }, nil},
+	"getHours":        {time.Time.Hour, func(d time.Duration) int64 { return int64(d / time.Hour) }},
+	"getMinutes":      {time.Time.Minute, func(d time.Duration) int64 { return int64(d / time.Minute) }},
+	"getSeconds":      {time.Time.Second, func(d time.Duration) int64 { return int64(d / time.Second) }},
+	"getMilliseconds": {func(t time.Time) int { return t.Nanosecond() / 1e6 }, time.Duration.Milliseconds},
+}
+
+// timePart makes the program of a.getHours('Europe/Berlin') and the like.
+func (c *compiler) timePart(e *expr) (node, typ, error) {
+	nodes, types, err := c.each(e.args)
+	if err != nil {
+		return nil, dynType, err
+	}
+	part := timeParts[e.name]
+	if !types[0].may(kindTime) && (part.span == nil || types[0].kind != kindDuration) {
+		return nil, dynType, c.fail(e, "%s() is asked of a timestamp, and this is a %s", e.name, types[0])
+	}
+	n := &timePart{of: nodes[0], moment: part.moment, span: part.span, zone: time.UTC}
+	switch {
+	case len(nodes) == 1:
+	case len(nodes) == 2 && types[0].kind != kindDuration:
+		name, ok := nodes[1].(constant)
+		if !ok || name.v.kind != kindString {
+			return nil, dynType, c.fail(e.args[1], "a time zone must be a literal, such as 'Europe/Berlin' or '+01:00'")
+		}
+		if n.zone, ok = zone(name.v.s); !ok {
+			return nil, dynType, c.fail(e.args[1], "there is no time zone %s; write one such as 'Europe/Berlin' or '+01:00'", name.v.s)
+		}
+		n.span = nil
+	default:
+		return nil, dynType, c.fail(e, "%s() takes nothing, or for a timestamp a time zone", e.name)
+	}
+	return n, intType, nil
+}
+
+// zone returns a time zone by its name, or by its distance from UTC.
+func zone(name string) (*time.Location, bool) {
+	if strings.Contains(name, ":") {
+		if isDigit(name[0]) {
+			name = "+" + name
+		}
+		t, err := time.Parse("-07:00", name)
+		if err != nil {
+			return nil, false
+		}
+		_, offset := t.Zone()
+		return time.FixedZone(name, offset), true
+	}
+	l, err := time.LoadLocation(name)
+	return l, err == nil
+}
+
+type timePart struct {
+	of     node
+	moment func(time.Time) int
+	span   func(time.Duration) int64 // nil where it is not for durations
+	zone   *time.Location
+}
+
+func (n *timePart) eval(m *machine) value {
+	switch of := n.of.eval(m); {
+	case of.kind == kindTime:
+		return intValue(int64(n.moment(of.moment().In(n.zone))))
+	case of.kind == kindDuration && n.span != nil:
+		return intValue(n.span(time.Duration(of.n)))
+	}
+	return failed
+}
