@@ -57,6 +57,7 @@ func Run(ctx context.Context, o Options) error {
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,
 		Certificates: p.certificateMetrics,
+		Dial:         p.dialCollector,
 		Recent:       recent.Options{Upstream: p.upstreamState},
 		Collectors:   o.Collectors,
 		Logger:       o.Logger,
@@ -70,7 +71,7 @@ func Run(ctx context.Context, o Options) error {
 	p.pressure = newPressure(o.Logger)
 	go p.pressure.follow(stop)
 	p.engine = forward.New(forward.Options{
-		Mesh: o.Mesh, TrustedHops: o.TrustedHops, OnComplete: p.telemetry.Complete,
+		Mesh: o.Mesh, TrustedHops: o.TrustedHops, Trace: p.telemetry.Trace, OnComplete: p.telemetry.Complete,
 		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
 		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client, Log: o.Logger,
 		Resolve: dns.New(dns.Options{Conf: o.ResolvConf}).Lookup,

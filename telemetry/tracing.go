@@ -12,18 +12,15 @@ import (
 	"github.com/sluicegate/sluice/telemetry/trace"
 )
 
-// Dial connects to a collector: to an endpoint of the cluster, where there is one of that name,
-// else to the address.
-type Dial func(ctx context.Context, cluster, network, address string) (net.Conn, error)
+// Dial connects to a collector, by its cluster or its address.
+type Dial func(ctx context.Context, to *router.OTLP) (net.Conn, error)
 
 // dial returns the way to one collector, as telemetry/otlp takes it.
 func (o Options) dial(to *router.OTLP) otlp.Dial {
 	if o.Dial == nil {
 		return nil
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		return o.Dial(ctx, to.Cluster, network, address)
-	}
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx, to) }
 }
 
 func newTracer(o Options) *trace.Tracer {
