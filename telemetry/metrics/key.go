@@ -102,7 +102,7 @@ func (m *Metrics) exchangeKey(s *shard, a *applied, ex *proxy.Exchange) key {
 		}
 	}
 	if len(k.policy.tags) > 0 {
-		s.evaluate(&k, ex)
+		s.evaluate(&k, ex, nil)
 	}
 	return k
 }
@@ -116,6 +116,9 @@ func (m *Metrics) streamKey(s *shard, a *applied, st *proxy.Stream) key {
 	if c := st.Connection; c != nil {
 		k.listener = c.Listener
 		m.caller(s, a, &k, c, "")
+	}
+	if len(k.policy.tags) > 0 {
+		s.evaluate(&k, nil, st)
 	}
 	return k
 }

@@ -3,6 +3,7 @@ package metrics
 import (
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,6 +146,17 @@ func (m *Metrics) Apply(spec *router.Spec) {
 		next.inbound = newPolicy(true, t.Inbound.Metrics, m.o.Logger)
 	}
 	m.applied.Store(next)
+}
+
+// Wanted returns the names, in lower case, of the headers and trailers of responses that the
+// expressions of the configuration in force ask for.
+func (m *Metrics) Wanted() (headers, trailers []string) {
+	a := m.applied.Load()
+	for _, t := range slices.Concat(a.outbound.tags, a.inbound.tags) {
+		headers = append(headers, t.program.ResponseHeaders()...)
+		trailers = append(trailers, t.program.ResponseTrailers()...)
+	}
+	return headers, trailers
 }
 
 // run moves counts into series now and then, so that nothing piles up where nobody scrapes.

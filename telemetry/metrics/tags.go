@@ -8,31 +8,31 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/expression"
 )
 
 // maxTagValues is how many values a tag by expression may have; others are counted as "other".
 const maxTagValues = 100
+
+// maxTagLength bounds each of them, in bytes.
+const maxTagLength = 253
 
 // otherValue is the number of all values beyond maxTagValues.
 const otherValue = 255
 
 // tagExpression is an expression that gives a label its value, and the values that it had.
 type tagExpression struct {
-	text     string
-	evaluate evaluator
+	program *expression.Program
 
 	values atomic.Pointer[map[string]uint8]
 	mu     sync.Mutex // for who adds values
 	names  []string
 }
 
-// evaluator appends an expression's value; ok is false where it has none.
-type evaluator func(dst []byte, ex *proxy.Exchange) (value []byte, ok bool)
-
 // tag returns the place of an expression in the policy.
 func (p *policy) tag(t router.TagOverride) (int, error) {
 	for i, known := range p.tags {
-		if known.text == t.Value {
+		if known.program.String() == t.Value {
 			return i, nil
 		}
 	}
@@ -42,23 +42,29 @@ func (p *policy) tag(t router.TagOverride) (int, error) {
 	if !labelName.MatchString(t.Name) {
 		return 0, fmt.Errorf("%q cannot be a label in Prometheus: use letters, digits and _", t.Name)
 	}
-	evaluate, err := compile(t.Value)
+	program, err := expression.Compile(t.Value, expression.Text)
 	if err != nil {
 		return 0, err
 	}
-	p.tags = append(p.tags, &tagExpression{text: t.Value, evaluate: evaluate})
+	p.tags = append(p.tags, &tagExpression{program: program})
 	return len(p.tags) - 1, nil
 }
 
-// evaluate fills in the numbers of the tags' values. The caller holds the shard's lock.
-func (s *shard) evaluate(k *key, ex *proxy.Exchange) {
+// evaluate fills in the numbers of the tags' values for an exchange, or else a stream. The
+// caller holds the shard's lock.
+func (s *shard) evaluate(k *key, ex *proxy.Exchange, st *proxy.Stream) {
 	for i, t := range k.policy.tags {
-		value, ok := t.evaluate(s.scratch[:0], ex)
+		value, ok := s.scratch[:0], false
+		if ex != nil {
+			value, ok = t.program.AppendString(value, ex)
+		} else {
+			value, ok = t.program.AppendStringStream(value, st)
+		}
 		if !ok {
 			value = append(value[:0], unknown...)
 		}
 		s.scratch = value[:0]
-		k.tags[i] = t.number(value)
+		k.tags[i] = t.number(value[:min(len(value), maxTagLength)])
 	}
 }
 
