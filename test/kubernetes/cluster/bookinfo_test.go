@@ -172,20 +172,20 @@ func TestBookinfo(t *testing.T) {
 // host.
 func testIngress(t *testing.T) {
 	const url = "http://" + nodeAddress + ":31380/health"
-	answers := func(host string, want int) error {
+	answered := func(host string, want int) error {
 		status, body, err := get(url, host, "")
 		if err == nil && status != want {
 			err = fmt.Errorf("/health of %s: %d %q, want %d", host, status, body, want)
 		}
 		return err
 	}
-	if err := answers("books.example.com", 404); err != nil {
+	if err := answered("books.example.com", 404); err != nil {
 		t.Error(err)
 	}
 	t.Logf("$ kubectl apply -f - <<E%sE", ingress)
 	apply(t, ingress)
-	await(t, "the Ingress is served", func() error { return answers("books.example.com", 200) })
-	if err := answers("other.example.com", 404); err != nil {
+	await(t, "the Ingress is served", func() error { return answered("books.example.com", 200) })
+	if err := answered("other.example.com", 404); err != nil {
 		t.Error(err)
 	}
 	await(t, "kubectl get ingress shows an address", func() error {

@@ -27,10 +27,11 @@ func need(t *testing.T) {
 }
 
 // install puts the gateway into the cluster as people do; again, it changes nothing.
-func install(t *testing.T) {
+func install(t *testing.T, more ...string) {
 	t.Helper()
-	t.Log("$ sluice install --profile demo")
-	run(t, "", "sluice", "install", "--profile", "demo", "--timeout", "90s")
+	args := append([]string{"install", "--profile", "demo", "--timeout", "90s"}, more...)
+	t.Log("$ sluice", strings.Join(args, " "))
+	run(t, "", "sluice", args...)
 }
 
 // kubectl runs a command line as people type it, and shows it.
