@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 
@@ -40,13 +41,9 @@ func NewHandler(o Options) http.Handler {
 	r := http.NewServeMux()
 	r.HandleFunc("GET /ui/events", h.events)
 	r.HandleFunc("GET /ui/state", s.serve)
-	r.HandleFunc("GET /ui/peer/{peer}/{question}", func(w http.ResponseWriter, r *http.Request) {
-		if q := r.PathValue("question"); q != "explain" && q != "why" {
-			admin.WriteProblem(w, http.StatusNotFound, "only explain and why can be asked of another proxy")
-			return
-		}
-		p.pass(w, r)
-	})
+	// Nothing else of a peer can be asked through the page.
+	r.HandleFunc("GET /ui/peer/{peer}/explain", p.pass(func(r *http.Request) string { return "/explain?" + r.URL.RawQuery }))
+	r.HandleFunc("GET /ui/peer/{peer}/why/{id}", p.pass(func(r *http.Request) string { return "/why/" + url.PathEscape(r.PathValue("id")) }))
 	files, err := fs.Sub(static, "static")
 	if err != nil {
 		panic(err) // the folder is embedded above

@@ -15,9 +15,11 @@ import (
 )
 
 const (
-	// peerPatience bounds how long a peer may take; maxPeerState what it may send, in bytes.
-	peerPatience = 900 * time.Millisecond
-	maxPeerState = 16 << 20
+	// peerPatience bounds how long a peer may take for its state, questionPatience for what a
+	// person asks; maxPeerState is what it may send, in bytes.
+	peerPatience     = 900 * time.Millisecond
+	questionPatience = 5 * time.Second
+	maxPeerState     = 16 << 20
 	// peersAtOnce bounds how many are asked at a time.
 	peersAtOnce = 16
 )
@@ -118,31 +120,32 @@ func notReachable(peer Peer, err error) error {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s is not reachable: no answer within %v", peer.Address, peerPatience)
+		return fmt.Errorf("%s is not reachable: no answer in time", peer.Address)
 	case errors.As(err, &op):
 		err = op.Err
 	}
 	return fmt.Errorf("%s is not reachable: %w", peer.Address, err)
 }
 
-// pass hands a question on to a peer: an explanation, or why a request failed. Nothing else
-// of it can be asked through the page.
-func (p *peers) pass(w http.ResponseWriter, r *http.Request) {
-	list := p.list()
-	i := slices.IndexFunc(list, func(peer Peer) bool { return peer.id() == r.PathValue("peer") })
-	if i < 0 {
-		admin.WriteProblem(w, http.StatusNotFound, "there is no such proxy on this page")
-		return
+// pass hands a question on to a peer; target is what the peer is asked for.
+func (p *peers) pass(target func(*http.Request) string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		list := p.list()
+		i := slices.IndexFunc(list, func(peer Peer) bool { return peer.id() == r.PathValue("peer") })
+		if i < 0 {
+			admin.WriteProblem(w, http.StatusNotFound, "there is no such proxy on this page")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), questionPatience)
+		defer cancel()
+		response, err := p.get(ctx, list[i], target(r))
+		if err != nil {
+			admin.WriteProblem(w, http.StatusBadGateway, err.Error())
+			return
+		}
+		defer response.Body.Close()
+		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+		w.WriteHeader(response.StatusCode)
+		_, _ = io.Copy(w, io.LimitReader(response.Body, maxPeerState))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
-	defer cancel()
-	response, err := p.get(ctx, list[i], "/"+r.PathValue("question")+"?"+r.URL.RawQuery)
-	if err != nil {
-		admin.WriteProblem(w, http.StatusBadGateway, err.Error())
-		return
-	}
-	defer response.Body.Close()
-	w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
-	w.WriteHeader(response.StatusCode)
-	_, _ = io.Copy(w, io.LimitReader(response.Body, maxPeerState))
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/admin/ui"
 	"github.com/sluicegate/sluice/deploy/samples/bookinfo"
 )
 
@@ -136,7 +138,7 @@ func (d *demo) start(o demoOptions, meshCtx, appCtx context.Context) (err error)
 	for w, p := range d.mesh {
 		p.runSidecar(meshCtx, d.folder, w, log)
 	}
-	d.gateway.runGateway(d.ctx, d.folder, d.port, freeAddress(o.admin), log)
+	d.gateway.runGateway(d.ctx, d.folder, d.port, freeAddress(o.admin), d.sidecars, log)
 	for _, p := range d.mesh {
 		if err := p.await(d.ctx); err != nil {
 			return err
@@ -147,6 +149,18 @@ func (d *demo) start(o demoOptions, meshCtx, appCtx context.Context) (err error)
 	}
 	d.admin, err = d.gateway.served()
 	return err
+}
+
+// sidecars are what the gateway's page shows beside it, by name.
+func (d *demo) sidecars() []ui.Peer {
+	var list []ui.Peer
+	for w, p := range d.mesh {
+		if admin := p.current().Admin; admin != "" {
+			list = append(list, ui.Peer{Name: w.String(), Address: admin})
+		}
+	}
+	slices.SortFunc(list, func(a, b ui.Peer) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 // dial opens a connection for a call between services: to the sidecar of who calls.
@@ -229,9 +243,10 @@ var demoIntroduction = template.Must(template.New("introduction").Parse(`
 {{end}}{{if .AdminTaken}}{{.Options.Admin}} is taken: the admin server is on a free port instead.
 {{end}}Bookinfo runs behind the gateway, and sidecars between its services.
 
-  page   {{.URL}}/productpage
-  admin  http://{{.Admin}}/
-  files  {{.Folder}}{{if .Temporary}} (gone when this ends; --dir DIR keeps them){{end}}
+  page       {{.URL}}/productpage
+  dashboard  http://{{.Admin}}/ui/
+  admin      http://{{.Admin}}/
+  files      {{.Folder}}{{if .Temporary}} (gone when this ends; --dir DIR keeps them){{end}}
 
 Reload the page a few times. No route says which version of reviews to take, so its
 stars are missing (v1), black (v2) or red (v3). Then, in another terminal:

@@ -78,9 +78,9 @@ func startTestDemo(t *testing.T, args ...string) *demoRun {
 	}
 	return &demoRun{
 		t: t, out: out, end: end,
-		base:  find(`(?m)^  page   (http://localhost:\d+)/productpage$`),
-		admin: find(`(?m)^  admin  http://(127\.0\.0\.1:\d+)/$`),
-		dir:   find(`(?m)^  files  (\S+)`),
+		base:  find(`(?m)^  page +(http://localhost:\d+)/productpage$`),
+		admin: find(`(?m)^  admin +http://(127\.0\.0\.1:\d+)/$`),
+		dir:   find(`(?m)^  files +(\S+)`),
 	}
 }
 

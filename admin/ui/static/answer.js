@@ -3,8 +3,9 @@
 import { el } from "./dom.js";
 import { share } from "./format.js";
 
-// ask returns the answer of a proxy as JSON, or {problem} where there is none.
-export async function ask(proxy, question, parameters) {
+// ask returns the answer of a proxy to "explain" or "why/ID" as JSON, or {problem} where there
+// is none.
+export async function ask(proxy, question, parameters = {}) {
   const base = proxy.id === "self" ? `/${question}` : `peer/${encodeURIComponent(proxy.id)}/${question}`;
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
@@ -24,10 +25,11 @@ export function answer(told) {
   if (told.problem) return el("p", { class: "problem" }, told.problem);
   const e = told.explanation ?? told;
   return el("div", { class: "answer" },
-    told.reason && el("p", { class: "headline" }, told.reason),
-    told.cause && el("p", {}, told.cause),
-    told.fix && el("p", { class: "fix" }, el("b", {}, "The way out: "), [told.fix].flat().join(" ")),
-    e.outcome && !told.reason && el("p", { class: "headline" }, outcome(e)),
+    told.cause && el("p", { class: "headline" }, told.cause),
+    told.facts?.length > 0 && el("ul", { class: "facts" }, told.facts.map((f) => el("li", {}, f))),
+    told.fix?.text && el("p", { class: "fix" }, el("b", {}, "The way out: "), told.fix.text, place(told.fix)),
+    told.outdated && el("p", { class: "quiet" }, "The configuration has changed since: this is what it makes of the request now."),
+    !told.cause && e.outcome && el("p", { class: "headline" }, outcome(e)),
     e.outcome && way(e),
     e.route && route(e.route),
     e.nearest && el("div", {}, el("h4", {}, "Nearest miss"), misses([e.nearest])),
@@ -72,6 +74,12 @@ function misses(list) {
   return el("ul", { class: "facts" }, list.slice(0, 50).map((m) => el("li", {},
     el("b", {}, [origin(m.origin), m.name].filter(Boolean).join(" · ") || `rule ${m.index}`),
     el("ul", {}, (m.failed ?? []).map((f) => el("li", {}, `${f.condition}: wants ${f.wanted}, ${f.absent ? "is absent" : `is “${f.got}”`}`))))));
+}
+
+function place(fix) {
+  const at = origin(fix.rule);
+  if (!at) return null;
+  return el("span", { class: "quiet" }, ` ${at}${fix.file ? ` (${fix.file}${fix.line ? `:${fix.line}` : ""})` : ""}`);
 }
 
 function origin(o) {

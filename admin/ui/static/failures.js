@@ -62,7 +62,7 @@ export class Failures {
     const facts = [["Request id", f.id], ["Details", f.details], ["Route", f.route], ["Cluster", f.cluster], ["Endpoint", f.endpoint], ["Took", ms(f.duration)], ["Proxy", f.proxy.label]];
     const list = el("dl", {}, facts.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
     const again = el("button", { type: "button", onclick: () => this.#explain(f) }, "Explain this request as it is routed now");
-    const told = await ask(f.proxy, "why", { sequence: String(f.sequence), id: f.id });
-    body.replaceChildren(answer(told), list, ...(f.method ? [again] : []));
+    const told = f.id ? await ask(f.proxy, `why/${encodeURIComponent(f.id)}`) : null;
+    body.replaceChildren(...(told ? [answer(told)] : []), list, ...(f.method ? [again] : []));
   }
 }

@@ -11,10 +11,11 @@ const manyLinks = 60;
 
 export class Graph {
   #root = byID("graph");
-  #lines = svg("svg", { "aria-hidden": "true", focusable: "false" });
+  #lines = svg("svg", { "aria-hidden": "true", focusable: "false" }, svg("g"), svg("g"));
   #cards = el("div", { class: "cards" });
   #shape = "";
   #layout = null;
+  #paths = new Map();
   #model = { cards: [], links: [] };
   #current = null;
   #selected = null;
@@ -45,6 +46,7 @@ export class Graph {
     if (shape !== this.#shape) {
       this.#shape = shape;
       this.#layout = place(model.cards, model.links, width);
+      this.#paths.clear();
       set(this.#lines, "width", this.#layout.width);
       set(this.#lines, "height", this.#layout.height);
       this.#cards.style.width = `${this.#layout.width}px`;
@@ -53,7 +55,10 @@ export class Graph {
     if (!model.cards.some((c) => c.id === this.#current)) this.#current = this.#layout.columns[0][0].id;
     const inOrder = this.#layout.columns.flat();
     keyed(this.#cards, inOrder.map((c) => model.cards.find((m) => m.id === c.id)), (c) => c.id, () => this.#makeCard(), (node, card) => this.#updateCard(node, card));
-    keyed(this.#lines, model.links, (l) => l.id, makeLink, (node, link) => this.#updateLink(node, link));
+    // Labels lie over all lines.
+    const [lines, labels] = this.#lines.children;
+    keyed(lines, model.links, (l) => l.id, () => svg("path"), (node, link) => this.#updateLine(node, link));
+    keyed(labels, model.links, (l) => l.id, () => svg("text"), (node, link) => this.#updateLabel(node, link));
   }
 
   choose(id) {
@@ -67,7 +72,7 @@ export class Graph {
       this.#current = node.dataset.key;
       this.choose(this.#selected === node.dataset.key ? null : node.dataset.key);
     }, onfocus: () => this.#move(node.dataset.key) },
-      el("span", { class: "node-title" }), el("span", { class: "node-sub" }), el("span", { class: "node-stats" }), el("span", { class: "node-rows" }));
+      el("span", { class: "node-head" }, el("b"), el("span")), el("span", { class: "node-stats" }), el("span", { class: "node-rows" }));
     return node;
   }
 
@@ -76,9 +81,9 @@ export class Graph {
     node.style.transform = `translate(${at.x}px, ${at.y}px)`;
     node.style.width = `${at.width}px`;
     node.style.height = `${heightOf(card)}px`;
-    const [title, sub, stats, rows] = node.children;
-    text(title, card.title);
-    text(sub, card.subtitle);
+    const [head, stats, rows] = node.children;
+    text(head.firstChild, card.title);
+    text(head.lastChild, card.subtitle);
     const quiet = card.kind === "outside" || (card.kind === "caller" && card.parts.length === 0);
     text(stats, quiet ? "" : numbers(card.stats));
     set(node, "data-level", level(card.stats));
@@ -96,21 +101,35 @@ export class Graph {
     });
   }
 
-  #updateLink(node, link) {
-    const path = this.#path(link);
-    const [line, label] = node.children;
-    set(line, "d", path.d);
+  #updateLine(node, link) {
     const busy = link.stats.rate ?? 0;
-    line.style.strokeWidth = `${Math.min(7, 1.4 + Math.log10(1 + busy) * 1.8).toFixed(2)}px`;
-    set(node, "data-level", level(link.stats));
+    if (!this.#paths.has(link.id)) this.#paths.set(link.id, this.#path(link));
+    set(node, "d", this.#paths.get(link.id));
+    node.style.strokeWidth = `${Math.min(7, 1.4 + Math.log10(1 + busy) * 1.8).toFixed(2)}px`;
     set(node, "data-idle", busy === 0);
-    const near = this.#selected && (link.from === this.#selected || link.to === this.#selected);
-    set(node, "data-near", Boolean(near));
-    set(node, "data-far", Boolean(this.#selected && !near));
-    const told = near || this.#model.links.length <= manyLinks;
-    text(label, told && busy > 0 ? (link.stats.errors > 0.001 ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
-    set(label, "x", path.x);
-    set(label, "y", path.y);
+    this.#mark(node, link);
+  }
+
+  #updateLabel(node, link) {
+    const busy = link.stats.rate ?? 0;
+    const told = this.#near(link) || this.#model.links.length <= manyLinks;
+    text(node, told && busy > 0 ? (link.stats.errors > 0.001 ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
+    this.#mark(node, link);
+    if (node.textContent === "") return;
+    const at = this.#labelAt(link);
+    set(node, "text-anchor", at.anchor);
+    set(node, "x", at.x);
+    set(node, "y", at.y);
+  }
+
+  #near(link) {
+    return this.#selected !== null && (link.from === this.#selected || link.to === this.#selected);
+  }
+
+  #mark(node, link) {
+    set(node, "data-level", level(link.stats));
+    set(node, "data-near", this.#near(link));
+    set(node, "data-far", this.#selected !== null && !this.#near(link));
   }
 
   // path leads from the right side of a card, or of its version's row, to the left side of the
@@ -122,10 +141,24 @@ export class Graph {
     const x2 = b.x - 5;
     if (x2 > x1) {
       const bend = Math.min(90, (x2 - x1) * 0.5);
-      return { d: `M${x1} ${a.y}C${x1 + bend} ${a.y} ${x2 - bend} ${b.y} ${x2} ${b.y}`, x: x2 - 8, y: b.y - 7 };
+      return `M${x1} ${a.y}C${x1 + bend} ${a.y} ${x2 - bend} ${b.y} ${x2} ${b.y}`;
     }
     const low = Math.max(a.y, b.y) + 46;
-    return { d: `M${x1} ${a.y}C${x1 + 60} ${low} ${x2 - 60} ${low} ${x2} ${b.y}`, x: x2 - 8, y: b.y - 7 };
+    return `M${x1} ${a.y}C${x1 + 60} ${low} ${x2 - 60} ${low} ${x2} ${b.y}`;
+  }
+
+  // labelAt is beside the end that a line does not share with others; where it shares both,
+  // labels are stacked.
+  #labelAt(link) {
+    const links = this.#model.links;
+    const into = links.filter((l) => l.to === link.to && l.toRow === link.toRow);
+    const out = links.filter((l) => l.from === link.from && l.fromRow === link.fromRow);
+    if (into.length > 1 && out.length === 1) {
+      const a = this.#end(link.from, link.fromRow);
+      return { anchor: "start", x: a.x + size.width + 8, y: a.y - 7 };
+    }
+    const b = this.#end(link.to, link.toRow);
+    return { anchor: "end", x: b.x - 13, y: b.y - 7 - 13 * into.indexOf(link) };
   }
 
   #end(id, rowID) {
@@ -170,10 +203,6 @@ export class Graph {
     const at = this.#layout.at.get(id);
     return at.y + at.height / 2;
   }
-}
-
-function makeLink() {
-  return svg("g", { class: "link" }, svg("path"), svg("text", { "text-anchor": "end" }));
 }
 
 function numbers(s) {

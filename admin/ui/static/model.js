@@ -14,12 +14,12 @@ export function build() {
   const home = homes(edges);
   for (const { proxy, edge } of edges) {
     const to = serviceCard(cards, edge);
-    const row = rowOf(to, edge.to, edge.subset);
+    const row = to.kind === "nowhere" ? null : rowOf(to, edge.to, edge.subset);
     const from = caller(cards, home, proxy, edge);
-    const id = `${from.card.id}>${from.row?.id ?? ""}>${to.id}>${row.id}`;
+    const id = `${from.card.id}>${from.row?.id ?? ""}>${to.id}>${row?.id ?? ""}`;
     let link = links.get(id);
     if (!link) {
-      link = { id, from: from.card.id, fromRow: from.row?.id, fromLabel: from.row?.label, to: to.id, toRow: row.id, toLabel: row.label, protocol: edge.protocol, parts: [], bounds: [] };
+      link = { id, from: from.card.id, fromRow: from.row?.id, fromLabel: from.row?.label, to: to.id, toRow: row?.id, toLabel: row?.label, protocol: edge.protocol, parts: [], bounds: [] };
       links.set(id, link);
     }
     link.parts.push(edgeKey(proxy, edge));
@@ -30,7 +30,7 @@ export function build() {
     const card = cards.get(link.to);
     card.parts.push(...link.parts);
     card.bounds = link.bounds;
-    card.rows.get(link.toRow).parts.push(...link.parts);
+    card.rows.get(link.toRow)?.parts.push(...link.parts);
   }
   const list = [...links.values()];
   list.push(...entries(cards));
@@ -74,7 +74,11 @@ function cardOf(cards, id, title, subtitle, kind) {
   return card;
 }
 
+// Requests that no route took, or that a route answered, were for no service.
+const isNowhere = (edge) => !edge.service && !edge.serviceName && !edge.to.workload && !edge.to.app;
+
 function serviceCard(cards, edge) {
+  if (isNowhere(edge)) return cardOf(cards, "nowhere", "no upstream", "answered by the proxy", "nowhere");
   const title = edge.serviceName || edge.service || edge.to.app || edge.to.workload || "unknown";
   const card = cardOf(cards, serviceID(edge), title, edge.serviceNamespace || edge.to.namespace || "", "service");
   card.host = edge.service;

@@ -1,7 +1,7 @@
 // The tables of the page: calls, routes, endpoints, certificates and conditions.
 
 import { byID, el, keyed, set, svg, text } from "./dom.js";
-import { clock, day, ms, none, number, rate, share, span } from "./format.js";
+import { clock, day, ms, none, rate, share, span } from "./format.js";
 import { board, endpointKey, proxies, routeStats } from "./store.js";
 import { Table } from "./table.js";
 import { level } from "./trouble.js";
@@ -124,7 +124,7 @@ export class Endpoints {
       { title: "Failures", cell: (r) => share(r.stats.errors), sort: (r) => r.stats.errors, class: "number" },
       { title: "Active", cell: (r) => r.endpoint.active, sort: (r) => r.endpoint.active, class: "number" },
       { title: "Open", cell: (r) => r.endpoint.open, sort: (r) => r.endpoint.open, class: "number wide" },
-      { title: "Requests", cell: (r) => number(r.endpoint.requests), sort: (r) => r.endpoint.requests, class: "number wide" },
+      { title: "Requests", cell: (r) => r.endpoint.requests.toLocaleString("en"), sort: (r) => r.endpoint.requests, class: "number wide" },
       { title: "Share", cell: (r) => share(r.endpoint.share / 100), sort: (r) => r.endpoint.share, class: "number wide" },
       byProxy,
     ],
@@ -226,7 +226,7 @@ export function tiles(root, stats, proxy) {
     { key: "rate", title: "Requests", value: rate(stats.rate), spark: stats.spark() },
     { key: "errors", title: "Errors (5xx)", value: share(stats.errors), level: level(stats), more: stats.refused > 0 ? `and ${share(stats.refused)} refused (4xx)` : "" },
     { key: "latency", title: "Latency p95", value: ms(stats.p95), more: `p50 ${ms(stats.p50)} · p99 ${ms(stats.p99)}` },
-    { key: "connections", title: "Connections", value: number(connections), more: proxy.info ? `up since ${clock(proxy.info.started)}` : "" },
+    { key: "connections", title: "Connections", value: connections.toLocaleString("en"), more: proxy.info ? `up since ${clock(proxy.info.started)}` : "" },
   ];
   keyed(root, list, (t) => t.key, (t) => el("div", { class: "tile" }, el("p", { class: "quiet" }, t.title), el("p", { class: "value" }),
     t.spark ? svg("svg", { class: "spark", viewBox: "0 0 120 22", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("polyline")) : el("p", { class: "quiet small" })),

@@ -2,7 +2,7 @@
 
 import { byID, el, keyed, set, text } from "./dom.js";
 import { clock, plural, rate, share, span } from "./format.js";
-import { own, proxies, totals } from "./store.js";
+import { board, own, proxies, totals, trafficKey } from "./store.js";
 
 const dayLong = 86400000;
 // A share of errors from which on something counts as trouble, and as bad trouble.
@@ -22,7 +22,7 @@ export function find(model) {
     const who = proxies.length > 1 ? p.label : "";
     list.push(...ofProxy(p, who), ...ofConditions(p, who), ...ofEndpoints(p, who), ...ofCertificates(p, who));
   }
-  list.push(...ofTraffic(model));
+  list.push(...ofTraffic(model), ...ofRefusals());
   const seen = new Map();
   for (const t of list) {
     const same = seen.get(t.key);
@@ -98,6 +98,16 @@ function ofTraffic(model) {
   return list;
 }
 
+// ofRefusals tells of requests that no route wants: a scanner's, or a route's that is missing.
+function ofRefusals() {
+  return proxies.flatMap((p) => {
+    const lost = board.stats(p.traffic.filter((t) => t.unrouted).map((t) => trafficKey(p, t)), []);
+    const all = totals(p).requests;
+    if (lost.requests < 1 || lost.requests / all < someErrors) return [];
+    return [{ key: `unrouted ${p.id}`, level: "info", title: `${share(lost.requests / all)} of the requests to ${p.label} match no route`, detail: `${plural(lost.requests, "request")} in the last minute. They are among the failures, with the nearest route.`, href: "#failures" }];
+  });
+}
+
 // Verdict shows the list.
 export class Verdict {
   #announced = "";
@@ -105,13 +115,15 @@ export class Verdict {
   show(list) {
     const p = own();
     const calm = { key: "calm", level: "good", title: "Nothing is wrong that the proxies know of", detail: calmDetail(p), href: "#traffic", who: [] };
+    const wrong = list.filter((t) => t.level !== "info").length;
     const top = list.slice(0, 12);
+    if (wrong === 0) top.unshift(calm);
     if (list.length > top.length) top.push({ key: "more", level: "warn", title: `${list.length - top.length} more`, detail: "See the parts below.", href: "#conditions", who: [] });
-    keyed(byID("trouble-list"), top.length > 0 ? top : [calm], (t) => t.key, make, update);
-    const says = list.length === 0 ? "Nothing is wrong" : plural(list.length, "problem");
+    keyed(byID("trouble-list"), top, (t) => t.key, make, update);
+    const says = wrong === 0 ? "Nothing is wrong" : plural(wrong, "problem");
     if (says !== this.#announced) text(byID("announce"), says);
     this.#announced = says;
-    document.title = `${list.length > 0 ? `(${list.length}) ` : ""}${p?.label ?? ""} – Sluice`;
+    document.title = `${wrong > 0 ? `(${wrong}) ` : ""}${p?.label ?? ""} – Sluice`;
   }
 }
 
@@ -126,11 +138,11 @@ function make() {
   return el("li", {}, el("span", { class: "mark", "aria-hidden": "true" }), el("div", {}, el("a"), el("p")));
 }
 
-const words = { bad: "Error", warn: "Warning", good: "Good" };
+const words = { bad: "Error", warn: "Warning", info: "Note", good: "Good" };
 
 function update(node, t) {
   set(node, "data-level", t.level);
-  text(node.firstChild, { bad: "✕", warn: "!", good: "✓" }[t.level]);
+  text(node.firstChild, { bad: "✕", warn: "!", info: "i", good: "✓" }[t.level]);
   const [link, detail] = node.lastChild.children;
   text(link, t.title);
   set(link, "href", t.href);
