@@ -93,7 +93,8 @@ type Exchange struct {
 	// HeadReceived and HeadSent count the bytes of heads and trailers, as they were on the wire
 	// of the client's connection (compressed, in HTTP/2 and HTTP/3).
 	HeadReceived, HeadSent int64
-	// MessagesReceived and MessagesSent count the messages of a gRPC call.
+	// MessagesReceived and MessagesSent count the messages of a gRPC call, a retried one's
+	// once.
 	MessagesReceived, MessagesSent uint64
 	// ResponseHeaders and ResponseTrailers are those of the response, as the client was sent
 	// them, that somebody asked for: see forward.Engine.Capture. They live in Scratch.

@@ -171,6 +171,7 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 
 // act does what the decision says.
 func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) {
+	countPayload(ex)
 	switch {
 	case ex.Connection.TLS != nil && ex.Decision.Chain == nil:
 		// The server that the handshake was with is not configured any more.

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"errors"
+	"net"
 	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -53,11 +54,26 @@ func (e *Engine) badGRPCWeb(ex *proxy.Exchange, down proxy.Downstream) {
 
 func isBadGRPCWeb(err error) bool { return errors.Is(err, filter.ErrGRPCWebText) }
 
-// grpcResponse is the client's side of a gRPC call. A response that cannot be completed ends
-// with a status, where the client takes trailers: a reset would tell it less.
+// countPayload counts the messages of a gRPC call that has come whole.
+func countPayload(ex *proxy.Exchange) {
+	if ex.GRPC && ex.Buffered {
+		var m proxy.GRPCMessages
+		ex.MessagesReceived = m.Count(ex.Payload)
+	}
+}
+
+// grpcResponse is the client's side of a gRPC call, whose messages it counts. A response that
+// cannot be completed ends with a status, where the client takes trailers: a reset would tell it
+// less.
 type grpcResponse struct {
 	proxy.Downstream
 	ex *proxy.Exchange
+	// received and sent count the messages. Of the request's body, read bytes were read since it
+	// began, or was begun anew, and counted ones of them were looked at. answers: the response is
+	// one of gRPC.
+	received, sent proxy.GRPCMessages
+	read, counted  int64
+	answers        bool
 	// takesTrailers: the response has begun, and may end with trailers at any time. cut: it
 	// must end now.
 	takesTrailers, cut bool
@@ -66,6 +82,8 @@ type grpcResponse struct {
 
 // Respond implements proxy.Downstream.
 func (g *grpcResponse) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, end bool) error {
+	g.answers = isGRPCResponse(r)
+	g.countSent(body)
 	g.takesTrailers = !end && r.Body.Kind == proxy.BodyStream && (ex.WantsTrailers || ex.Protocol == "HTTP/2" || ex.Protocol == "HTTP/3")
 	return g.Downstream.Respond(ex, r, body, end)
 }
@@ -75,7 +93,49 @@ func (g *grpcResponse) WriteBody(p []byte, trailers []router.Header, end bool) e
 	if status := proxy.GRPCStatus(trailers); status != "" {
 		g.ex.GRPCStatus = status
 	}
+	g.countSent(p)
 	return g.Downstream.WriteBody(p, trailers, end)
+}
+
+func isGRPCResponse(r *proxy.Response) bool {
+	for i := range r.Headers {
+		if r.Headers[i].Name == "content-type" {
+			return proxy.IsGRPC(r.Headers[i].Value)
+		}
+	}
+	return false
+}
+
+func (g *grpcResponse) countSent(p []byte) {
+	if g.answers {
+		g.ex.MessagesSent += g.sent.Count(p)
+	}
+}
+
+// Splice implements proxy.Downstream: the bytes must be seen.
+func (g *grpcResponse) Splice(net.Conn, int64) (written int64, ok bool, err error) {
+	return 0, false, nil
+}
+
+// ReadBody implements proxy.Downstream.
+func (g *grpcResponse) ReadBody(p []byte) (int, error) {
+	n, err := g.Downstream.ReadBody(p)
+	g.read += int64(n)
+	// After a Rewind, what was counted before comes again.
+	if fresh := g.read - g.counted; fresh > 0 {
+		g.ex.MessagesReceived += g.received.Count(p[int64(n)-fresh : n])
+		g.counted = g.read
+	}
+	return n, err
+}
+
+// Rewind implements proxy.Downstream.
+func (g *grpcResponse) Rewind() bool {
+	if !g.Downstream.Rewind() {
+		return false
+	}
+	g.read = 0
+	return true
 }
 
 // Cut implements proxy.Downstream: the response ends when it is known why.

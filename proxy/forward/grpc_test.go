@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -278,6 +279,65 @@ func TestGRPCWeb(t *testing.T) {
 			}
 			if want := strings.TrimSuffix(tc.contentType, "+proto") + "+proto"; a.StatusCode != 200 || got != want || body != tc.want || a.Header.Get("Grpc-Status") != "" {
 				t.Errorf("%s, chunked %v: %d %v %q, want %q", tc.contentType, chunked, a.StatusCode, a.Header, body, tc.want)
+			}
+		}
+	}
+}
+
+// The messages of a call are counted in both directions, however they come, and those of a
+// retried call once; nothing of other responses is taken for messages.
+func TestGRPCMessages(t *testing.T) {
+	t.Parallel()
+	seen, tell := telling(func(ex *proxy.Exchange) [2]uint64 { return [2]uint64{ex.MessagesReceived, ex.MessagesSent} })
+	refused := false
+	spec := toHTTP2(startHTTP2(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/html":
+			w.Write(make([]byte, 100))
+			return
+		case "/retry":
+			if io.Copy(io.Discard, r.Body); !refused {
+				refused = true
+				w.Header().Set("Grpc-Status", "14")
+				w.Header().Set("Content-Type", "application/grpc")
+				return
+			}
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Write([]byte(message("once")))
+			return
+		}
+		grpcEcho(w, r)
+	})))
+	spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = &router.Retry{Attempts: 1, On: router.RetryUnavailable, Backoff: 1}
+	g := start(t, spec, tell)
+	three := message("") + message("hello") + message(strings.Repeat("x", 250))
+	for _, tc := range []struct {
+		path, contentType, payload string
+		want                       [2]uint64
+	}{
+		{"/", "application/grpc", three, [2]uint64{3, 3}},
+		{"/", "application/grpc-web+proto", three, [2]uint64{3, 3}},
+		{"/", "application/grpc-web-text", base64.StdEncoding.EncodeToString([]byte(three)), [2]uint64{3, 3}},
+		{"/html", "application/grpc", three, [2]uint64{3, 0}},
+		{"/", "application/json", three, [2]uint64{0, 0}},
+		{"/retry", "application/grpc", three, [2]uint64{3, 1}},
+	} {
+		for _, chunked := range []bool{false, true} {
+			refused = false
+			c := dial(t, g)
+			if chunked {
+				c.send(req("POST "+tc.path+" HTTP/1.1", "Host: a.example", "Transfer-Encoding: chunked", "TE: trailers", "Connection: TE", "Content-Type: "+tc.contentType))
+				for i := 0; i < len(tc.payload); i += 7 {
+					piece := tc.payload[i:min(i+7, len(tc.payload))]
+					c.send(fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece))
+				}
+				c.send("0\r\n\r\n")
+			} else {
+				c.send(req("POST "+tc.path+" HTTP/1.1", "Host: a.example", fmt.Sprintf("Content-Length: %d", len(tc.payload)), "TE: trailers", "Connection: TE", "Content-Type: "+tc.contentType) + tc.payload)
+			}
+			c.read("POST")
+			if got := told(t, seen); got != tc.want {
+				t.Errorf("%s %s, chunked %t: %d messages, want %d", tc.path, tc.contentType, chunked, got, tc.want)
 			}
 		}
 	}
