@@ -11,8 +11,8 @@ import (
 // dialCollector connects to a collector of spans or logs: by its cluster, where the table in
 // force has that, else to its address.
 func (p *process) dialCollector(ctx context.Context, to *router.OTLP) (net.Conn, error) {
-	known := slices.ContainsFunc(p.engine.Table().Clusters(), func(c *router.Cluster) bool { return c.Name == to.Cluster })
-	if to.Cluster != "" && known {
+	known := func(c *router.Cluster) bool { return c != nil && c.Name == to.Cluster }
+	if to.Cluster != "" && slices.ContainsFunc(p.engine.Table().Clusters(), known) {
 		return p.engine.Dial(ctx, to.Cluster, !to.HTTP)
 	}
 	return new(net.Dialer).DialContext(ctx, "tcp", to.Address)
