@@ -30,9 +30,13 @@ type process struct {
 	pipeline     *pipeline.Pipeline
 	served       atomic.Pointer[served]
 	draining     atomic.Bool
-	adminAt      string
-	statusAt     string
-	metricsAt    string
+	drained      sync.Once
+	unhealthy    atomic.Bool
+	// quit ends the process.
+	quit      context.CancelFunc
+	adminAt   string
+	statusAt  string
+	metricsAt string
 
 	notify sync.Mutex
 }
@@ -42,7 +46,9 @@ type process struct {
 func Run(ctx context.Context, o Options) error {
 	o = o.withDefaults()
 	o.Info.Version, o.Info.Started = version.Get(), time.Now()
-	p := &process{o: o, budget: listener.NewBudget(o.Limits.MaxConnectionsTotal)}
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	p := &process{o: o, quit: quit, budget: listener.NewBudget(o.Limits.MaxConnectionsTotal)}
 	p.served.Store(&served{})
 	var err error
 	if p.certificates, err = tls.New(o.tlsOptions()); err != nil {
@@ -72,6 +78,7 @@ func Run(ctx context.Context, o Options) error {
 	go p.pressure.follow(stop)
 	p.engine = forward.New(forward.Options{
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, Trace: p.telemetry.Trace, OnComplete: p.telemetry.Complete,
+		PeerMetadata: o.Identity.EncodePeer(), PeerMetadataID: o.Identity.Node,
 		Limits: o.Limits.Head, Timeouts: o.Limits.Timeouts, Pressure: p.pressure.now,
 		Challenge: o.TLS.challenge(), ClientPolicy: p.certificates.Policy, UpstreamTLS: p.certificates.Client, Log: o.Logger,
 		Resolve: dns.New(dns.Options{Conf: o.ResolvConf}).Lookup,
@@ -99,33 +106,17 @@ func (p *process) serve(ctx context.Context) error {
 	go func() { ended <- p.o.Source(watch, p.apply) }()
 	select {
 	case <-ctx.Done():
-		p.drain()
+		p.drain(true)
 		stop()
 		<-ended
 		return nil
 	case err := <-ended:
-		p.drain()
+		p.drain(true)
 		return fmt.Errorf("configuration is not followed any more: %w", errors.Join(err, errSourceEnded))
 	}
 }
 
 var errSourceEnded = errors.New("its source has ended")
-
-// drain says that the proxy is not ready any more, stops accepting, and lets what runs
-// finish.
-func (p *process) drain() {
-	p.draining.Store(true)
-	p.changed()
-	p.pause()
-	began := time.Now()
-	p.o.Logger.Info("draining", "connections", p.connections(), "at_most", p.o.Drain)
-	ctx, cancel := context.WithTimeout(context.Background(), p.o.Drain)
-	defer cancel()
-	if err := p.listeners.drain(ctx); err != nil {
-		p.o.Logger.Warn("requests were cut: they took longer than the drain time", "after", p.o.Drain)
-	}
-	p.o.Logger.Info("drained", "duration", time.Since(began).Round(time.Millisecond))
-}
 
 func (p *process) connections() (n int) {
 	for _, c := range p.listeners.connections() {
@@ -137,7 +128,10 @@ func (p *process) connections() (n int) {
 // ready returns why the proxy is not, or nil.
 func (p *process) ready() error {
 	if p.draining.Load() {
-		return errors.New("draining: the process is about to end")
+		return draining{}
+	}
+	if p.unhealthy.Load() {
+		return errors.New("the health check was made to fail (POST /healthcheck/ok takes that back)")
 	}
 	if p.table() == nil {
 		return errors.New("no configuration has been read yet")
