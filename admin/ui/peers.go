@@ -35,6 +35,8 @@ type answer struct {
 type peers struct {
 	list   func() []Peer
 	client *http.Client
+	// limit is maxPeerState.
+	limit int64
 }
 
 func newPeers(list func() []Peer) *peers {
@@ -42,6 +44,7 @@ func newPeers(list func() []Peer) *peers {
 		list = func() []Peer { return nil }
 	}
 	return &peers{
+		limit: maxPeerState,
 		list: func() []Peer {
 			var known []Peer
 			for _, peer := range list() {
@@ -87,12 +90,12 @@ func (p *peers) state(ctx context.Context, peer Peer) (sections, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxPeerState+1))
+	text, err := io.ReadAll(io.LimitReader(response.Body, p.limit+1))
 	switch {
 	case err != nil:
 		return nil, notReachable(peer, err)
-	case len(text) > maxPeerState:
-		return nil, fmt.Errorf("%s tells more than %d MB of itself", peer.Address, maxPeerState>>20)
+	case int64(len(text)) > p.limit:
+		return nil, fmt.Errorf("%s tells more than %d bytes of itself", peer.Address, p.limit)
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s answers %s to /ui/state: is it the admin server of a Sluice proxy?", peer.Address, response.Status)
 	}
@@ -146,6 +149,6 @@ func (p *peers) pass(target func(*http.Request) string) http.HandlerFunc {
 		defer response.Body.Close()
 		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
 		w.WriteHeader(response.StatusCode)
-		_, _ = io.Copy(w, io.LimitReader(response.Body, maxPeerState))
+		_, _ = io.Copy(w, io.LimitReader(response.Body, p.limit))
 	}
 }
