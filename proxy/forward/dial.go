@@ -65,13 +65,3 @@ func (d *dialed) Close() error {
 	d.close()
 	return nil
 }
-
-// byName returns the cluster at work of that name, or nil.
-func (s *snapshot) byName(name string) *upstream.Cluster {
-	for _, c := range s.clusters {
-		if c != nil && c.Spec.Name == name {
-			return c
-		}
-	}
-	return nil
-}

@@ -270,21 +270,6 @@ func originalTarget(ex *proxy.Exchange, port uint16) string {
 	return net.JoinHostPort(strings.Trim(authority, "[]"), strconv.Itoa(int(cmp.Or(port, ex.Request.Port, 80))))
 }
 
-func (s *snapshot) cluster(ex *proxy.Exchange) *upstream.Cluster {
-	if ex.Destination == nil {
-		return nil
-	}
-	return s.named(ex.Destination.Cluster)
-}
-
-// named returns the cluster that a reference of the snapshot's table means, or nil.
-func (s *snapshot) named(ref router.ClusterRef) *upstream.Cluster {
-	if ref.ID < 0 || ref.ID >= len(s.clusters) {
-		return nil
-	}
-	return s.clusters[ref.ID]
-}
-
 // replayable tells whether a request may be sent again that a kept connection did not answer:
 // not a byte of a response came, and either the upstream cannot have got the request whole,
 // or it is of a method that may be repeated (RFC 9110 section 9.2.2). What the upstream says

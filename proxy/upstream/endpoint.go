@@ -143,7 +143,7 @@ func (e *Endpoint) status(weight uint32) EndpointStatus {
 	idle += e.shared.idle()
 	return EndpointStatus{
 		Address: e.Address, Healthy: !e.Ejected(), Weight: weight,
-		Active: e.active.Load(), Open: e.open.Load(), Idle: idle,
+		Active: e.active.Load(), Open: e.open.Load(), Idle: idle, Pending: e.waiting.Load() + e.shared.waiting.Load(),
 		Requests: e.requests.Load(), Failures: e.failed.Load(),
 		Connects: e.dialed.Load(), ConnectFailures: e.noDial.Load(),
 		Ejections: e.health.ejections.Load(),

@@ -26,10 +26,11 @@ type health struct {
 	ejections                            atomic.Uint64
 
 	// times is by how much the next ejection is longer than the base; since is when the
-	// endpoint was last ejected or let in again. The lock of the cluster's state guards
-	// them.
+	// endpoint was last ejected or let in again, and cause what it was ejected for. The
+	// lock of the cluster's state guards them.
 	times int64
 	since int64
+	cause Stat
 }
 
 // Ejected tells whether outlier detection keeps the endpoint out of use.
@@ -127,7 +128,7 @@ func (s *clusterState) eject(e *Endpoint, kind Stat, now int64) {
 	h := &e.health
 	h.ejected.Store(true)
 	h.ejections.Add(1)
-	h.since = now
+	h.since, h.cause = now, kind
 	if base := baseEjection(o); time.Duration(h.times)*base < max(maxEjection, base)+base {
 		h.times++
 	}
@@ -163,7 +164,7 @@ func (s *clusterState) look() {
 		h := &e.health
 		switch since := time.Duration(now - h.since); {
 		case e.Ejected():
-			if since >= min(time.Duration(h.times)*baseEjection(o), max(maxEjection, baseEjection(o))) {
+			if since >= h.term(o) {
 				s.readmit(e, now)
 				changed = true
 			}
