@@ -66,6 +66,10 @@ type Delta struct {
 	// Conditions is everything that is wrong with the sources themselves (a file
 	// that does not parse, a key given twice): the whole list, each time.
 	Conditions []Condition
+	// Seen is when the first of the changes came about, as far as that is known: when a file
+	// was written, or a cluster told of an object. It is zero where there is nothing to wait
+	// for, as when everything is read for the first time.
+	Seen time.Time
 }
 
 // Place is the line, counted from 1, at which an object's text now begins in its file.

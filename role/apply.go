@@ -27,6 +27,7 @@ func (p *process) apply(d config.Delta) {
 		Objects:    s.Objects,
 		Failures:   s.Failures,
 		Duration:   s.LastDuration,
+		Seen:       d.Seen,
 	})
 	p.changed()
 }

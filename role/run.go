@@ -60,6 +60,7 @@ func Run(ctx context.Context, o Options) error {
 		Identity:     o.Identity,
 		Mesh:         o.Mesh,
 		Connections:  func() map[string]int { return p.listeners.connections() },
+		Listeners:    p.listenerMetrics,
 		Clusters:     p.clusterMetrics,
 		Conditions:   p.conditionMetrics,
 		Certificates: p.certificateMetrics,

@@ -47,6 +47,7 @@ type collector struct {
 	events      *connectionMetrics
 	log         *accessLog // nil without an access log
 	connections func() map[string]int
+	listeners   func() (bound, unbound int)
 	clusters    func() []Cluster
 	conditions  func() map[string]int
 
@@ -99,8 +100,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.connections != nil {
 		for listener, n := range c.connections() {
 			gauge(ch, connectionsDesc, n, listener)
+			gauge(ch, envoyConnectionsDesc, n, listener)
 		}
 	}
+	if c.listeners != nil {
+		bound, unbound := c.listeners()
+		gauge(ch, listenersDesc, bound, "bound")
+		gauge(ch, listenersDesc, unbound, "unbound")
+	}
+	collectMemory(ch)
 	if c.clusters != nil {
 		for _, cl := range c.clusters() {
 			cl.collect(ch)

@@ -17,12 +17,15 @@ type ConfigUpdate struct {
 	Failures uint64
 	// Duration is the time from the change's arrival to its being served.
 	Duration time.Duration
+	// Seen is when the change came about (a file was written, a cluster told of an object); zero
+	// where that is not known.
+	Seen time.Time
 }
 
 // configMetrics are written seldom, so they are Prometheus' own.
 type configMetrics struct {
 	generation, objects, failures prometheus.Gauge
-	reload                        prometheus.Histogram
+	reload, propagation           prometheus.Histogram
 }
 
 func newConfigMetrics(r prometheus.Registerer) *configMetrics {
@@ -37,7 +40,10 @@ func newConfigMetrics(r prometheus.Registerer) *configMetrics {
 			Name: "sluice_config_reload_duration_seconds", Help: "Time from a change of the configuration to its being served.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 	}
-	r.MustRegister(m.generation, m.objects, m.failures, m.reload)
+	m.propagation = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "sluice_config_propagation_delay_seconds", Help: "Time from when a file was written, or a cluster told of an object, to its being served.",
+		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}})
+	r.MustRegister(m.generation, m.objects, m.failures, m.reload, m.propagation)
 	return m
 }
 
@@ -46,4 +52,7 @@ func (m *configMetrics) update(u ConfigUpdate) {
 	m.objects.Set(float64(u.Objects))
 	m.failures.Set(float64(u.Failures))
 	m.reload.Observe(u.Duration.Seconds())
+	if !u.Seen.IsZero() {
+		m.propagation.Observe(time.Since(u.Seen).Seconds())
+	}
 }

@@ -29,10 +29,12 @@ type Options struct {
 	Mesh     bool
 	// Buckets are the bounds of the histograms of Istio's metrics; nil means Envoy's.
 	Buckets []float64
-	// Connections returns the open connections of clients by listener, Clusters the
+	// Connections returns the open connections of clients by listener, Listeners how many
+	// sockets could be opened of those that the configuration asks for, Clusters the
 	// state of the upstream side, Conditions the defects that stand by severity. They
 	// are called at each scrape, from any goroutine; nil leaves their metrics out.
 	Connections func() map[string]int
+	Listeners   func() (bound, unbound int)
 	Clusters    func() []Cluster
 	Conditions  func() map[string]int
 	// Certificates returns the state of the certificates, likewise.
@@ -84,7 +86,7 @@ func New(o Options) (*Telemetry, error) {
 	t.registry.MustRegister(
 		t.metrics,
 		t.trace,
-		&collector{answers: t.answers, events: &t.connections, log: t.log, connections: o.Connections, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
+		&collector{answers: t.answers, events: &t.connections, log: t.log, connections: o.Connections, listeners: o.Listeners, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
 		buildInfo(),
 		istioBuild(),
 		collectors.NewGoCollector(),

@@ -57,6 +57,17 @@ func (s *stage) due() time.Time {
 	return earlier(s.last.Add(lossQuiet), s.first.Add(lossPatience))
 }
 
+// seen is when the file was written, where its own time can be believed (a file may be moved here
+// long after), or else when the first event told of it.
+func (s *stage) seen() time.Time {
+	if s.next != nil && s.next.info != nil {
+		if written := s.next.info.ModTime(); written.Before(s.first) && s.first.Sub(written) < time.Second {
+			return written
+		}
+	}
+	return s.first
+}
+
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a

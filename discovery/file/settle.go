@@ -151,7 +151,11 @@ func (w *watcher) commit(now time.Time) {
 		w.faults = w.newFaults
 	}
 	var gone []string
+	var seen time.Time
 	for _, path := range ready {
+		if at := w.staged[path].seen(); seen.IsZero() || at.Before(seen) {
+			seen = at
+		}
 		if next := w.staged[path].next; next != nil {
 			w.set.replace(path, next)
 		} else {
@@ -161,6 +165,7 @@ func (w *watcher) commit(now time.Time) {
 	}
 	w.bury(gone)
 	if delta, changed := w.set.delta(w.wrong()); changed {
+		delta.Seen = seen
 		w.publish(delta)
 	}
 }

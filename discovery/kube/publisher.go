@@ -104,12 +104,23 @@ func (p *publisher) run(ctx context.Context) error {
 			timer.Reset(wait)
 			continue
 		}
+		seen := p.cluster.set.seen()
 		delta := p.cluster.set.take()
+		if some {
+			delta.Seen = seen
+		}
 		if p.cluster.opt.Wants != nil && len(delta.Set)+len(delta.Removed) > 0 {
 			p.cluster.want(ctx, p.wants(delta))
 		}
 		p.hand(delta)
 	}
+}
+
+// seen is when the first of the changes that wait was told of.
+func (s *set) seen() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
 }
 
 // hand hands a change on.

@@ -32,6 +32,8 @@ var (
 	listenerRequestsDesc = prometheus.NewDesc("sluice_requests_total",
 		"Requests that ended, by listener, class of the response code (0xx: none was sent) and Envoy's response flags.",
 		[]string{"listener", "code_class", "response_flags"}, nil)
+	envoyRequestsDesc = prometheus.NewDesc("envoy_listener_http_downstream_rq",
+		"Requests that ended, under Envoy's name.", []string{"listener_address"}, nil)
 	listenerDurationDesc = prometheus.NewDesc("sluice_request_duration_seconds",
 		"Time from a request's head to the end of its response.", []string{"listener"}, nil)
 	seriesDesc = prometheus.NewDesc("sluice_metrics_series",
@@ -116,6 +118,7 @@ func (l *listenerSeries) samples(name string) []prometheus.Metric {
 		class, flags := k.labels()
 		list = append(list, prometheus.MustNewConstMetric(listenerRequestsDesc, prometheus.CounterValue, float64(n), name, class, flags))
 	}
+	list = append(list, prometheus.MustNewConstMetric(envoyRequestsDesc, prometheus.CounterValue, float64(l.duration.Total()), name))
 	buckets := make(map[float64]uint64, len(l.duration.Bounds))
 	var cumulative uint64
 	for i, bound := range l.duration.Bounds {
