@@ -2,8 +2,10 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
+	"github.com/sluicegate/sluice/admin/envoy"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
@@ -36,8 +38,12 @@ func Conditions(list []config.Condition) []Condition {
 }
 
 func configDump(o Options) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		c := o.Config()
+		if r.URL.Query().Get("format") == "envoy" || r.URL.Query().Has("include_eds") {
+			writeJSON(w, envoy.ConfigDump(envoyState(o, c, r)))
+			return
+		}
 		writeJSON(w, Dump{
 			Info:       o.Info,
 			Generation: c.Generation,
@@ -46,6 +52,38 @@ func configDump(o Options) http.HandlerFunc {
 			Conditions: Conditions(c.Conditions),
 		})
 	}
+}
+
+// envoyState is what Envoy's pages tell of.
+func envoyState(o Options, c Config, r *http.Request) envoy.State {
+	s := envoy.State{
+		Spec: c.Spec, Version: strconv.FormatUint(c.Generation, 10), Updated: c.Updated,
+		Node: o.Node, Metadata: o.Info.metadata(), Admin: r.Host,
+		Inbound: map[string]bool{}, Sockets: map[string]string{},
+		Clusters: hosts(o.Clusters()),
+	}
+	for _, l := range o.Listeners() {
+		s.Inbound[l.Name] = l.Inbound
+		if l.Bound && s.Sockets[l.Name] == "" {
+			s.Sockets[l.Name] = l.Address
+		}
+	}
+	return s
+}
+
+// hosts are clusters as Envoy's pages tell of them.
+func hosts(list []Cluster) []envoy.Cluster {
+	out := make([]envoy.Cluster, len(list))
+	for i, c := range list {
+		out[i].Name = c.Name
+		for _, e := range c.Endpoints {
+			out[i].Hosts = append(out[i].Hosts, envoy.Host{
+				Address: e.Address, Name: e.Name, Healthy: e.Healthy, Weight: e.Weight, Locality: e.Locality, Priority: e.Priority,
+				Open: e.Open, Active: int64(e.Active), Connects: e.Connects, ConnectFailures: e.ConnectFailures, Requests: e.Requests, Failures: e.Failures,
+			})
+		}
+	}
+	return out
 }
 
 // conditions lists the defects, the way people read them.

@@ -3,7 +3,6 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
-	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -18,7 +17,9 @@ type endpoint struct {
 }
 
 // NewHandler returns the admin server's handler.
-func NewHandler(o Options) http.Handler {
+func NewHandler(o Options) http.Handler { return guard(o.AllowedHosts, newRouter(o)) }
+
+func newRouter(o Options) *mux.Router {
 	r := mux.NewRouter()
 	list := endpoints(o)
 	for _, e := range list {
@@ -29,45 +30,124 @@ func NewHandler(o Options) http.Handler {
 		r.Path("/ui").Methods(http.MethodGet, http.MethodHead).Handler(http.RedirectHandler("/ui/", http.StatusFound))
 	}
 	r.Path("/").Methods(http.MethodGet, http.MethodHead).Handler(index(o.Info, list))
-	profiles(r)
+	profiles(r, o.Profiles)
 	r.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusNotFound, "there is no such page; / lists those that exist")
 	})
-	r.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeProblem(w, http.StatusMethodNotAllowed, "this page is read with GET")
+	r.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		methods := methodsOf(list, r.URL.Path)
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		writeProblem(w, http.StatusMethodNotAllowed, "this page is asked for with "+methods[0])
 	})
-	return guard(o.AllowedHosts, r)
+	return r
+}
+
+// methodsOf returns those by which a page may be asked for.
+func methodsOf(list []endpoint, path string) []string {
+	var methods []string
+	for _, e := range list {
+		if e.path == path {
+			methods = append(methods, e.methods...)
+		}
+	}
+	if len(methods) == 0 {
+		return reading
+	}
+	return methods
+}
+
+// reading are the methods of pages that change nothing, changing those of the others.
+var (
+	reading  = []string{http.MethodGet, http.MethodHead}
+	changing = []string{http.MethodPost}
+)
+
+func page(path, about string, h http.HandlerFunc) endpoint {
+	return endpoint{path: path, methods: reading, about: about, handler: h}
+}
+
+func action(path, about string, h http.HandlerFunc) endpoint {
+	return endpoint{path: path, methods: changing, about: about, handler: h}
 }
 
 // endpoints are the pages in the order in which the index shows them.
 func endpoints(o Options) []endpoint {
-	get := []string{http.MethodGet, http.MethodHead}
-	page := func(path, about string, h http.HandlerFunc) endpoint {
-		return endpoint{path: path, methods: get, about: about, handler: h}
+	var list []endpoint
+	if o.UI != nil {
+		list = append(list, page("/ui/", "the same and the traffic as a live page for a browser", o.UI.ServeHTTP))
 	}
-	list := []endpoint{
-		page("/config_dump", "the configuration in force: generation, listeners, routes, clusters, conditions (JSON)", configDump(o)),
+	list = append(list,
+		page("/config_dump", "the configuration in force: generation, listeners, routes, clusters, conditions (JSON; ?format=envoy as istioctl reads it)", configDump(o)),
 		page("/listeners", "sockets and their connections (text, or ?format=json)", listeners(o)),
 		page("/routes", "virtual hosts and routes (text, or ?format=json)", routes(o)),
-		page("/clusters", "clusters and their endpoints (text, or ?format=json)", clusters(o)),
+		page("/clusters", "clusters and their endpoints (text, ?format=json as Envoy has it, ?format=sluice)", clusters(o)),
 		page("/certs", "certificates: where they come from, and until when they hold (text, or ?format=json)", certificates(o)),
 		page("/conditions", "what is wrong with the configuration (text, or ?format=json)", conditions(o)),
 		page("/explain", "what a request would get, and why: ?url=http://host/path&method=GET&port=80&header=k:v, or POST JSON", explainQuery(o)),
+		endpoint{path: "/explain", methods: changing, handler: explainJSON(o)},
+	)
+	list = append(list, trafficEndpoints(o)...)
+	list = append(list,
+		page("/stats", "numbers under Envoy's names (text; ?filter=REGEX &usedonly &format=json|prometheus)", stats(o)),
+		page("/memory", "memory of the process (JSON)", showMemory),
 		page("/ready", "200 where the proxy serves its configuration, else 503 with the reason", readiness(o.Ready)),
 		page("/server_info", "version, role, state, labels (JSON)", serverInfo(o)),
-		page("/debug/pprof/", "profiles of the Go runtime", pprof.Index),
-		{path: "/explain", methods: []string{http.MethodPost}, handler: explainJSON(o)},
-	}
-	if o.UI != nil {
-		list = slices.Insert(list, 0, page("/ui/", "the same and the traffic as a live page for a browser", o.UI.ServeHTTP))
-	}
+		page("/openapi.json", "a description of these pages (OpenAPI 3.1); also /openapi.yaml", openAPI("application/json", openAPIJSON)),
+		page("/openapi.yaml", "", openAPI("application/yaml", openAPIYAML)),
+	)
 	if o.Metrics != nil {
 		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", o.Metrics.ServeHTTP))
+	}
+	if o.Profiles {
+		list = append(list, page("/debug/pprof/", "profiles of the Go runtime", pprof.Index))
+	}
+	return append(list, operations(o)...)
+}
+
+// trafficEndpoints are the pages about what was served of late.
+func trafficEndpoints(o Options) []endpoint {
+	if o.Recent == nil {
+		return nil
+	}
+	return []endpoint{
+		page("/failures", "requests that failed of late (JSON; ?last=404, 5xx, UH)", listFailures(o)),
+		page("/why", "why the last request failed, and what to do (JSON; ?last=404, 5xx, UH)", whyLast(o)),
+		page("/why/{id}", "the same of the request with this x-request-id", whyID(o)),
+		page("/tap", "requests as they end, a line of JSON each (?status=5xx&host=...&path=...&count=10), or server-sent events", tap(o.Recent)),
+		page("/stats/routes", "requests, errors and latency of each route (JSON)", routesByTraffic(o.Recent)),
+	}
+}
+
+// operations are what changes the process.
+func operations(o Options) []endpoint {
+	var list []endpoint
+	if o.LogLevel != nil {
+		list = append(list,
+			page("/logging", "the level of the log; POST ?level=debug changes it", showLogging(o.LogLevel)),
+			action("/logging", "", setLogging(o.LogLevel)))
+	}
+	if o.Drain != nil {
+		list = append(list, action("/drain_listeners", "POST stops accepting connections (?graceful after a while)", drainListeners(o.Drain)))
+	}
+	if o.FailHealth != nil {
+		list = append(list,
+			action("/healthcheck/fail", "POST makes /ready and the status server say 503", healthcheck(o.FailHealth, true)),
+			action("/healthcheck/ok", "POST takes that back", healthcheck(o.FailHealth, false)))
+	}
+	if o.Quit != nil {
+		list = append(list, action("/quitquitquit", "POST ends the process, after its drain", quit(o.Quit)))
 	}
 	return list
 }
 
-func profiles(r *mux.Router) {
+// profiles serves the profiles of the Go runtime, where they may be read.
+func profiles(r *mux.Router, allowed bool) {
+	if !allowed {
+		r.PathPrefix("/debug/pprof").HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			writeProblem(w, http.StatusForbidden, "profiles are shown on a loopback address only, or with --admin-profiles")
+		})
+		return
+	}
 	r.Path("/debug/pprof/cmdline").Methods(http.MethodGet).HandlerFunc(pprof.Cmdline)
 	r.Path("/debug/pprof/profile").Methods(http.MethodGet).HandlerFunc(pprof.Profile)
 	r.Path("/debug/pprof/symbol").Methods(http.MethodGet, http.MethodPost).HandlerFunc(pprof.Symbol)

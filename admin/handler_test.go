@@ -88,7 +88,7 @@ func ask(h http.Handler, method, target, body string, headers ...string) *httpte
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	h := NewHandler(options(t))
+	h := NewHandler(everything(t))
 	for target, want := range map[string][]string{
 		"/":                      {"Sluice gateway v1.2.3", "/config_dump", "/stats/prometheus"},
 		"/listeners":             {"0.0.0.0_8080  127.0.0.1:8080  bound", "not bound: permission denied"},
@@ -99,7 +99,8 @@ func TestPages(t *testing.T) {
 			"productpage::balancer::RANDOM\n", "9080::rq_error::4\n", "9080::region::eu\n", "9080::zone::a\n", "9080::sub_zone::\n",
 			"9080::health_flags::healthy\n", "9081::health_flags::/failed_outlier_check\n", "empty::balancer::",
 		},
-		"/clusters?format=json":     {`"requests": 30`, `"upstream_rq_pending_overflow"`, `"open": 3`},
+		"/clusters?format=sluice":   {`"requests": 30`, `"upstream_rq_pending_overflow"`, `"open": 3`},
+		"/clusters?format=json":     {`"cluster_statuses"`, `"port_value": 9080`, `"failed_outlier_check": true`, `"value": "30"`},
 		"/conditions":               {"Warning HostNotFound bookinfo.yaml:12: VirtualService default/bookinfo: http[0].route[1].destination.host: no such host"},
 		"/conditions?format=json":   {`"kind": "VirtualService"`, `"line": 12`},
 		"/ready":                    {"ready"},
@@ -273,8 +274,8 @@ func TestBeforeConfiguration(t *testing.T) {
 		Listeners: func() []Listener { return nil },
 		Clusters:  func() []Cluster { return nil },
 	})
-	for _, target := range []string{"/", "/config_dump", "/listeners", "/routes", "/clusters", "/conditions", "/server_info", "/routes?format=json", "/clusters?format=json"} {
-		if w := ask(h, "GET", target, ""); w.Code != 200 || strings.Contains(target, "json") && strings.TrimSpace(w.Body.String()) != "[]" {
+	for _, target := range []string{"/", "/config_dump", "/listeners", "/routes", "/clusters", "/conditions", "/server_info", "/routes?format=json", "/clusters?format=sluice"} {
+		if w := ask(h, "GET", target, ""); w.Code != 200 || strings.Contains(target, "format") && strings.TrimSpace(w.Body.String()) != "[]" {
 			t.Errorf("%s: status %d: %s", target, w.Code, w.Body)
 		}
 	}

@@ -14,8 +14,10 @@ const (
 <body><h1>Sluice %[1]s</h1><p>%[2]s</p>
 <table>
 `
-	indexRow  = "<tr><td><a href=\"%[1]s\"><code>%[1]s</code></a></td><td>%[2]s</td></tr>\n"
-	indexTail = "</table></body></html>\n"
+	indexRow = "<tr><td><a href=\"%[1]s\"><code>%[1]s</code></a></td><td>%[2]s</td></tr>\n"
+	// indexPlain is the row of what no link leads to.
+	indexPlain = "<tr><td><code>%s</code></td><td>%s</td></tr>\n"
+	indexTail  = "</table></body></html>\n"
 )
 
 // index lists the pages, as HTML for a browser and as text for others. It does without
@@ -29,8 +31,12 @@ func index(info Info, list []endpoint) http.HandlerFunc {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, indexHead, html.EscapeString(info.Role), html.EscapeString(info.Version.String()))
 		for _, e := range list {
+			row := indexRow
+			if e.methods[0] != http.MethodGet || strings.Contains(e.path, "{") {
+				row = indexPlain
+			}
 			if e.about != "" {
-				fmt.Fprintf(w, indexRow, html.EscapeString(e.path), html.EscapeString(e.about))
+				fmt.Fprintf(w, row, html.EscapeString(e.path), html.EscapeString(e.about))
 			}
 		}
 		fmt.Fprint(w, indexTail)

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -30,6 +32,25 @@ type Options struct {
 	NormalPath func(target string) (string, error)
 	// Metrics serves /stats/prometheus.
 	Metrics http.Handler
+	// Recent is what is remembered of the latest traffic; nil means that nothing is, and that
+	// there are no /failures, /why, /tap and /stats/routes.
+	Recent *recent.Recorder
+	// Locate says in which file and line a piece of configuration stands; file is empty where
+	// that is not known. nil knows nothing.
+	Locate func(router.Origin) (file string, line int)
+	// Node is the proxy's own id, as Envoy's pages have it.
+	Node string
+	// LogLevel is the level of the process's log, which /logging changes; nil where it cannot
+	// be changed.
+	LogLevel *slog.LevelVar
+	// Drain stops accepting connections, after a while in which clients are told to go where
+	// graceful; Quit ends the process, after its drain; FailHealth says that the proxy is not
+	// ready, or is again what it is. They return at once. nil means that there is no such thing.
+	Drain      func(graceful bool)
+	Quit       func()
+	FailHealth func(fail bool)
+	// Profiles lets /debug/pprof be read.
+	Profiles bool
 	// UI serves the page at /ui and below; nil means that there is none.
 	UI http.Handler
 	// AllowedHosts are names by which the server may be called, beside localhost and
@@ -71,6 +92,8 @@ type Listener struct {
 	Address string `json:"address"`
 	// Port is the port that the configuration asked for, before any translation.
 	Port uint16 `json:"port,omitempty"`
+	// Inbound says that it is for calls to a sidecar's own workload.
+	Inbound bool `json:"inbound,omitempty"`
 	// Bound says that it accepts connections; Error why it does not.
 	Bound bool   `json:"bound"`
 	Error string `json:"error,omitempty"`
@@ -101,6 +124,9 @@ type Endpoint struct {
 	// configuration has the address.
 	Name    string `json:"name,omitempty"`
 	Healthy bool   `json:"healthy"`
+	// EjectedAt is since when outlier detection keeps it out of use, Ejection why.
+	EjectedAt time.Time `json:"ejectedAt,omitzero"`
+	Ejection  string    `json:"ejection,omitempty"`
 	// Active and Idle are connections in use, and kept for the next request.
 	Active int `json:"active"`
 	Idle   int `json:"idle"`

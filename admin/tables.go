@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sluicegate/sluice/admin/envoy"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -44,8 +45,12 @@ func listeners(o Options) http.HandlerFunc {
 func clusters(o Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		list := o.Clusters()
-		if wantsJSON(r) {
+		switch {
+		case r.URL.Query().Get("format") == "sluice":
 			writeJSON(w, append([]Cluster{}, list...))
+			return
+		case wantsJSON(r):
+			writeJSON(w, envoy.Clusters(o.Config().Spec, hosts(list)))
 			return
 		}
 		var text strings.Builder

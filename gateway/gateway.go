@@ -60,6 +60,8 @@ type Options struct {
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
 	AdminRemote   bool
+	// AdminProfiles lets other machines read profiles too.
+	AdminProfiles bool
 	// Peers returns the admin servers of other proxies that the page at /ui shows too.
 	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
@@ -74,6 +76,8 @@ type Options struct {
 	LameDuck time.Duration
 	// Limits bound what clients may take; zero fields take their defaults.
 	Limits role.Limits
+	// LogLevel is the level of Logger, which the admin server changes; nil where it is fixed.
+	LogLevel *slog.LevelVar
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Collectors are metrics to show beside the gateway's own.
@@ -103,6 +107,8 @@ func Run(ctx context.Context, o Options) error {
 		Metrics:       o.Metrics,
 		ResolvConf:    o.ResolvConf,
 		AdminRemote:   o.AdminRemote,
+		AdminProfiles: o.AdminProfiles,
+		LogLevel:      o.LogLevel,
 		Peers:         o.Peers,
 		AccessLog:     o.AccessLog,
 		Identity:      o.Identity,

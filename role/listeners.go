@@ -315,7 +315,7 @@ func (s *listeners) status() []admin.Listener {
 	defer s.mu.Unlock()
 	list := make([]admin.Listener, len(s.held))
 	for i, l := range s.held {
-		list[i] = admin.Listener{Name: l.Listener, Address: l.Address, Port: l.Port}
+		list[i] = admin.Listener{Name: l.Listener, Address: l.Address, Port: l.Port, Inbound: l.Inbound}
 		if l.server == nil {
 			list[i].Error = explainBind(l.Bind, l.err)
 			continue

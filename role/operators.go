@@ -76,6 +76,14 @@ func (p *process) adminHandler() http.Handler {
 		Certificates: p.certificateStatus,
 		NormalPath:   p.normalPath,
 		Metrics:      p.telemetry.Handler(),
+		Recent:       p.telemetry.Recent(),
+		Locate:       p.pipeline.Locate,
+		Node:         p.o.Identity.Node,
+		LogLevel:     p.o.LogLevel,
+		Drain:        func(graceful bool) { go p.drain(graceful) },
+		Quit:         p.quit,
+		FailHealth:   p.failHealth,
+		Profiles:     p.profiles(),
 	}
 	o.UI = p.page(o)
 	return admin.NewHandler(o)

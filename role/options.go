@@ -79,6 +79,10 @@ type Options struct {
 	LameDuck time.Duration
 	// Collectors are metrics to show beside the process' own.
 	Collectors []prometheus.Collector
+	// AdminProfiles lets other machines read profiles too, where AdminRemote lets them in.
+	AdminProfiles bool
+	// LogLevel is the level of Logger, which the admin server changes; nil where it is fixed.
+	LogLevel *slog.LevelVar
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with the process's state when that changes,

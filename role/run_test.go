@@ -247,7 +247,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 		"/listeners":                            s.Address("a"),
 		"/routes":                               "outbound|80||hello",
 		"/clusters":                             "outbound|80||hello",
-		"/clusters?format=json":                 `"requests": 1`,
+		"/clusters?format=sluice":               `"requests": 1`,
 		"/conditions":                           "no conditions",
 		"/ready":                                "ready",
 		"/server_info":                          `"LIVE"`,

@@ -43,6 +43,8 @@ type Options struct {
 	// lets Admin be one that other machines can reach.
 	Admin, Status string
 	AdminRemote   bool
+	// AdminProfiles lets other machines read profiles too.
+	AdminProfiles bool
 	// Peers returns the admin servers of other proxies that the page at /ui shows too.
 	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
@@ -59,6 +61,8 @@ type Options struct {
 	Limits role.Limits
 	// TLS says where TLS material comes from, beside the configuration.
 	TLS role.TLS
+	// LogLevel is the level of Logger, which the admin server changes; nil where it is fixed.
+	LogLevel *slog.LevelVar
 	// Logger is told what happens; nil means slog.Default().
 	Logger *slog.Logger
 	// Notify, where not nil, is called with each change of the sidecar's state.
@@ -75,25 +79,27 @@ func Run(ctx context.Context, o Options) error {
 		o.Logger.Warn("other machines can reach the outbound listener, and call through it whatever this workload can", "address", o.Outbound)
 	}
 	return role.Run(ctx, role.Options{
-		Info:        admin.Info{Role: "sidecar", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
-		Source:      o.Source,
-		NewCompiler: withInbound(o.NewCompiler, inboundSpec(o.Inbound)),
-		Binds:       o.binds,
-		Mesh:        true,
-		Admin:       o.Admin,
-		Status:      o.Status,
-		Metrics:     o.Metrics,
-		ResolvConf:  o.ResolvConf,
-		AdminRemote: o.AdminRemote,
-		Peers:       o.Peers,
-		AccessLog:   o.AccessLog,
-		Identity:    o.Identity,
-		Drain:       o.Drain,
-		LameDuck:    o.LameDuck,
-		Limits:      o.Limits,
-		TLS:         o.TLS,
-		Logger:      o.Logger,
-		Notify:      o.Notify,
+		Info:          admin.Info{Role: "sidecar", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:        o.Source,
+		NewCompiler:   withInbound(o.NewCompiler, inboundSpec(o.Inbound)),
+		Binds:         o.binds,
+		Mesh:          true,
+		Admin:         o.Admin,
+		Status:        o.Status,
+		Metrics:       o.Metrics,
+		ResolvConf:    o.ResolvConf,
+		AdminRemote:   o.AdminRemote,
+		AdminProfiles: o.AdminProfiles,
+		LogLevel:      o.LogLevel,
+		Peers:         o.Peers,
+		AccessLog:     o.AccessLog,
+		Identity:      o.Identity,
+		Drain:         o.Drain,
+		LameDuck:      o.LameDuck,
+		Limits:        o.Limits,
+		TLS:           o.TLS,
+		Logger:        o.Logger,
+		Notify:        o.Notify,
 	})
 }
 

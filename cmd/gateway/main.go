@@ -89,6 +89,7 @@ func newCommand() *cobra.Command {
 			}
 			o.NewCompiler = compilers(ingresses, proxy)
 			o.Namespace = shared.Namespace
+			o.AdminProfiles, o.LogLevel = shared.AdminProfiles, &shared.LogLevel
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
 			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys

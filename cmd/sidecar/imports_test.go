@@ -20,7 +20,11 @@ func TestImportsPointOneWay(t *testing.T) {
 	for room, forbidden := range map[string][][]string{
 		"proxy/...":     {outside, front, above, {module + "telemetry"}},
 		"telemetry":     {outside, front, above},
-		"admin":         {outside, {module + "discovery", module + "proxy", module + "config/istio", module + "gateway", module + "sidecar", module + "role", module + "telemetry"}},
+		"admin": {outside, {
+			module + "discovery", module + "config/istio", module + "gateway", module + "sidecar", module + "role",
+			module + "proxy/forward", module + "proxy/http1", module + "proxy/http2", module + "proxy/http3", module + "proxy/tcp", module + "proxy/upstream",
+			module + "proxy/listener", module + "proxy/filter", module + "telemetry/metrics", module + "telemetry/accesslog", module + "telemetry/trace", module + "telemetry/otlp",
+		}},
 		"config/...":    {{module + "discovery", module + "proxy", module + "telemetry"}, above, {"net/http/httputil", "k8s.io/client-go"}},
 		"discovery/...": {{module + "config/istio", module + "router", module + "proxy", module + "telemetry"}, above},
 		"role":          {outside, {module + "discovery", module + "config/istio", module + "gateway", module + "sidecar", module + "cmd"}},

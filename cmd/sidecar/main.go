@@ -43,6 +43,7 @@ func newCommand() *cobra.Command {
 			o.Source = start.WithMesh(start.Files(shared.Config), shared.MeshConfig)
 			o.NewCompiler = start.Istio(istio.Options{Role: istio.Sidecar, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality})
 			o.Config, o.Namespace = shared.Config, shared.Namespace
+			o.AdminProfiles, o.LogLevel = shared.AdminProfiles, &shared.LogLevel
 			o.Admin, o.AdminRemote, o.Status, o.Metrics = shared.Admin, shared.AdminRemote, shared.Status, shared.Metrics
 			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys

@@ -257,7 +257,7 @@ func loadLive(ctx context.Context, address string) (proxyState, error) {
 		state.sockets[s.Name] = s
 	}
 	var upstreams []admin.Cluster
-	if err := getAdmin(ctx, address, "/clusters?format=json", &upstreams); err != nil {
+	if err := getAdmin(ctx, address, "/clusters?format=sluice", &upstreams); err != nil {
 		return proxyState{}, err
 	}
 	for _, u := range upstreams {

@@ -72,7 +72,7 @@ func ParseFilter(q url.Values) (Filter, error) {
 		}
 	}
 	for _, text := range q["status"] {
-		r, err := parseStatus(text)
+		r, err := ParseStatus(text)
 		if err != nil {
 			return f, err
 		}
@@ -116,8 +116,8 @@ func lower(list []string) []string {
 	return out
 }
 
-// parseStatus reads "404", "4xx" or "500-504".
-func parseStatus(text string) (StatusRange, error) {
+// ParseStatus reads "404", "4xx" or "500-504".
+func ParseStatus(text string) (StatusRange, error) {
 	fail := fmt.Errorf("status %q: write a status (404), a class (5xx) or a range (500-504)", text)
 	if class, ok := strings.CutSuffix(strings.ToLower(text), "xx"); ok {
 		n, err := strconv.Atoi(class)

@@ -26,6 +26,7 @@ type Flags struct {
 	// Admin, Status and Metrics are addresses, empty for none.
 	Admin, Status, Metrics string
 	AdminRemote            bool
+	AdminProfiles          bool
 	// UIPeers are the admin servers of other proxies, "ADDRESS" or "NAME=ADDRESS".
 	UIPeers   []string
 	AccessLog string
@@ -36,8 +37,10 @@ type Flags struct {
 	// ResolvConf is the file that names the servers of DNS.
 	ResolvConf string
 	// LameDuck and Limits are as role.Options has them, once Check has run.
-	LameDuck            time.Duration
-	Limits              role.Limits
+	LameDuck time.Duration
+	Limits   role.Limits
+	// LogLevel is the level of the log, once Check has run.
+	LogLevel            slog.LevelVar
 	logLevel, logFormat string
 	identity            identityFlags
 }
@@ -52,6 +55,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.Admin, "admin", f.Admin, "address of the admin server; empty for none")
 	flags.BoolVar(&f.AdminRemote, "admin-remote", false, "let --admin be an address that other machines can reach: it has no login")
 	flags.StringArrayVar(&f.UIPeers, "ui-peer", nil, "admin server of another proxy that the page at /ui shows too, HOST:PORT or NAME=HOST:PORT (repeatable)")
+	flags.BoolVar(&f.AdminProfiles, "admin-profiles", false, "let other machines read /debug/pprof too, where --admin-remote lets them in")
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
 	flags.StringVar(&f.Metrics, "metrics", "", "address of a server that shows the metrics (/stats/prometheus, /metrics) and nothing else, for Prometheus on another machine; empty for none")
 	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
@@ -93,7 +97,7 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 	if err := f.checkLimits(); err != nil {
 		return nil, err
 	}
-	return Logger(cmd.ErrOrStderr(), f.logLevel, f.logFormat)
+	return Logger(cmd.ErrOrStderr(), &f.LogLevel, f.logLevel, f.logFormat)
 }
 
 // isLocality tells whether s names a region, maybe a zone in it, and a subzone in that.

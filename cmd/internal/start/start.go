@@ -85,13 +85,12 @@ func untilSignal() (context.Context, context.CancelFunc) {
 }
 
 // Logger returns a logger by the names of a level (debug, info, warn, error) and a
-// format (text, json).
-func Logger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, Misusef("--log-level %q: must be debug, info, warn or error", level)
+// format (text, json). level becomes what may be changed while the process runs.
+func Logger(w io.Writer, level *slog.LevelVar, name, format string) (*slog.Logger, error) {
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return nil, Misusef("--log-level %q: must be debug, info, warn or error", name)
 	}
-	o := &slog.HandlerOptions{Level: l}
+	o := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, o)), nil
