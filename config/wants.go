@@ -9,4 +9,6 @@ type Wants struct {
 	Pods []string
 	// PodLabels are the namespaces of whose Pods the labels are needed; "" stands for all.
 	PodLabels []string
+	// Nodes says that the labels of all Nodes are needed, by which these say where they are.
+	Nodes bool
 }

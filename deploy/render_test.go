@@ -212,6 +212,9 @@ func TestPermissions(t *testing.T) {
 			if slices.Contains(r.APIGroups, "*") || slices.Contains(r.Resources, "*") || slices.Contains(r.Verbs, "*") {
 				t.Errorf("a rule grants everything: %v", r)
 			}
+			if slices.Contains(r.Resources, "configmaps") && !slices.Equal(r.ResourceNames, []string{"istio"}) {
+				t.Errorf("ConfigMaps beside the mesh's can be read: %v", r)
+			}
 			for _, resource := range r.Resources {
 				list = append(list, resource+" "+strings.Join(r.Verbs, ","))
 			}
@@ -236,7 +239,7 @@ func TestPermissions(t *testing.T) {
 		t.Errorf("Secrets may be written without ACME: %q", own)
 	}
 
-	narrow := render(t, DefaultProfile, "watchNamespaces={shop}")
+	narrow := render(t, DefaultProfile, "watchNamespaces={shop}", "rbac.nodes=false")
 	for _, g := range grants(narrow["ClusterRole istio-ingressgateway-istio-system"].(*rbacv1.ClusterRole).Rules) {
 		if resource, _, _ := strings.Cut(g, " "); !slices.Contains([]string{"ingressclasses"}, resource) {
 			t.Errorf("with watchNamespaces, %s of all namespaces can be read", resource)

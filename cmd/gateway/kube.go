@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -31,6 +32,7 @@ func (c *cluster) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.on, "kube", false, "read and watch the Kubernetes cluster that this is a pod of, or else that of kubectl's kubeconfig, instead of --config")
 	flags.StringVar(&c.options.Kubeconfig, "kubeconfig", "", "kubeconfig that leads to the cluster; empty for a pod's own cluster, else $KUBECONFIG or ~/.kube/config")
 	flags.StringVar(&c.options.Context, "context", "", "context of the kubeconfig; empty for its current one")
+	flags.StringVar(&c.options.Node, "node-name", "", "node that the proxy runs on, whose labels say where that is unless --locality does; empty for $NODE_NAME")
 	flags.StringSliceVar(&c.options.Namespaces, "watch-namespaces", nil, "namespaces to read, beside the gateway's own: shop,blog (repeatable); empty for all")
 	flags.StringVar(&c.options.Selector, "discovery-selector", "", "labels of the namespaces to read, beside the gateway's own, such as env=prod,team!=x; empty for all")
 	flags.StringVar(&c.options.Snapshot, "snapshot", "", "file to keep what was read in, for a start while the API server is away; empty for none")
@@ -38,7 +40,7 @@ func (c *cluster) add(flags *pflag.FlagSet) {
 }
 
 // clusterFlags are those that make no sense without --kube.
-var clusterFlags = []string{"kubeconfig", "context", "watch-namespaces", "discovery-selector", "snapshot", "snapshot-secrets"}
+var clusterFlags = []string{"kubeconfig", "context", "node-name", "watch-namespaces", "discovery-selector", "snapshot", "snapshot-secrets"}
 
 // check reports what makes no sense in them.
 func (c *cluster) check(cmd *cobra.Command, folders bool) error {
@@ -56,10 +58,20 @@ func (c *cluster) check(cmd *cobra.Command, folders bool) error {
 	return nil
 }
 
-// follow returns the cluster as a source, and where it is.
-func (c *cluster) follow(logger *slog.Logger, ingresses ingress.Options, proxy istio.Options) (role.Source, []string, error) {
+// node is the name of the node that the proxy runs on, where it is needed to tell where that is.
+func (c *cluster) node(locality string) string {
+	if !c.on || locality != "" {
+		return ""
+	}
+	return cmp.Or(c.options.Node, os.Getenv("NODE_NAME"))
+}
+
+// follow returns the cluster as a source, and where it is. meshConfig is the ConfigMap with the
+// mesh's configuration, empty where that comes from elsewhere.
+func (c *cluster) follow(logger *slog.Logger, ingresses ingress.Options, proxy istio.Options, meshConfig string) (role.Source, []string, error) {
 	o := c.options
 	o.Logger, o.Namespace, o.SnapshotNoSecrets = logger, proxy.Namespace, !c.secrets
+	o.Node, o.MeshConfig = proxy.Node, meshConfig
 	o.Wants = wants(ingresses, proxy)
 	k, err := kube.New(o)
 	if err != nil {

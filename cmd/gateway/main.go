@@ -68,10 +68,10 @@ func newCommand() *cobra.Command {
 			if err := certificates.check(cluster.on); err != nil {
 				return err
 			}
-			proxy := istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, ACMEForAll: certificates.all}
+			proxy := istio.Options{Role: istio.Gateway, Labels: o.Labels, Namespace: shared.Namespace, Locality: shared.Locality, Node: cluster.node(shared.Locality), ACMEForAll: certificates.all}
 			o.Source, o.Config = start.Files(shared.Config), shared.Config
 			if cluster.on {
-				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy); err != nil {
+				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy, start.MeshConfigMap(shared.MeshConfig)); err != nil {
 					return err
 				}
 				statuses.write(cluster.kube, &o, &ingresses)

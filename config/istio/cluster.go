@@ -44,7 +44,7 @@ type clusters struct {
 	rules     *destinationRules
 	workloads *workloads
 	// place is where this proxy is.
-	place place
+	place *place
 
 	byKey  map[clusterKey]*cluster
 	byHost map[string]map[clusterKey]*cluster
@@ -75,7 +75,7 @@ type missing struct {
 	message string
 }
 
-func newClusters(r *registry, d *destinationRules, w *workloads, place place) *clusters {
+func newClusters(r *registry, d *destinationRules, w *workloads, place *place) *clusters {
 	return &clusters{
 		registry: r, rules: d, workloads: w, place: place,
 		byKey:   map[clusterKey]*cluster{},
@@ -122,6 +122,13 @@ func (c *clusters) hostChanged(host string) {
 				c.changed[k] = struct{}{}
 			}
 		}
+	}
+}
+
+// allChanged marks all clusters.
+func (c *clusters) allChanged() {
+	for _, k := range c.byKey {
+		c.changed[k] = struct{}{}
 	}
 }
 

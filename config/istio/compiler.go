@@ -41,6 +41,9 @@ type Options struct {
 	// Locality is where this proxy runs, "region/zone/subzone", of which the end may be
 	// left out; empty where it is not known. Endpoints near it go first.
 	Locality string
+	// Node is the name of the node that this proxy runs on, whose labels say where that is;
+	// without effect where Locality does. Empty where it is not known.
+	Node string
 	// RootNamespace is where defaults for all namespaces stand; empty means
 	// istio-system.
 	RootNamespace string
@@ -101,6 +104,8 @@ type Compiler struct {
 	conditions *conditionSet
 	secrets    *secrets
 	telemetry  *telemetries
+	nodes      nodes
+	place      *place
 
 	// gateways are by "namespace/name".
 	gateways        map[string]*gatewayConfig
@@ -136,7 +141,7 @@ type pending struct {
 // NewCompiler returns a compiler without any objects.
 func NewCompiler(o Options) *Compiler {
 	o = o.withDefaults()
-	here := place{o.Locality, o.Labels}
+	here := &place{locality: o.Locality, labels: o.Labels}
 	c := &Compiler{
 		options:         o,
 		objects:         objects{byKey: map[config.Key]*object{}, rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
@@ -151,6 +156,8 @@ func NewCompiler(o Options) *Compiler {
 		shortNames:      shortNames{},
 		secrets:         newSecrets(o.Now),
 		telemetry:       newTelemetries(o),
+		nodes:           nodes{own: o.Node, byName: map[string]map[string]string{}},
+		place:           here,
 	}
 	c.clusters = newClusters(c.registry, c.rules, c.workloads, here)
 	c.pending.reset()
@@ -191,6 +198,7 @@ func (c *Compiler) Apply(d config.Delta) Result {
 		c.settleVirtualServices()
 	}
 	listeners, changed := c.settleListeners()
+	c.settleNodes()
 	for source, found := range c.telemetry.settle(c.clusters) {
 		c.conditions.replace(source, found)
 	}
@@ -247,6 +255,8 @@ func (c *Compiler) take(ch change) {
 		c.pending.translation = true
 	case *tlsMaterial:
 		c.takeSecret(ch)
+	case *kube.Node:
+		c.takeNode(ch)
 	case *telemetryv1.Telemetry:
 		c.takeTelemetry(ch)
 	case *meshv1.MeshConfig:

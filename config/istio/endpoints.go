@@ -147,6 +147,7 @@ func numericTarget(p kube.ServicePort) uint32 {
 // ofSlices returns the ready endpoints of a service's EndpointSlices.
 func (w *workloads) ofSlices(name objectName, spec *kube.ServiceSpec, portName string) []*router.Endpoint {
 	family := addressFamily(spec, w.slices[name])
+	unread := unreadPods{namespace: name.namespace, labels: spec.Selector}
 	var out []*router.Endpoint
 	for _, sliceName := range slices.Sorted(maps.Keys(w.slices[name])) {
 		slice := w.slices[name][sliceName]
@@ -165,6 +166,9 @@ func (w *workloads) ofSlices(name objectName, spec *kube.ServiceSpec, portName s
 			}
 			for _, address := range e.Addresses {
 				endpoint := w.podAddress(name.namespace, e.TargetRef, address, port)
+				if endpoint.Workload == "" {
+					unread.describe(endpoint, e.TargetRef)
+				}
 				if e.Zone != nil {
 					endpoint.Locality = cmp.Or(endpoint.Locality, w.place.inZone(*e.Zone))
 				}
@@ -173,6 +177,26 @@ func (w *workloads) ofSlices(name objectName, spec *kube.ServiceSpec, portName s
 		}
 	}
 	return out
+}
+
+// unreadPods tells of a Service's endpoints whose pods are not read as much as can be known
+// without: the labels by which the Service selects them, and, by their names, what made them.
+type unreadPods struct {
+	namespace string
+	labels    map[string]string
+	// last is the workload seen last, and lastPath the same with the namespace.
+	last, lastPath string
+}
+
+func (u *unreadPods) describe(e *router.Endpoint, ref *kube.ObjectReference) {
+	e.Labels = u.labels
+	if ref == nil || ref.Kind != "Pod" {
+		return
+	}
+	if name := workloadOfPod(ref.Name); name != u.last || u.last == "" {
+		u.last, u.lastPath = name, cmp.Or(ref.Namespace, u.namespace)+"/"+name
+	}
+	e.Workload = u.lastPath
 }
 
 // addressFamily picks one of the families that a service's slices have: each pod of

@@ -14,12 +14,14 @@ import (
 type place struct {
 	locality string
 	labels   map[string]string
+	// regions are those of zones, as far as they are known.
+	regions map[string]string
 }
 
 // compile returns how locality decides among a cluster's endpoints, nil where it does
 // not: without outlier detection nothing counts as failed. With it, failover to what is
 // nearest is on unless it is turned off.
-func (p place) compile(in *networking.LocalityLoadBalancerSetting, outlier bool) *router.Locality {
+func (p *place) compile(in *networking.LocalityLoadBalancerSetting, outlier bool) *router.Locality {
 	switch {
 	case !outlier, in.GetEnabled() != nil && !in.Enabled.Value:
 		return nil
@@ -46,7 +48,7 @@ func (p place) compile(in *networking.LocalityLoadBalancerSetting, outlier bool)
 
 // distribute returns the shares for callers where this proxy is, nil where the rules
 // say nothing of it. The first rule that does counts.
-func (p place) distribute(rules []*networking.LocalityLoadBalancerSetting_Distribute) *router.Locality {
+func (p *place) distribute(rules []*networking.LocalityLoadBalancerSetting_Distribute) *router.Locality {
 	for _, rule := range rules {
 		if !localityMatches(rule.From, p.locality) {
 			continue
@@ -75,7 +77,7 @@ func localityMatches(pattern, locality string) bool {
 
 // label returns one of the proxy's labels. Those of its topology are the parts of its
 // locality where it has none.
-func (p place) label(name string) string {
+func (p *place) label(name string) string {
 	if value, ok := p.labels[name]; ok {
 		return value
 	}
@@ -86,10 +88,13 @@ func (p place) label(name string) string {
 	return ""
 }
 
-// inZone returns the locality of an endpoint of which Kubernetes only says the zone. A
-// zone has the region of this proxy where it is this proxy's; else, as long as nothing is
-// known of nodes, its region is left open.
-func (p place) inZone(zone string) string {
+// inZone returns the locality of an endpoint of which Kubernetes only says the zone. Its
+// region is that of the nodes in it. Where nothing is known of them, a zone has the region of
+// this proxy where it is this proxy's; else its region is left open.
+func (p *place) inZone(zone string) string {
+	if region := p.regions[zone]; region != "" {
+		return region + "/" + zone
+	}
 	region, rest, _ := strings.Cut(p.locality, "/")
 	if own, _, _ := strings.Cut(rest, "/"); own != zone {
 		region = ""

@@ -32,7 +32,7 @@ func TestLocalityMatches(t *testing.T) {
 
 func TestPlace(t *testing.T) {
 	t.Parallel()
-	here := place{locality: "east/z1/s1", labels: map[string]string{"tier": "gold", "topology.kubernetes.io/zone": "said"}}
+	here := &place{locality: "east/z1/s1", labels: map[string]string{"tier": "gold", "topology.kubernetes.io/zone": "said"}}
 	for name, want := range map[string]string{
 		"tier": "gold", "missing": "", "topology.kubernetes.io/region": "east", "topology.kubernetes.io/zone": "said", "topology.istio.io/subzone": "s1",
 	} {
@@ -40,13 +40,13 @@ func TestPlace(t *testing.T) {
 			t.Errorf("label %s: %q, want %q", name, got, want)
 		}
 	}
-	if got := (place{locality: "east"}).label("topology.istio.io/subzone"); got != "" {
+	if got := (&place{locality: "east"}).label("topology.istio.io/subzone"); got != "" {
 		t.Errorf("a subzone of a locality without: %q", got)
 	}
 	for _, test := range []struct{ own, zone, want string }{
 		{"east/z1/s1", "z1", "east/z1"}, {"east/z1", "z2", "/z2"}, {"east", "z1", "/z1"}, {"", "z1", "/z1"},
 	} {
-		if got := (place{locality: test.own}).inZone(test.zone); got != test.want {
+		if got := (&place{locality: test.own}).inZone(test.zone); got != test.want {
 			t.Errorf("zone %s seen from %q: %q, want %q", test.zone, test.own, got, test.want)
 		}
 	}

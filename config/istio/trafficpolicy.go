@@ -80,7 +80,7 @@ func (c *clusters) picksByHash(key clusterKey) bool {
 }
 
 // apply sets a cluster's policies, but for its TLS. place is where this proxy is.
-func (t *trafficPolicy) apply(built *router.Cluster, place place) {
+func (t *trafficPolicy) apply(built *router.Cluster, place *place) {
 	applyBalancer(built, t.balancer)
 	built.Pool = compilePool(t.pool)
 	built.Pool.Budget = compileBudget(t.budget)

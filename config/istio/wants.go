@@ -13,10 +13,12 @@ import (
 )
 
 // Wants returns what the objects that the compiler has been given need of others: the Secrets
-// that they name, the Pods that ServiceEntries select, and the labels of Pods by which
-// DestinationRules tell endpoints apart. Every list is sorted.
+// that they name, the Pods that ServiceEntries select, the labels of Pods by which
+// DestinationRules tell endpoints apart, and Nodes where it matters in which region an endpoint
+// is. Every list is sorted.
 func (c *Compiler) Wants() config.Wants {
 	var secrets, pods, labels = map[string]struct{}{}, map[string]struct{}{}, map[string]struct{}{}
+	nodes := false
 	for _, g := range c.gatewaysInOrder() {
 		for _, s := range g.spec.Servers {
 			for _, name := range c.serverSecrets(g, s.GetTls()) {
@@ -28,6 +30,7 @@ func (c *Compiler) Wants() config.Wants {
 		secrets[name] = struct{}{}
 	}
 	for _, r := range c.rules.byObject {
+		nodes = nodes || c.place.looksAtRegions(r.spec)
 		if looksAtLabels(r.spec) {
 			for _, namespace := range c.podNamespaces(r.host) {
 				labels[namespace] = struct{}{}
@@ -39,7 +42,7 @@ func (c *Compiler) Wants() config.Wants {
 			pods[o.inForce.Namespace] = struct{}{}
 		}
 	}
-	w := config.Wants{Pods: slices.Sorted(maps.Keys(pods)), PodLabels: slices.Sorted(maps.Keys(labels))}
+	w := config.Wants{Pods: slices.Sorted(maps.Keys(pods)), PodLabels: slices.Sorted(maps.Keys(labels)), Nodes: nodes}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		key := config.Key{Kind: "Secret"}
 		key.Namespace, key.Name, _ = strings.Cut(name, "/")
@@ -88,7 +91,7 @@ func (c *Compiler) podNamespaces(host string) []string {
 // that is for nothing else can be spared the rest.
 func MayWant(o *config.Object) bool {
 	if o.Group != "networking.istio.io" {
-		return false
+		return o.Group == "" && o.Kind == "Node"
 	}
 	has := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(o.Manifest, []byte(word)) })
@@ -98,7 +101,7 @@ func MayWant(o *config.Object) bool {
 		return true
 	case "DestinationRule":
 		// Both spellings, credentialName and credential_name.
-		return has("redential", "ubsets", "ailover")
+		return has("redential", "ubsets", "ailover", "utlier")
 	case "ServiceEntry":
 		return has("orkload")
 	}

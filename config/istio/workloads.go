@@ -24,7 +24,7 @@ type objectName struct{ namespace, name string }
 // workloads holds the objects that endpoints are made from.
 type workloads struct {
 	// place is where this proxy is.
-	place place
+	place *place
 	// slices and endpoints are by the service's name; slices then by their own.
 	slices    map[objectName]map[string]*kube.EndpointSlice
 	endpoints map[objectName]*legacyEndpoints
@@ -40,7 +40,7 @@ type workloads struct {
 	servicesOf, servicesAt map[objectName][]objectName
 }
 
-func newWorkloads(place place) *workloads {
+func newWorkloads(place *place) *workloads {
 	return &workloads{
 		place:          place,
 		slices:         map[objectName]map[string]*kube.EndpointSlice{},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +76,7 @@ func New(o Options) (*Cluster, error) {
 	if c.api, err = client(c.rest); err != nil {
 		return nil, configurationError(err)
 	}
-	c.versions = &versions{api: c.api, fresh: time.Second}
+	c.versions = &versions{api: c.api, fresh: time.Second, groups: map[string]*groupVersions{}}
 	c.health.news = make(chan struct{}, 1)
 	c.wholePods.Store(&map[string]bool{o.Namespace: true})
 	return c, nil
@@ -134,6 +135,12 @@ func (c *Cluster) base() (list []*source) {
 			list = append(list, c.source(r, "", ""))
 		}
 	}
+	if c.opt.Node != "" {
+		list = append(list, c.source(node, "", c.opt.Node))
+	}
+	if namespace, name, ok := strings.Cut(c.opt.MeshConfig, "/"); ok {
+		list = append(list, c.source(configMap, namespace, name))
+	}
 	return append(list, c.source(pod, c.opt.Namespace, ""))
 }
 
@@ -188,11 +195,11 @@ func (c *Cluster) end(ctx context.Context, s *source) {
 	c.set.retire(s, nil)
 }
 
-// watches says whether a namespace's objects are to be known; "" is where objects are that
-// have none.
-func (c *Cluster) watches(namespace string) bool {
+// watches says whether an object is to be known: its namespace is watched, or it has none, or it
+// is the one of its kind.
+func (c *Cluster) watches(o *config.Object) bool {
 	selected := c.selected.Load()
-	return selected == nil || namespace == "" || namespace == c.opt.Namespace || (*selected)[namespace]
+	return selected == nil || o.Namespace == "" || o.Namespace == c.opt.Namespace || (*selected)[o.Namespace] || o.Kind == configMap.kind
 }
 
 // whole says whether the Pods of a namespace are read in whole.
@@ -224,6 +231,10 @@ func (c *Cluster) want(ctx context.Context, w config.Wants) {
 		if !whole[namespace] && c.reads(namespace) {
 			wanted[place{podMetadata, namespace, ""}] = true
 		}
+	}
+	// Once asked for, nodes are followed for good: they are few, and this proxy's own is among them.
+	if everywhere := (place{node, "", ""}); w.Nodes || c.wanted[everywhere] != nil {
+		wanted[everywhere] = true
 	}
 	c.wholePods.Store(&whole)
 	for at := range wanted {

@@ -8,11 +8,13 @@
 //
 // # What is watched
 //
-// The kinds of networking.istio.io, in the newest version that the API server has of each;
+// The kinds of networking.istio.io, and Telemetry, in the newest version that the API server has of each;
 // Ingress and IngressClass; Service and EndpointSlice; Secrets, only those wanted, each by a
 // watch of its own, that needs no right to list. Pods are watched in the gateway's own namespace,
 // and in those where they are wanted; where only their labels are, only their metadata is
-// asked for. Namespaces are watched where Options.Selector chooses among them.
+// asked for. Namespaces are watched where Options.Selector chooses among them. Of Nodes, the
+// labels that say where they are: of this proxy's own, and of all where they are wanted. Of
+// ConfigMaps, the one with the mesh's configuration.
 //
 // # What stays in force
 //

@@ -66,7 +66,7 @@ var istioResources = []string{"gateways", "virtualservices", "destinationrules",
 func newFake(t testing.TB) *fake {
 	f := &fake{
 		t: t, now: 100, objects: map[string]map[string]*fakeObject{}, events: map[string][]fakeEvent{}, news: make(chan struct{}),
-		denied: map[string]bool{}, installed: map[string][]string{}, cut: make(chan struct{}), asked: map[string]int{},
+		denied: map[string]bool{}, installed: map[string][]string{"telemetries": {"v1alpha1"}}, cut: make(chan struct{}), asked: map[string]int{},
 	}
 	for _, r := range istioResources {
 		f.installed[r] = istioVersions
@@ -220,7 +220,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		parts = parts[min(3, len(parts)):]
 	}
 	if len(parts) == 0 {
-		f.discover(w, version)
+		f.discover(w, group, version)
 		return
 	}
 	namespace, name := "", ""
@@ -233,7 +233,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.asked[strings.TrimSuffix(r.URL.Path+" "+r.URL.Query().Get("fieldSelector"), " ")]++
-	denied, served := f.denied[resource], group != istioNetworking || slices.Contains(f.installed[resource], version)
+	denied, served := f.denied[resource], !strings.HasSuffix(group, ".istio.io") || slices.Contains(f.installed[resource], version)
 	f.mu.Unlock()
 	switch {
 	case !served:
@@ -256,11 +256,14 @@ func apiVersionOf(group, version string) string {
 	return group + "/" + version
 }
 
-func (f *fake) discover(w http.ResponseWriter, version string) {
+func (f *fake) discover(w http.ResponseWriter, group, version string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	served := map[string][]map[string]string{}
 	for r, versions := range f.installed {
+		if (r == "telemetries") != (group == istioTelemetry) {
+			continue
+		}
 		for _, v := range versions {
 			served[v] = append(served[v], map[string]string{"name": r})
 		}

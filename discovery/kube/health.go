@@ -162,6 +162,9 @@ func (c *Cluster) conditions() (all []config.Condition) {
 	if message := c.forbidden(); message != "" {
 		add(config.Error, ReasonForbidden, message)
 	}
+	for _, message := range c.dispensable() {
+		add(config.Info, ReasonForbidden, message)
+	}
 	if message := c.missing(); message != "" {
 		add(config.Warning, ReasonKindMissing, message)
 	}

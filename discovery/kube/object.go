@@ -128,7 +128,7 @@ func (r *reader) metadata(s *jsonscan.Scan, i *item) (links []byte, ok bool) {
 			text, ok = r.text(s, false)
 			i.CreationTimestamp.Time, _ = time.Parse(time.RFC3339, text)
 		case "labels":
-			i.object.Labels, ok = r.texts(s, nil)
+			i.object.Labels, ok = r.texts(s, r.resource.labels)
 		case "annotations":
 			if !r.resource.annotations {
 				_, ok = s.Value()

@@ -34,6 +34,12 @@ type Options struct {
 	Selector string
 	// Namespace is the gateway's own. Its Pods are read in whole. Empty means istio-system.
 	Namespace string
+	// Node is the name of the node that this proxy runs on, whose labels are read; empty where
+	// they are not needed, or it is not known.
+	Node string
+	// MeshConfig is the "namespace/name" of the ConfigMap with the mesh's configuration; empty for
+	// none.
+	MeshConfig string
 	// Wants, where not nil, is called with each Delta before that is handed on, the first time
 	// with everything, and returns what the front end needs beyond what is watched
 	// anyway: all of it, each time. What the first Delta is wanted to have is waited for, but no

@@ -18,7 +18,7 @@ const oddObject = `{ "kind" : "Gateway","metadata":{"name":"a","namespace":"b","
 // what is kept.
 func TestRead(t *testing.T) {
 	t.Parallel()
-	i, err := newReader(istio("gateways", "Gateway"), "v1").read([]byte(oddObject))
+	i, err := newReader(resources[0], "v1").read([]byte(oddObject))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sluicegate/sluice/config"
 )
@@ -20,30 +21,38 @@ type resource struct {
 	annotations, owners, statuses bool
 	// urgent changes are handed on at once.
 	urgent bool
+	// labels says which labels are kept; nil for all.
+	labels func(key string) bool
+	// without says what follows where the kind may not be read, for kinds that a proxy can do
+	// without; empty for the others.
+	without string
 	// keep is what is kept beside the metadata.
 	keep keep
 }
 
 const (
 	istioNetworking = "networking.istio.io"
+	istioTelemetry  = "telemetry.istio.io"
 	ingresses       = "networking.k8s.io"
 	endpointSlices  = "discovery.k8s.io"
 )
 
 var (
-	istioVersions = []string{"v1", "v1beta1", "v1alpha3"}
-	stable        = []string{"v1"}
+	istioVersions     = []string{"v1", "v1beta1", "v1alpha3"}
+	telemetryVersions = []string{"v1", "v1alpha1"}
+	stable            = []string{"v1"}
 )
 
 // resources are the kinds that are watched in every namespace that is.
 var resources = slices.Concat(
 	[]*resource{
-		istio("gateways", "Gateway"),
-		istio("virtualservices", "VirtualService"),
-		istio("destinationrules", "DestinationRule"),
-		istio("serviceentries", "ServiceEntry"),
-		istio("workloadentries", "WorkloadEntry"),
-		istio("sidecars", "Sidecar"),
+		istio(istioNetworking, "gateways", "Gateway", istioVersions),
+		istio(istioNetworking, "virtualservices", "VirtualService", istioVersions),
+		istio(istioNetworking, "destinationrules", "DestinationRule", istioVersions),
+		istio(istioNetworking, "serviceentries", "ServiceEntry", istioVersions),
+		istio(istioNetworking, "workloadentries", "WorkloadEntry", istioVersions),
+		istio(istioNetworking, "sidecars", "Sidecar", istioVersions),
+		istio(istioTelemetry, "telemetries", "Telemetry", telemetryVersions),
 		{group: ingresses, name: "ingresses", kind: "Ingress", versions: stable, annotations: true, statuses: true, keep: keep{"spec": all}},
 		{group: ingresses, name: "ingressclasses", kind: "IngressClass", versions: stable, annotations: true, cluster: true, keep: keep{"spec": all}},
 		{name: "services", kind: "Service", versions: stable, annotations: true, keep: keep{"spec": {
@@ -72,10 +81,21 @@ var (
 	secret = &resource{name: "secrets", kind: "Secret", versions: stable, keep: keep{"type": all, "data": all}}
 	// namespace is for the labels by which Options.Selector chooses.
 	namespace = &resource{name: "namespaces", kind: "Namespace", versions: stable, cluster: true, metadataOnly: true, keep: keep{}}
+	// node is for the labels that say where it is.
+	node = &resource{name: "nodes", kind: "Node", versions: stable, cluster: true, metadataOnly: true, keep: keep{}, labels: isTopology,
+		without: "it is not known where proxies and endpoints are, and those that are near do not go first; --locality tells where this proxy is"}
+	// configMap is for the one with the mesh's configuration.
+	configMap = &resource{name: "configmaps", kind: "ConfigMap", versions: stable, keep: keep{"data": {"mesh": all}},
+		without: "the mesh's configuration has no effect"}
 )
 
-func istio(name, kind string) *resource {
-	return &resource{group: istioNetworking, name: name, kind: kind, versions: istioVersions, annotations: true, statuses: true, keep: keep{"spec": all}}
+// isTopology tells the labels by which nodes say where they are.
+func isTopology(key string) bool {
+	return strings.HasPrefix(key, "topology.kubernetes.io/") || key == "topology.istio.io/subzone"
+}
+
+func istio(group, name, kind string, versions []string) *resource {
+	return &resource{group: group, name: name, kind: kind, versions: versions, annotations: true, statuses: true, keep: keep{"spec": all}}
 }
 
 // apiVersion is the resource's group and version as manifests write it.

@@ -120,10 +120,10 @@ func serveBig(services int) {
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		resource := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 		switch {
-		case resource == "networking.istio.io":
+		case resource == "networking.istio.io", resource == "telemetry.istio.io":
 			io.WriteString(w, `{"versions":[{"version":"v1"}]}`)
 		case resource == "v1":
-			io.WriteString(w, `{"resources":[{"name":"gateways"},{"name":"virtualservices"},{"name":"destinationrules"},{"name":"serviceentries"},{"name":"workloadentries"},{"name":"sidecars"}]}`)
+			io.WriteString(w, `{"resources":[{"name":"gateways"},{"name":"virtualservices"},{"name":"destinationrules"},{"name":"serviceentries"},{"name":"workloadentries"},{"name":"sidecars"},{"name":"telemetries"}]}`)
 		case r.URL.Query().Get("watch") != "":
 			w.WriteHeader(200)
 			w.(http.Flusher).Flush()

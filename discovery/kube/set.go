@@ -152,13 +152,13 @@ func (s *set) replace(from *source, list []any) {
 	s.tell()
 }
 
-// retain forgets the objects of namespaces that keep does not want.
-func (s *set) retain(keep func(namespace string) bool) {
+// retain forgets the objects that keep does not want.
+func (s *set) retain(keep func(*config.Object) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, entries := range s.kinds {
 		for _, e := range entries {
-			if e.object != nil && !keep(e.object.Namespace) {
+			if e.object != nil && !keep(e.object) {
 				s.removeLocked(e, false)
 			}
 		}

@@ -142,7 +142,7 @@ func (s *source) covers(o types.NamespacedName) bool {
 
 // wants says whether an object is to be known.
 func (s *source) wants(i *item) bool {
-	return s.cluster.watches(i.object.Namespace) && s.covers(types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name})
+	return s.cluster.watches(i.object) && s.covers(types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name})
 }
 
 // Add takes an object that is new.

@@ -23,9 +23,14 @@ type versions struct {
 	// fresh is how long an answer is good for.
 	fresh time.Duration
 
-	mu    sync.Mutex
+	mu     sync.Mutex
+	groups map[string]*groupVersions
+}
+
+// groupVersions are what the API server has said of a group.
+type groupVersions struct {
 	until time.Time
-	// served are the resources of each version of networking.istio.io.
+	// served are the resources of each version.
 	served map[string]map[string]bool
 }
 
@@ -36,13 +41,16 @@ func (v *versions) of(ctx context.Context, r *resource) (string, error) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if time.Now().After(v.until) {
-		if err := v.ask(ctx, r.group); err != nil {
+	g := v.groups[r.group]
+	if g == nil || time.Now().After(g.until) {
+		var err error
+		if g, err = v.ask(ctx, r.group); err != nil {
 			return "", err
 		}
+		v.groups[r.group] = g
 	}
 	for _, version := range r.versions {
-		if v.served[version][r.name] {
+		if g.served[version][r.name] {
 			return version, nil
 		}
 	}
@@ -53,27 +61,26 @@ func (v *versions) of(ctx context.Context, r *resource) (string, error) {
 func (v *versions) forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.until = time.Time{}
+	clear(v.groups)
 }
 
-func (v *versions) ask(ctx context.Context, group string) error {
+func (v *versions) ask(ctx context.Context, group string) (*groupVersions, error) {
 	served := map[string]map[string]bool{}
 	var g metav1.APIGroup
 	if err := v.get(ctx, "/apis/"+group, &g); err != nil {
-		return err
+		return nil, err
 	}
 	for _, version := range g.Versions {
 		var list metav1.APIResourceList
 		if err := v.get(ctx, "/apis/"+group+"/"+version.Version, &list); err != nil {
-			return err
+			return nil, err
 		}
 		served[version.Version] = map[string]bool{}
 		for _, r := range list.APIResources {
 			served[version.Version][r.Name] = true
 		}
 	}
-	v.served, v.until = served, time.Now().Add(v.fresh)
-	return nil
+	return &groupVersions{time.Now().Add(v.fresh), served}, nil
 }
 
 // get reads an answer of the API server; what it does not have is empty.

@@ -21,6 +21,15 @@ const meshPoll = time.Second
 // meshKey is the ConfigMap that a file of the mesh's configuration stands for.
 var meshKey = config.Key{Kind: "ConfigMap", Namespace: "istio-system", Name: decode.MeshConfigName}
 
+// MeshConfigMap is the "namespace/name" of the ConfigMap with the mesh's configuration; empty
+// where a file stands in its place.
+func MeshConfigMap(file string) string {
+	if file != "" {
+		return ""
+	}
+	return meshKey.Namespace + "/" + meshKey.Name
+}
+
 // WithMesh returns a source that brings the mesh's configuration (Istio's MeshConfig) of a
 // file in the place of a ConfigMap's. It follows the file. Where the file cannot be read, its
 // last version stays in force, and a condition says so. Without a name it returns source.

@@ -15,14 +15,14 @@ import (
 
 // Decode returns o as the Go type of its kind: *networkingv1.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *telemetryv1.Telemetry; *meshv1alpha1.MeshConfig of the ConfigMap called istio; *kube.Service, Endpoints, Pod, Secret or Namespace; *kube.EndpointSlice. Status
-// is left out of Istio's kinds, and the values of Secrets of types that hold no
-// certificates.
+// *telemetryv1.Telemetry; *meshv1alpha1.MeshConfig of the ConfigMap called istio;
+// *kube.Service, Endpoints, Pod, Secret, Namespace or Node; *kube.EndpointSlice. Status is left
+// out of Istio's kinds, and the values of Secrets of types that hold no certificates.
 //
 // It returns nil where one of the conditions is an Error, and for kinds that are not
 // decoded: those get a condition where their author would expect an effect. The
-// conditions carry o's key, file and lines. Decode keeps nothing of o and may run on
-// many goroutines.
+// conditions carry o's key, file and lines. What comes back may share o's labels and parts of
+// its manifest. Decode may run on many goroutines.
 func Decode(o *config.Object) (any, []config.Condition) {
 	var conditions []config.Condition
 	var typed any

@@ -93,6 +93,10 @@ var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta)
 		o := &kube.Namespace{}
 		return o, &o.ObjectMeta
 	},
+	{"", "Node"}: func() (any, *metav1.ObjectMeta) {
+		o := &kube.Node{}
+		return o, &o.ObjectMeta
+	},
 	{endpointSlices, "EndpointSlice"}: func() (any, *metav1.ObjectMeta) {
 		o := &kube.EndpointSlice{}
 		return o, &o.ObjectMeta

@@ -17,6 +17,7 @@ func TestNames(t *testing.T) {
 	compare(t, "Endpoints", reflect.TypeFor[Endpoints](), reflect.TypeFor[corev1.Endpoints](), true)
 	compare(t, "EndpointSlice", reflect.TypeFor[EndpointSlice](), reflect.TypeFor[discoveryv1.EndpointSlice](), true)
 	compare(t, "Namespace", reflect.TypeFor[Namespace](), reflect.TypeFor[corev1.Namespace](), true)
+	compare(t, "Node", reflect.TypeFor[Node](), reflect.TypeFor[corev1.Node](), true)
 	compare(t, "Secret", reflect.TypeFor[Secret](), reflect.TypeFor[corev1.Secret](), true)
 	compare(t, "Pod", reflect.TypeFor[Pod](), reflect.TypeFor[corev1.Pod](), false)
 }

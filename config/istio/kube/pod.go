@@ -58,6 +58,14 @@ type Namespace struct {
 	Status            Unread `json:"status,omitempty"`
 }
 
+// Node is a Node of v1, read for the labels that say where it is.
+type Node struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	Spec              Unread `json:"spec,omitempty"`
+	Status            Unread `json:"status,omitempty"`
+}
+
 const (
 	// SecretTypeTLS is the type of a Secret with a certificate, under TLSCertKey, and its
 	// key, under TLSPrivateKeyKey.
