@@ -18,8 +18,8 @@ func TestImportsPointOneWay(t *testing.T) {
 	front := []string{module + "config", module + "discovery"}
 	above := []string{module + "cmd", module + "gateway", module + "sidecar", module + "role", module + "admin"}
 	for room, forbidden := range map[string][][]string{
-		"proxy/...":     {outside, front, above, {module + "telemetry"}},
-		"telemetry":     {outside, front, above},
+		"proxy/...": {outside, front, above, {module + "telemetry"}},
+		"telemetry": {outside, front, above},
 		"admin": {outside, {
 			module + "discovery", module + "config/istio", module + "gateway", module + "sidecar", module + "role",
 			module + "proxy/forward", module + "proxy/http1", module + "proxy/http2", module + "proxy/http3", module + "proxy/tcp", module + "proxy/upstream",

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	because "github.com/sluicegate/sluice/admin/why"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
@@ -177,7 +178,7 @@ func explain(state proxyState, c call) explanation {
 			nearest := state.miss(*why.Nearest)
 			e.Nearest = &nearest
 		}
-		e.Hint = notFoundHint(decision, why, request)
+		e.Hint = because.NotFoundHint(why, request.Port)
 	}
 	return e
 }

@@ -68,37 +68,3 @@ func connectionHint(c *call, why *router.ConnectionExplanation) string {
 	}
 	return fmt.Sprintf("no server takes the name %q%s. Add it to the hosts of a Gateway's server, or send another with --sni", why.ServerName, known)
 }
-
-// notFoundHint says what would make a request that nothing takes be taken.
-func notFoundHint(d router.Decision, why *router.Explanation, r *router.Request) string {
-	switch {
-	case d.Table == nil:
-		return fmt.Sprintf("port %d has no routes", r.Port)
-	case d.VirtualHost == nil && len(d.Table.VirtualHosts) == 0:
-		return "no VirtualService is bound to this port: name its Gateway under gateways:, with a host that the Gateway's server has too"
-	case d.VirtualHost == nil:
-		hint := fmt.Sprintf("no VirtualService has the host %q here", r.Authority)
-		if len(why.KnownHosts) > 0 {
-			hint += " (known: " + strings.Join(why.KnownHosts, ", ") + ")"
-		}
-		return hint + ". Add it to hosts:, or send another with -H 'Host: ...'"
-	case len(d.VirtualHost.Routes) == 0:
-		return "the host is known but has no rule in force: see sluice validate"
-	case why.Nearest != nil:
-		return nearestHint(why.Nearest)
-	}
-	return "no rule takes the request; a rule without match would"
-}
-
-// nearestHint turns what the nearest rule lacks into what to do about it.
-func nearestHint(m *router.RuleMiss) string {
-	wants := make([]string, len(m.Failed))
-	for i, f := range m.Failed {
-		wants[i] = fmt.Sprintf("%s %s", f.Condition, f.Wanted)
-	}
-	rule := m.Name
-	if rule == "" {
-		rule = m.Origin.Field
-	}
-	return fmt.Sprintf("rule %s would take it with %s. To have it taken as it is, widen that match or add a rule for it", rule, strings.Join(wants, " and "))
-}

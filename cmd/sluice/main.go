@@ -1,6 +1,6 @@
 // Command sluice is what a person types: it checks configuration (validate), says
-// where a request would go and why (explain), shows what a proxy serves
-// (proxy-config), says in Istio's API what Ingresses say (convert), runs the
+// where a request would go and why (explain) and why one failed (why), shows what a proxy
+// serves (proxy-config) and what passes through it (tap, top, dashboard), says in Istio's API what Ingresses say (convert), runs the
 // demonstration (demo) and installs the gateway on Kubernetes (install, uninstall,
 // manifest, profile).
 //
@@ -41,6 +41,10 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newValidateCommand(),
 		newExplainCommand(),
+		newWhyCommand(),
+		newTapCommand(),
+		newTopCommand(),
+		newDashboardCommand(),
 		newConvertCommand(),
 		newProxyConfigCommand(),
 		newInstallCommand(),

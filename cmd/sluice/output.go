@@ -34,6 +34,35 @@ func addFormatFlag(cmd *cobra.Command) *format {
 	return &f
 }
 
+// addLineFormatFlag gives a verb that prints line by line its -o.
+func addLineFormatFlag(cmd *cobra.Command) *format {
+	f := lineFormat(formatText)
+	cmd.Flags().VarP(&f, "output", "o", "how to print: text, json (a line each)")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions(lineFormats, cobra.ShellCompDirectiveNoFileComp)))
+	return (*format)(&f)
+}
+
+// lineFormat is a format of what has no end, which YAML would need.
+type lineFormat format
+
+var lineFormats = []string{string(formatText), string(formatJSON)}
+
+// Set makes a format a flag's value.
+func (f *lineFormat) Set(s string) error {
+	if !slices.Contains(lineFormats, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(lineFormats, ", "))
+	}
+	*f = lineFormat(s)
+	return nil
+}
+
+// String returns the name that Set takes.
+func (f *lineFormat) String() string { return string(*f) }
+
+// Type is what the help shows.
+func (f *lineFormat) Type() string { return "FORMAT" }
+
 // Set makes a format a flag's value.
 func (f *format) Set(s string) error {
 	if !slices.Contains(formats, s) {

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +16,6 @@ import (
 	"github.com/sluicegate/sluice/discovery/file"
 	"github.com/sluicegate/sluice/router"
 )
-
-// defaultAdmin is where a proxy's admin server listens if nothing else is said.
-const defaultAdmin = "127.0.0.1:15000"
 
 // sourceFlags say where a proxy's state comes from: a live process, or files and
 // the proxy that they are compiled for.
@@ -267,37 +259,4 @@ func loadLive(ctx context.Context, address string) (proxyState, error) {
 		return proxyState{}, err
 	}
 	return state, nil
-}
-
-// adminClient goes straight to the proxy, whatever HTTP_PROXY says.
-var adminClient = &http.Client{Transport: &http.Transport{}}
-
-// getAdmin reads one page of an admin server as JSON.
-func getAdmin(ctx context.Context, address, path string, into any) error {
-	address = strings.TrimPrefix(address, "http://")
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return misusef("--admin %q: write it as host:port", address)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
-	if err != nil {
-		return misusef("--admin %q: %v", address, err)
-	}
-	resp, err := adminClient.Do(req)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) && op.Op == "dial" {
-			return fmt.Errorf("no admin server answers at %s: start a proxy, name its --admin address, or read files with --config", address)
-		}
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the admin server at %s answers %s to %s", address, resp.Status, path)
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("%s%s is not what a Sluice admin server answers: %w", address, path, err)
-	}
-	return nil
 }
