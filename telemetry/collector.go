@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicegate/sluice/telemetry/accesslog"
 )
 
 // Cluster is what the metrics say about one cluster.
@@ -45,7 +47,7 @@ type Mirror struct {
 type collector struct {
 	answers     *answerMetrics
 	events      *connectionMetrics
-	log         *accessLog // nil without an access log
+	logs        *accesslog.Logs
 	connections func() map[string]int
 	listeners   func() (bound, unbound int)
 	clusters    func() []Cluster
@@ -122,11 +124,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if c.certificates != nil {
 		collectCertificates(ch, c.certificates(), time.Now())
 	}
-	if c.log != nil {
-		counter(ch, logLinesDesc, c.log.lines.Load())
-		counter(ch, logDroppedDesc, c.log.dropped.Load())
-		counter(ch, logFailuresDesc, c.log.failures.Load())
-	}
+	lines, dropped, failures := c.logs.Counts()
+	counter(ch, logLinesDesc, lines)
+	counter(ch, logDroppedDesc, dropped)
+	counter(ch, logFailuresDesc, failures)
 }
 
 func (c *Cluster) collect(ch chan<- prometheus.Metric) {

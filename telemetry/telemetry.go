@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/accesslog"
 	"github.com/sluicegate/sluice/telemetry/metrics"
 	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/telemetry/trace"
@@ -20,8 +21,11 @@ import (
 
 // Options say what to write and what to ask.
 type Options struct {
-	// AccessLog is a file to append to, "-" for Stdout, or empty for none.
-	AccessLog string
+	// AccessLog is a file to append to, "-" for Stdout, or empty for none, where the
+	// configuration decides nothing. AccessLogFormat is its format with Envoy's %COMMAND%
+	// operators, Istio's where it is empty; AccessLogJSON has Istio's in JSON instead.
+	AccessLog, AccessLogFormat string
+	AccessLogJSON              bool
 	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
 	Stdout io.Writer
 	// Identity is who the proxy speaks for, and Mesh says that it is a sidecar.
@@ -56,12 +60,12 @@ type Telemetry struct {
 	metrics     *metrics.Metrics
 	answers     *answerMetrics
 	connections connectionMetrics
-	log         *accessLog // nil without an access log
-	file        io.Closer  // nil where the log goes to standard output
+	logs        *accesslog.Logs
 	config      *configMetrics
 	recent      *recent.Recorder
 	trace       *trace.Tracer
 	registry    *prometheus.Registry
+	plan        *router.Telemetry // in force; only for Apply and Captured
 }
 
 // New opens the access log and sets the metrics up. It fails only where the log file
@@ -73,9 +77,10 @@ func New(o Options) (*Telemetry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry()}
+	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry(), plan: &router.Telemetry{}}
 	t.answers = newAnswerMetrics(int(t.shards.n))
-	if err := t.openLog(o); err != nil {
+	var err error
+	if t.logs, err = accesslog.New(o.logs(int(t.shards.n))); err != nil {
 		return nil, err
 	}
 	t.metrics = metrics.New(metrics.Options{
@@ -86,7 +91,7 @@ func New(o Options) (*Telemetry, error) {
 	t.registry.MustRegister(
 		t.metrics,
 		t.trace,
-		&collector{answers: t.answers, events: &t.connections, log: t.log, connections: o.Connections, listeners: o.Listeners, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
+		&collector{answers: t.answers, events: &t.connections, logs: t.logs, connections: o.Connections, listeners: o.Listeners, clusters: o.Clusters, conditions: o.Conditions, certificates: o.Certificates},
 		buildInfo(),
 		istioBuild(),
 		collectors.NewGoCollector(),
@@ -95,24 +100,6 @@ func New(o Options) (*Telemetry, error) {
 	t.registry.MustRegister(o.Collectors...)
 	t.recent = recent.New(o.Recent)
 	return t, nil
-}
-
-func (t *Telemetry) openLog(o Options) error {
-	var out io.Writer
-	switch o.AccessLog {
-	case "":
-		return nil
-	case "-", "/dev/stdout": // which cannot be opened where it is a socket
-		out = o.Stdout
-	default:
-		f, err := openLogFile(o.AccessLog)
-		if err != nil {
-			return err
-		}
-		out, t.file = f, f
-	}
-	t.log = newAccessLog(out, int(t.shards.n), o.Logger)
-	return nil
 }
 
 func buildInfo() prometheus.Collector {
@@ -140,9 +127,7 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 	token := t.shards.get()
 	t.metrics.Complete(token.shard, ex)
 	t.answers.record(token.shard, ex)
-	if t.log != nil {
-		t.log.record(token.shard, ex, proxy.Wall(ex.Start))
-	}
+	t.logs.Complete(token.shard, ex)
 	t.recent.Complete(token.shard, ex)
 	t.trace.Complete(ex)
 	t.shards.put(token)
@@ -152,7 +137,9 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 // Spec is published, one call at a time. Spec must not change any more.
 func (t *Telemetry) Apply(spec *router.Spec) {
 	t.metrics.Apply(spec)
-	t.trace.Apply(plan(spec))
+	t.plan = plan(spec)
+	t.trace.Apply(t.plan)
+	t.logs.Apply(t.plan)
 }
 
 // Edges returns the service graph as the proxy has seen it.
@@ -175,10 +162,5 @@ func (t *Telemetry) Close() {
 	t.metrics.Close()
 	t.recent.Close()
 	t.trace.Close()
-	if t.log == nil {
-		return
-	}
-	if t.log.close() && t.file != nil {
-		t.file.Close()
-	}
+	t.logs.Close()
 }

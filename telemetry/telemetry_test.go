@@ -145,9 +145,8 @@ func BenchmarkComplete(b *testing.B) {
 					tel.Complete(ex)
 				}
 			})
-			if tel.log != nil {
-				b.ReportMetric(float64(tel.log.dropped.Load())/float64(b.N), "dropped/op")
-			}
+			_, dropped, _ := tel.logs.Counts()
+			b.ReportMetric(float64(dropped)/float64(b.N), "dropped/op")
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/accesslog"
 	"github.com/sluicegate/sluice/telemetry/otlp"
 	"github.com/sluicegate/sluice/telemetry/trace"
 )
@@ -27,6 +28,13 @@ func newTracer(o Options) *trace.Tracer {
 	return trace.New(trace.Options{
 		Identity: o.Identity, Trusted: o.Mesh, Log: o.Logger,
 		NewClient: func(to *router.OTLP) otlptrace.Client { return otlp.New(*to, o.dial(to), o.Logger) },
+		Compile: func(text string) (trace.Format, error) {
+			f, err := accesslog.Compile(text, true)
+			if err != nil {
+				return nil, err
+			}
+			return f.AppendPlain, nil
+		},
 	})
 }
 
@@ -35,7 +43,10 @@ func (t *Telemetry) Trace(ex *proxy.Exchange) { t.trace.Begin(ex) }
 
 // Flush sends what is left to collectors, for two seconds at most. It is for the time between
 // the last Complete and the end of the way to collectors.
-func (t *Telemetry) Flush() { t.trace.Close() }
+func (t *Telemetry) Flush() {
+	t.trace.Close()
+	t.logs.CloseCollectors()
+}
 
 // plan returns what a Spec says of telemetry.
 func plan(spec *router.Spec) *router.Telemetry {

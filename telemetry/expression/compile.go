@@ -27,33 +27,33 @@ type variable struct {
 }
 
 // compile makes the program of a text.
-func (c *compiler) compile(text string, want Kind) (node, error) {
+func (c *compiler) compile(text string, want Kind) (node, typ, error) {
 	if len(text) > maxText {
-		return nil, &Error{Line: 1, Column: 1, Reason: "the expression is longer than 16 KB"}
+		return nil, dynType, &Error{Line: 1, Column: 1, Reason: "the expression is longer than 16 KB"}
 	}
 	c.text = text
 	e, err := parse(text)
 	if err != nil {
-		return nil, err
+		return nil, dynType, err
 	}
 	n, t, err := c.expr(e)
 	if err != nil {
-		return nil, err
+		return nil, dynType, err
 	}
 	for _, e := range c.whole {
-		return nil, c.fail(e, "of the headers of a response, single ones can be asked for by a literal name, such as response.headers['content-type']")
+		return nil, dynType, c.fail(e, "of the headers of a response, single ones can be asked for by a literal name, such as response.headers['content-type']")
 	}
 	switch want {
 	case Condition:
 		if !t.may(kindBool) {
-			return nil, c.fail(e, "the expression is of type %s where a condition, true or false, is needed; compare it with something", t)
+			return nil, dynType, c.fail(e, "the expression is of type %s where a condition, true or false, is needed; compare it with something", t)
 		}
 	case Text:
 		if t.kind == kindList || t.kind == kindMap || t.kind == kindNull {
-			return nil, c.fail(e, "the expression is of type %s, which has no text; take one of its values", t)
+			return nil, dynType, c.fail(e, "the expression is of type %s, which has no text; take one of its values", t)
 		}
 	}
-	return n, nil
+	return n, t, nil
 }
 
 func (c *compiler) fail(e *expr, format string, args ...any) error {

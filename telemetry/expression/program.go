@@ -24,6 +24,7 @@ const maxText = 16 << 10
 type Program struct {
 	text              string
 	root              node
+	literal           bool
 	headers, trailers []string
 	machines          sync.Pool
 }
@@ -31,17 +32,21 @@ type Program struct {
 // Compile compiles an expression. Errors name the place in the text, and what would be right.
 func Compile(text string, want Kind) (*Program, error) {
 	c := &compiler{}
-	root, err := c.compile(text, want)
+	root, t, err := c.compile(text, want)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{text: text, root: root, headers: c.headers, trailers: c.trailers}
+	p := &Program{text: text, root: root, literal: t.kind == kindBool || t.kind == kindInt || t.kind == kindUint, headers: c.headers, trailers: c.trailers}
 	p.machines.New = func() any { return new(machine) }
 	return p, nil
 }
 
 // String returns the expression's text.
 func (p *Program) String() string { return p.text }
+
+// IsLiteral tells whether the text of every value is one that JSON has as it is: of a whole
+// number, true or false.
+func (p *Program) IsLiteral() bool { return p.literal }
 
 // ResponseHeaders and ResponseTrailers return the names, in lower case, of those that the
 // expression asks for, each once: they must be among Exchange.ResponseHeaders and

@@ -88,6 +88,7 @@ var envoyBits = map[proxy.Flags]uint{
 	proxy.FlagNoHealthyUpstream: 1, proxy.FlagUpstreamTimeout: 2, proxy.FlagUpstreamReset: 4,
 	proxy.FlagUpstreamConnectFailure: 5, proxy.FlagUpstreamTermination: 6, proxy.FlagUpstreamOverflow: 7,
 	proxy.FlagNoRoute: 8, proxy.FlagDelayInjected: 9, proxy.FlagFaultInjected: 10,
+	proxy.FlagRateLimited:           11,
 	proxy.FlagDownstreamTermination: 14, proxy.FlagRetryExceeded: 15, proxy.FlagStreamIdleTimeout: 16,
 	proxy.FlagDownstreamProtocolError: 18, proxy.FlagDurationTimeout: 22, proxy.FlagUpstreamProtocolError: 23,
 	proxy.FlagNoCluster: 24, proxy.FlagOverload: 25,

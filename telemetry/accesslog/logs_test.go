@@ -1,4 +1,4 @@
-package telemetry
+package accesslog
 
 import (
 	"bytes"
@@ -11,52 +11,26 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var quiet = slog.New(slog.DiscardHandler)
-
-// sink is a writer that can be held up and can fail.
-type sink struct {
-	mu      sync.Mutex
-	b       bytes.Buffer
-	writes  int
-	fail    error
-	entered chan struct{} // where not nil, told of each Write
-	hold    chan struct{} // where not nil, Write waits for it
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	if s.entered != nil {
-		s.entered <- struct{}{}
+// theDefault returns the line of DefaultText.
+var theDefault = sync.OnceValue(func() lineFormat {
+	f, err := Compile(DefaultText, false)
+	if err != nil {
+		panic(err)
 	}
-	if s.hold != nil {
-		<-s.hold
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writes++
-	if s.fail != nil {
-		return 0, s.fail
-	}
-	return s.b.Write(p)
-}
+	return textLine(f)
+})
 
-func (s *sink) lines() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Split(strings.TrimSuffix(s.b.String(), "\n"), "\n")
-}
+// one records an exchange.
+func (k *sink) one() { k.record(0, theDefault(), source{ex: forwarded(), start: testStart}) }
 
 // TestLogKeepsEveryLine: what many goroutines write at once arrives whole, once, and in
 // far fewer writes than lines.
 func TestLogKeepsEveryLine(t *testing.T) {
 	t.Parallel()
-	out := &sink{}
-	tel, err := New(Options{AccessLog: "-", Stdout: out, Logger: quiet})
+	out := &outlet{}
+	tel, err := New(Options{File: "-", Shards: 4, Stdout: out, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +40,7 @@ func TestLogKeepsEveryLine(t *testing.T) {
 		wg.Go(func() {
 			ex := forwarded()
 			for range each {
-				tel.Complete(ex)
+				tel.Complete(1, ex)
 			}
 		})
 	}
@@ -84,7 +58,7 @@ func TestLogKeepsEveryLine(t *testing.T) {
 	if out.writes > writers*each/10 {
 		t.Errorf("%d writes for %d lines", out.writes, writers*each)
 	}
-	if got := tel.log.lines.Load(); got != writers*each {
+	if got, _, _ := tel.Counts(); got != writers*each {
 		t.Errorf("counted %d lines", got)
 	}
 }
@@ -93,12 +67,12 @@ func TestLogKeepsEveryLine(t *testing.T) {
 func TestLogIsSoonWritten(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
-	tel, err := New(Options{AccessLog: "-", Stdout: w, Logger: quiet})
+	tel, err := New(Options{File: "-", Shards: 4, Stdout: w, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tel.Close()
-	tel.Complete(forwarded())
+	tel.Complete(0, forwarded())
 	got := make(chan error, 1)
 	go func() {
 		_, err := r.Read(make([]byte, 4096))
@@ -118,18 +92,18 @@ func TestLogIsSoonWritten(t *testing.T) {
 // lost is counted, and the rest comes when the writer does.
 func TestStuckWriterNeverBlocks(t *testing.T) {
 	t.Parallel()
-	out := &sink{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
-	l := newAccessLog(out, 1, quiet)
-	ex := forwarded()
-	l.record(0, ex, testStart)
+	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
+	c := &counts{}
+	l := newSink("test", out, 1, c, quiet)
+	l.one()
 	<-out.entered
-	line := len(appendAccessLine(nil, ex, testStart))
+	line := len(theDefault()(nil, source{ex: forwarded(), start: testStart}))
 	const extra = 1000
 	n := shardLimit/line + extra
 	for range n {
-		l.record(0, ex, testStart)
+		l.one()
 	}
-	dropped := l.dropped.Load()
+	dropped := c.dropped.Load()
 	if dropped < extra-1 || dropped > extra {
 		t.Errorf("dropped %d of %d, want %d", dropped, n, extra)
 	}
@@ -148,9 +122,9 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 // TestCloseLeavesStuckWriter: Close is bounded.
 func TestCloseLeavesStuckWriter(t *testing.T) {
 	t.Parallel()
-	out := &sink{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
-	l := newAccessLog(out, 1, quiet)
-	l.record(0, forwarded(), testStart)
+	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
+	l := newSink("test", out, 1, &counts{}, quiet)
+	l.one()
 	<-out.entered
 	began := time.Now()
 	if l.close() {
@@ -166,14 +140,15 @@ func TestCloseLeavesStuckWriter(t *testing.T) {
 func TestFailedWritesAreCounted(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	out := &sink{fail: errors.New("no space left on device")}
-	l := newAccessLog(out, 1, slog.New(slog.NewTextHandler(&log, nil)))
+	out := &outlet{fail: errors.New("no space left on device")}
+	c := &counts{}
+	l := newSink("test", out, 1, c, slog.New(slog.NewTextHandler(&log, nil)))
 	for range 3 {
-		l.record(0, forwarded(), testStart)
+		l.one()
 	}
 	l.close()
-	if l.dropped.Load() != 3 || l.failures.Load() != 1 || l.lines.Load() != 0 {
-		t.Errorf("dropped %d, failures %d, lines %d", l.dropped.Load(), l.failures.Load(), l.lines.Load())
+	if c.dropped.Load() != 3 || c.failures.Load() != 1 || c.lines.Load() != 0 {
+		t.Errorf("dropped %d, failures %d, lines %d", c.dropped.Load(), c.failures.Load(), c.lines.Load())
 	}
 	if !strings.Contains(log.String(), "no space left on device") {
 		t.Errorf("nobody was told: %s", log.String())
@@ -188,11 +163,11 @@ func TestLogFileFollowsRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { f.Close() }()
+	defer func() { f.close() }()
 	write := func(s string) {
 		t.Helper()
 		f.looked = time.Time{}
-		if _, err := f.Write([]byte(s)); err != nil {
+		if err := f.write([]byte(s)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -215,7 +190,7 @@ func TestLogFileFollowsRotation(t *testing.T) {
 
 func TestLogFileThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{AccessLog: filepath.Join(t.TempDir(), "missing", "access.log")})
+	_, err := New(Options{Shards: 1, File: filepath.Join(t.TempDir(), "missing", "access.log")})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "access log: ") {
 		t.Errorf("got %v", err)
 	}

@@ -1,52 +1,15 @@
-package telemetry
+package accesslog
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 )
 
-var testStart = time.Date(2026, 11, 21, 9, 8, 7, 65_400_000, time.FixedZone("", 3600))
-
-// forwarded is an exchange as a gateway has it after a request to bookinfo.
-func forwarded() *proxy.Exchange {
-	return &proxy.Exchange{
-		Request: router.Request{
-			Listener:  "0.0.0.0_8080",
-			Method:    "GET",
-			Scheme:    "http",
-			Authority: "bookinfo.example.com",
-			Path:      "/productpage?u=test",
-			Headers: []router.Header{
-				{Name: "accept", Value: "*/*"},
-				{Name: "user-agent", Value: "curl/8.5.0"},
-				{Name: "x-forwarded-for", Value: "10.1.2.3"},
-			},
-		},
-		Protocol:            "HTTP/1.1",
-		Local:               netip.MustParseAddrPort("127.0.0.1:8080"),
-		Remote:              netip.MustParseAddrPort("10.1.2.3:40123"),
-		Client:              netip.MustParseAddr("10.1.2.3"),
-		RequestID:           "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
-		Decision:            router.Decision{Outcome: router.Forward, Route: &router.CompiledRoute{Route: &router.Route{Name: "productpage"}}},
-		Destination:         &router.CompiledDestination{Cluster: router.ClusterRef{Name: "outbound|9080||productpage.default.svc.cluster.local"}},
-		Status:              200,
-		Details:             "via_upstream",
-		UpstreamHost:        "127.0.0.1:19080",
-		UpstreamLocal:       "127.0.0.1:51234",
-		BytesReceived:       12,
-		BytesSent:           5183,
-		Start:               1_000_000,
-		End:                 25_900_000,
-		ResponseServiceTime: 23,
-	}
-}
-
-func TestAppendAccessLine(t *testing.T) {
+func TestDefaultText(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*proxy.Exchange)
@@ -99,9 +62,9 @@ func TestAppendAccessLine(t *testing.T) {
 			t.Parallel()
 			ex := forwarded()
 			c.change(ex)
-			got := string(appendAccessLine(nil, ex, testStart))
-			if got != c.want+"\n" {
-				t.Errorf("got\n%swant\n%s", got, c.want)
+			got := line(t, DefaultText, ex, nil)
+			if got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
 		})
 	}
@@ -110,7 +73,7 @@ func TestAppendAccessLine(t *testing.T) {
 // TestHostileValues: no value that a client chooses can end its line or its field.
 func TestHostileValues(t *testing.T) {
 	t.Parallel()
-	fields := strings.Count(string(appendAccessLine(nil, forwarded(), testStart)), " ")
+	fields := strings.Count(line(t, DefaultText, forwarded(), nil), " ")
 	for _, hostile := range []string{
 		"a\r\n[2026-01-01T00:00:00.000Z] \"GET /forged HTTP/1.1\" 200",
 		`" 200 - via_upstream`, `\" x`, "\x1b[2J", "\x00", "\x7f", "\u202e", "\xff\xfe",
@@ -121,74 +84,72 @@ func TestHostileValues(t *testing.T) {
 		for i := range ex.Request.Headers {
 			ex.Request.Headers[i].Value = hostile
 		}
-		line := string(appendAccessLine(nil, ex, testStart))
-		for i, c := range []byte(line[:len(line)-1]) {
+		text := line(t, DefaultText, ex, nil)
+		for i, c := range []byte(text) {
 			if c < 0x20 || c > 0x7e {
-				t.Errorf("%q: byte %#x at %d of %q", hostile, c, i, line)
+				t.Errorf("%q: byte %#x at %d of %q", hostile, c, i, text)
 			}
 		}
-		if n := strings.Count(line, `"`); n != 14 {
-			t.Errorf("%q: %d quotes, want 14, in %s", hostile, n, line)
+		if n := strings.Count(text, `"`); n != 14 {
+			t.Errorf("%q: %d quotes, want 14, in %s", hostile, n, text)
 		}
 		outside := 0
-		for i, part := range strings.Split(line, `"`) {
+		for i, part := range strings.Split(text, `"`) {
 			if i%2 == 0 {
 				outside += strings.Count(part, " ")
 			}
 		}
 		// The first quoted part holds two spaces of the format's own.
 		if outside != fields-2 {
-			t.Errorf("%q: %d spaces outside of quotes, want %d, in %s", hostile, outside, fields-2, line)
+			t.Errorf("%q: %d spaces outside of quotes, want %d, in %s", hostile, outside, fields-2, text)
 		}
 	}
 }
 
-func TestAppendEscaped(t *testing.T) {
+func TestDefaultTextOfConnections(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", maxValue)
-	for _, c := range []struct {
-		in     string
-		quoted bool
+	for name, c := range map[string]struct {
+		change func(*proxy.Stream)
 		want   string
 	}{
-		{"", true, ""},
-		{"plain", true, "plain"},
-		{"two words", true, "two words"},
-		{"two words", false, `two\x20words`},
-		{"a\nb", true, `a\x0Ab`},
-		{`"\`, true, `\x22\x5C`},
-		{"é", true, `\xC3\xA9`},
-		{long, true, long},
-		{long + "y", true, long + "..."},
+		"carried": {
+			func(*proxy.Stream) {},
+			`[2026-11-21T08:08:07.065Z] "- - -" 0 - - - "-" 12 5183 24 - "-" "-" "-" "-" "127.0.0.1:13306" outbound|3306||mysql.default.svc.cluster.local 127.0.0.1:51234 127.0.0.1:3306 10.1.2.3:40123 - mysql`,
+		},
+		"by server name, ended by time": {
+			func(st *proxy.Stream) {
+				st.Connection.TLS = &proxy.TLSState{ServerName: "db.example.com"}
+				st.Flags, st.Termination = proxy.FlagStreamIdleTimeout, "tcp_session_idle_timeout"
+			},
+			`[2026-11-21T08:08:07.065Z] "- - -" 0 SI - tcp_session_idle_timeout "-" 12 5183 24 - "-" "-" "-" "-" "127.0.0.1:13306" outbound|3306||mysql.default.svc.cluster.local 127.0.0.1:51234 127.0.0.1:3306 10.1.2.3:40123 db.example.com mysql`,
+		},
+		"refused": {
+			func(st *proxy.Stream) {
+				*st = proxy.Stream{Connection: st.Connection, Route: "mysql", Cluster: st.Cluster, Flags: proxy.FlagUpstreamConnectFailure,
+					UpstreamHost: st.UpstreamHost, UpstreamFailure: `dial tcp: "refused"`}
+			},
+			`[2026-11-21T08:08:07.065Z] "- - -" 0 UF - - "dial tcp: \x22refused\x22" 0 0 0 - "-" "-" "-" "-" "127.0.0.1:13306" outbound|3306||mysql.default.svc.cluster.local - 127.0.0.1:3306 10.1.2.3:40123 - mysql`,
+		},
+		"no route": {
+			func(st *proxy.Stream) {
+				*st = proxy.Stream{Connection: st.Connection, Flags: proxy.FlagNoRoute}
+			},
+			`[2026-11-21T08:08:07.065Z] "- - -" 0 NR - - "-" 0 0 0 - "-" "-" "-" "-" "-" - - 127.0.0.1:3306 10.1.2.3:40123 - -`,
+		},
+		"hostile name": {
+			func(st *proxy.Stream) {
+				st.Connection.TLS = &proxy.TLSState{ServerName: "a\r\nb c"}
+			},
+			`[2026-11-21T08:08:07.065Z] "- - -" 0 - - - "-" 12 5183 24 - "-" "-" "-" "-" "127.0.0.1:13306" outbound|3306||mysql.default.svc.cluster.local 127.0.0.1:51234 127.0.0.1:3306 10.1.2.3:40123 a\x0D\x0Ab\x20c mysql`,
+		},
 	} {
-		if got := string(appendEscaped(nil, c.in, c.quoted)); got != c.want {
-			t.Errorf("appendEscaped(%.20q, %t) = %.40q, want %.40q", c.in, c.quoted, got, c.want)
-		}
-	}
-}
-
-func FuzzAppendEscaped(f *testing.F) {
-	for _, s := range []string{"", "a b", "\r\n", `"`, `\x0A`, "\xff"} {
-		f.Add(s, true)
-	}
-	f.Fuzz(func(t *testing.T, s string, quoted bool) {
-		got := appendEscaped(nil, s, quoted)
-		for i, c := range got {
-			if c < 0x20 || c > 0x7e || c == '"' || c == ' ' && !quoted {
-				t.Fatalf("byte %#x at %d of %q", c, i, got)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := carried()
+			c.change(st)
+			if got := line(t, DefaultText, nil, st); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
 			}
-			if c == '\\' && (i+3 >= len(got) || got[i+1] != 'x') {
-				t.Fatalf("a backslash that begins no escape at %d of %q", i, got)
-			}
-		}
-	})
-}
-
-func BenchmarkAppendAccessLine(b *testing.B) {
-	ex := forwarded()
-	line := make([]byte, 0, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		line = appendAccessLine(line[:0], ex, testStart)
+		})
 	}
 }

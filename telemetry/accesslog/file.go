@@ -1,0 +1,81 @@
+package accesslog
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// reopenInterval is how often a log file is looked for under its name.
+const reopenInterval = time.Second
+
+// logFile appends to a file, and opens it anew when another tool has moved or removed
+// it (log rotation). One goroutine uses it.
+type logFile struct {
+	name   string
+	file   *os.File // nil while it cannot be opened
+	looked time.Time
+}
+
+// openLogFile opens or creates the file, readable by its owner and group: a log holds
+// addresses and paths of people.
+func openLogFile(name string) (*logFile, error) {
+	f, err := openAppend(name)
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
+	return &logFile{name: name, file: f, looked: time.Now()}, nil
+}
+
+func openAppend(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+}
+
+// write appends b.
+func (l *logFile) write(b []byte) error {
+	if now := time.Now(); now.Sub(l.looked) >= reopenInterval || l.file == nil {
+		l.looked = now
+		if err := l.follow(); err != nil {
+			return err
+		}
+	}
+	_, err := l.file.Write(b)
+	return err
+}
+
+// follow follows the name to another file. Where that cannot be opened, the old file
+// goes on.
+func (l *logFile) follow() error {
+	if l.file != nil {
+		named, err := os.Stat(l.name)
+		if have, err2 := l.file.Stat(); err == nil && err2 == nil && os.SameFile(named, have) {
+			return nil
+		}
+	}
+	f, err := openAppend(l.name)
+	switch {
+	case err == nil:
+		l.close()
+		l.file = f
+		return nil
+	case l.file == nil:
+		return err
+	}
+	return nil
+}
+
+// reopen follows the name now.
+func (l *logFile) reopen() error {
+	l.looked = time.Now()
+	return l.follow()
+}
+
+// close closes the file.
+func (l *logFile) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// abort does nothing: a write to a file that hangs cannot be ended.
+func (l *logFile) abort() {}

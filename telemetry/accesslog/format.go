@@ -1,0 +1,141 @@
+package accesslog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// getter appends a value as it is; ok is false, and nothing appended, where there is none.
+type getter func(dst []byte, s source) (value []byte, ok bool)
+
+// piece is a part of a format: a literal, or an operator where get is not nil.
+type piece struct {
+	literal string
+	get     getter
+	// limit cuts the value to so many bytes; 0 for no limit.
+	limit int
+	// safe says that no value of the operator needs escaping, and number that they are JSON as
+	// they are.
+	safe, number bool
+	// dash says that JSON has "-" where there is no value, instead of null.
+	dash bool
+	// quoted says that the operator stands alone between two quotes: then it may hold spaces.
+	quoted bool
+}
+
+// Format is a compiled format with Envoy's %COMMAND% operators. It does not change, and may be
+// used from any goroutine.
+type Format struct {
+	pieces []piece
+	empty  string // what stands for a missing value
+	wanted wanted
+}
+
+// wanted are the headers and trailers of responses that a format asks for, in lower case.
+type wanted struct {
+	headers, trailers []string
+}
+
+func (w *wanted) add(o wanted) {
+	for _, name := range o.headers {
+		if !slices.Contains(w.headers, name) {
+			w.headers = append(w.headers, name)
+		}
+	}
+	for _, name := range o.trailers {
+		if !slices.Contains(w.trailers, name) {
+			w.trailers = append(w.trailers, name)
+		}
+	}
+}
+
+// maxFormat bounds the length of a format, in bytes.
+const maxFormat = 64 << 10
+
+// Compile compiles a format. A missing value is "-", or nothing where omitEmpty says so.
+// Errors name the operator, and what would be right.
+func Compile(text string, omitEmpty bool) (*Format, error) {
+	f := &Format{empty: "-"}
+	if omitEmpty {
+		f.empty = ""
+	}
+	var err error
+	f.pieces, f.wanted, err = parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for i := range f.pieces {
+		f.pieces[i].quoted = i > 0 && i+1 < len(f.pieces) && strings.HasSuffix(f.pieces[i-1].literal, `"`) && strings.HasPrefix(f.pieces[i+1].literal, `"`)
+	}
+	return f, nil
+}
+
+// Check returns what is wrong with a format, nil where nothing is.
+func Check(text string) error {
+	_, err := Compile(text, false)
+	return err
+}
+
+// ResponseHeaders and ResponseTrailers return the names, in lower case, of those that the
+// format asks for: they must be among Exchange.ResponseHeaders and ResponseTrailers.
+func (f *Format) ResponseHeaders() []string { return f.wanted.headers }
+
+// ResponseTrailers: see ResponseHeaders.
+func (f *Format) ResponseTrailers() []string { return f.wanted.trailers }
+
+// Append appends what the format comes to for an exchange, in visible ASCII: values that a
+// client chooses can neither end a line nor a field of it.
+func (f *Format) Append(dst []byte, ex *proxy.Exchange) []byte { return f.append(dst, ofExchange(ex)) }
+
+// AppendPlain is Append with values as they are, for places where nothing they hold does harm.
+func (f *Format) AppendPlain(dst []byte, ex *proxy.Exchange) []byte {
+	return f.plain(dst, ofExchange(ex))
+}
+
+func (f *Format) append(dst []byte, s source) []byte {
+	for i := range f.pieces {
+		p := &f.pieces[i]
+		dst = append(dst, p.literal...)
+		if p.get == nil {
+			continue
+		}
+		at := len(dst)
+		var ok bool
+		if dst, ok = p.value(dst, s); !ok {
+			dst = append(dst, f.empty...)
+		} else if !p.safe {
+			dst = escape(dst, at, p.quoted)
+		}
+	}
+	return dst
+}
+
+func (f *Format) plain(dst []byte, s source) []byte {
+	for i := range f.pieces {
+		p := &f.pieces[i]
+		dst = append(dst, p.literal...)
+		if p.get == nil {
+			continue
+		}
+		var ok bool
+		if dst, ok = p.value(dst, s); !ok {
+			dst = append(dst, f.empty...)
+		}
+	}
+	return dst
+}
+
+// value appends an operator's value, cut to its limit. An empty one is missing.
+func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
+	at := len(dst)
+	dst, ok = p.get(dst, s)
+	if !ok || len(dst) == at {
+		return dst[:at], false
+	}
+	if p.limit > 0 && len(dst)-at > p.limit {
+		dst = dst[:at+p.limit]
+	}
+	return dst, true
+}

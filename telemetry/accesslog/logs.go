@@ -1,0 +1,340 @@
+package accesslog
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry/expression"
+	"github.com/sluicegate/sluice/telemetry/identity"
+	"github.com/sluicegate/sluice/telemetry/otlp"
+)
+
+// Options say what the process logs where the configuration decides nothing, and how logs
+// reach their places. Shards is required.
+type Options struct {
+	// File is the log of the process: a path, "-" or "/dev/stdout" for Stdout, "/dev/stderr"
+	// for Stderr, or empty for none. Text is its format, DefaultText where it is empty; JSON
+	// has it in JSON, by DefaultFields.
+	File, Text string
+	JSON       bool
+	// Stdout and Stderr are never closed; nil means those of the process.
+	Stdout, Stderr io.Writer
+	// Shards is the number of shards that callers of Complete choose from.
+	Shards int
+	// Dial returns the way to a collector; nil is plain TCP.
+	Dial func(*router.OTLP) otlp.Dial
+	// Identity is who the records of a collector come from.
+	Identity identity.Identity
+	// Logger is told of trouble with the logs; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Logs are the access logs of a process. Complete and CompleteStream may be called from any
+// goroutine, the others from one at a time.
+type Logs struct {
+	o        Options
+	counts   counts
+	standard *log // of the process, nil for none
+	current  atomic.Pointer[directions]
+
+	mu    sync.Mutex // for what follows
+	sinks map[string]*sink
+	logs  map[string]*log
+	// closing are sinks that are not used any more.
+	closing sync.WaitGroup
+}
+
+// directions are the logs in force.
+type directions struct {
+	outbound, inbound []*log
+	wanted            wanted
+}
+
+// log is one in force: what a line looks like, which exchanges get one, and where it goes.
+type log struct {
+	line   lineFormat
+	filter *expression.Program // nil for all
+	sink   *sink
+	wanted wanted
+}
+
+// New opens the log of the process. It fails where that cannot be opened, or its format is
+// wrong.
+func New(o Options) (*Logs, error) {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l := &Logs{o: o, sinks: make(map[string]*sink), logs: make(map[string]*log)}
+	if o.File != "" {
+		spec := router.AccessLog{File: o.File, Text: o.Text, JSON: o.JSON}
+		line, w, err := compileLine(&spec)
+		if err != nil {
+			return nil, fmt.Errorf("access log format: %w", err)
+		}
+		k, err := l.openFile(o.File)
+		if err != nil {
+			return nil, err
+		}
+		l.standard = &log{line: line, sink: k, wanted: w}
+	}
+	l.Apply(nil)
+	return l, nil
+}
+
+// Complete writes the lines of an exchange that has ended. It is meant for the request path:
+// it allocates nothing in the steady state, waits for no I/O and keeps nothing of ex.
+func (l *Logs) Complete(shard uint32, ex *proxy.Exchange) {
+	now := l.current.Load()
+	logs := now.outbound
+	if ex.Connection != nil && ex.Connection.Inbound {
+		logs = now.inbound
+	}
+	for _, one := range logs {
+		if one.filter != nil {
+			if want, _ := one.filter.Bool(ex); !want {
+				continue
+			}
+		}
+		one.sink.record(shard, one.line, ofExchange(ex))
+	}
+}
+
+// CompleteStream writes the lines of a connection that carried bytes and has ended.
+func (l *Logs) CompleteStream(shard uint32, st *proxy.Stream) {
+	now := l.current.Load()
+	logs := now.outbound
+	if st.Connection != nil && st.Connection.Inbound {
+		logs = now.inbound
+	}
+	for _, one := range logs {
+		if one.filter != nil {
+			if want, _ := one.filter.BoolStream(st); !want {
+				continue
+			}
+		}
+		one.sink.record(shard, one.line, ofStream(st))
+	}
+}
+
+// Apply puts the logs of a configuration in force; nil is one without. Logs that are as they
+// were go on, and those that are not wanted any more end once their lines are written.
+func (l *Logs) Apply(plan *router.Telemetry) {
+	if plan == nil {
+		plan = &router.Telemetry{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, keep := &directions{}, make(map[string]*log)
+	now.outbound = l.direction(&plan.Outbound, keep)
+	now.inbound = l.direction(&plan.Inbound, keep)
+	used := make(map[*sink]bool)
+	for _, one := range append(append([]*log(nil), now.outbound...), now.inbound...) {
+		now.wanted.add(one.wanted)
+		used[one.sink] = true
+	}
+	if l.standard != nil {
+		used[l.standard.sink] = true
+	}
+	l.logs = keep
+	l.current.Store(now)
+	for key, k := range l.sinks {
+		if !used[k] {
+			delete(l.sinks, key)
+			l.closing.Go(func() { k.close() })
+		}
+	}
+}
+
+// direction returns the logs of one direction.
+func (l *Logs) direction(p *router.TelemetryPolicy, keep map[string]*log) (logs []*log) {
+	if !p.LogsDecided {
+		if l.standard != nil {
+			logs = append(logs, l.standard)
+		}
+		return logs
+	}
+	for i := range p.AccessLogs {
+		spec := p.AccessLogs[i]
+		origin := spec.Origin
+		key := definition(spec)
+		one := l.logs[key]
+		if one == nil {
+			one = keep[key]
+		}
+		if one == nil {
+			var err error
+			if one, err = l.open(&spec); err != nil {
+				l.o.Logger.Error("access log is left out", "provider", spec.Provider, "from", origin, "error", err)
+				continue
+			}
+		}
+		keep[key] = one
+		logs = append(logs, one)
+	}
+	return logs
+}
+
+// definition returns what is the same for logs that are.
+func definition(spec router.AccessLog) string {
+	to := ""
+	if spec.OTLP != nil {
+		to = fmt.Sprintf("%+v", *spec.OTLP)
+	}
+	spec.Origin, spec.OTLP = router.Origin{}, nil
+	return fmt.Sprintf("%+v %s", spec, to)
+}
+
+// open makes a log of its definition.
+func (l *Logs) open(spec *router.AccessLog) (one *log, err error) {
+	one = &log{}
+	if one.line, one.wanted, err = compileLine(spec); err != nil {
+		return nil, fmt.Errorf("format: %w", err)
+	}
+	if spec.Filter != "" {
+		if one.filter, err = expression.Compile(spec.Filter, expression.Condition); err != nil {
+			return nil, fmt.Errorf("filter: %w", err)
+		}
+		one.wanted.add(wanted{headers: one.filter.ResponseHeaders(), trailers: one.filter.ResponseTrailers()})
+	}
+	if spec.OTLP != nil {
+		one.sink = l.openCollector(spec.OTLP)
+		return one, nil
+	}
+	if one.sink, err = l.openFile(spec.File); err != nil {
+		// It may be there later: lines are dropped until then.
+		l.o.Logger.Error("access log cannot be opened; its lines are dropped until it can", "to", spec.File, "error", err)
+		one.sink = l.start(spec.File, &logFile{name: spec.File})
+	}
+	return one, nil
+}
+
+// openFile returns the sink of a path, the running one where there is one.
+func (l *Logs) openFile(name string) (*sink, error) {
+	switch name {
+	case "-", "/dev/stdout": // which cannot be opened where it is a socket
+		return l.start("/dev/stdout", stream{l.o.Stdout}), nil
+	case "/dev/stderr":
+		return l.start(name, stream{l.o.Stderr}), nil
+	}
+	if k := l.sinks[name]; k != nil {
+		return k, nil
+	}
+	f, err := openLogFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.start(name, f), nil
+}
+
+// start returns the running sink of that name, or starts one.
+func (l *Logs) start(name string, to destination) *sink {
+	k := l.sinks[name]
+	if k == nil {
+		k = newSink(name, to, l.o.Shards, &l.counts, l.o.Logger)
+		l.sinks[name] = k
+	}
+	return k
+}
+
+// openCollector returns the sink of a collector.
+func (l *Logs) openCollector(to *router.OTLP) *sink {
+	key := fmt.Sprintf("otlp %+v", *to)
+	k := l.sinks[key]
+	if k == nil {
+		var dial otlp.Dial
+		if l.o.Dial != nil {
+			dial = l.o.Dial(to)
+		}
+		k = newSink(to.Address, newCollector(to, otlp.New(*to, dial, l.o.Logger), l.o.Identity), l.o.Shards, &l.counts, l.o.Logger)
+		l.sinks[key] = k
+	}
+	return k
+}
+
+// compileLine compiles what a log writes.
+func compileLine(spec *router.AccessLog) (lineFormat, wanted, error) {
+	if spec.OTLP == nil && spec.Text == "" && (spec.JSON || spec.Fields != nil) {
+		fields := spec.Fields
+		if fields == nil {
+			fields = DefaultFields
+		}
+		o, w, err := compileFields(fields, spec.OmitEmpty)
+		if err != nil {
+			return nil, w, err
+		}
+		return o.line, w, nil
+	}
+	text := spec.Text
+	if text == "" {
+		text = DefaultText
+	}
+	f, err := Compile(text, spec.OmitEmpty)
+	if err != nil {
+		return nil, wanted{}, err
+	}
+	if spec.OTLP == nil {
+		return textLine(f), f.wanted, nil
+	}
+	o, w, err := compileFields(spec.OTLP.Attributes, spec.OmitEmpty)
+	if err != nil {
+		return nil, w, err
+	}
+	w.add(f.wanted)
+	return (&record{f, o}).line, w, nil
+}
+
+// Wanted returns the names, in lower case, of the headers and trailers of responses that the
+// logs in force ask for: they must be among Exchange.ResponseHeaders and ResponseTrailers.
+func (l *Logs) Wanted() (headers, trailers []string) {
+	w := l.current.Load().wanted
+	return w.headers, w.trailers
+}
+
+// Counts are how many lines were written, and lost because the destination was too slow or
+// failed, and how many writes have failed.
+func (l *Logs) Counts() (lines, dropped, failures uint64) {
+	return l.counts.lines.Load(), l.counts.dropped.Load(), l.counts.failures.Load()
+}
+
+// Reopen opens all files anew by their names, once what there is for the old ones is written.
+func (l *Logs) Reopen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.sinks {
+		signal(k.anew)
+	}
+}
+
+// CloseCollectors sends what is left to collectors, waiting at most two seconds. Lines for them
+// are dropped from then on.
+func (l *Logs) CloseCollectors() {
+	l.closeSinks(func(k *sink) bool { _, ok := k.out.(*collector); return ok })
+}
+
+// Close writes what is left, waiting at most two seconds for destinations that are stuck. Call
+// it once, after the last Complete.
+func (l *Logs) Close() { l.closeSinks(func(*sink) bool { return true }) }
+
+func (l *Logs) closeSinks(which func(*sink) bool) {
+	l.mu.Lock()
+	for key, k := range l.sinks {
+		if which(k) {
+			delete(l.sinks, key)
+			l.closing.Go(func() { k.close() })
+		}
+	}
+	l.mu.Unlock()
+	l.closing.Wait()
+}

@@ -1,0 +1,217 @@
+package accesslog
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// shardLimit is what a shard holds before it refuses lines, in bytes. At a hundred
+	// thousand requests a second it lets the writer hang for 50 ms.
+	shardLimit = 1 << 20
+	// shardUrgent is the size from which a shard is written before its time.
+	shardUrgent = 64 << 10
+	// shardKeep is the largest buffer that is used again.
+	shardKeep = 256 << 10
+	// flushInterval is how long a line may wait for others.
+	flushInterval = 100 * time.Millisecond
+	// closePatience bounds how long close waits for a destination that is stuck.
+	closePatience = 2 * time.Second
+)
+
+// destination is where a sink's goroutine brings lines.
+type destination interface {
+	// write takes the lines of a shard, and keeps nothing of b.
+	write(b []byte) error
+	// reopen follows a file's name; others have nothing to do.
+	reopen() error
+	// abort makes a write that hangs return, where that can be; close lets go of everything.
+	abort()
+	close()
+}
+
+// counts are those of all sinks together.
+type counts struct{ lines, dropped, failures atomic.Uint64 }
+
+// sink collects lines in shards and writes them from one goroutine of its own.
+// The request path never waits for the writer: when that is stuck and a shard is
+// full, lines are dropped and counted.
+type sink struct {
+	name   string
+	out    destination
+	logger *slog.Logger
+	counts *counts
+	shards []shard
+	// bad says that the last write failed; only the writing goroutine uses it.
+	bad bool
+
+	wake   chan struct{} // a shard has its first line
+	urgent chan struct{} // a shard should be written now
+	anew   chan struct{} // the file should be opened anew
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+// shard is a buffer that the request path fills and another that is being written.
+type shard struct {
+	mu     sync.Mutex
+	filled []byte
+	spare  []byte
+	lines  uint64 // in filled
+	closed bool
+	_      [cacheLine]byte
+}
+
+// cacheLine keeps neighbours in memory from sharing what processors fight over.
+const cacheLine = 128
+
+// newSink starts a sink; close ends it, and its destination.
+func newSink(name string, out destination, shards int, c *counts, logger *slog.Logger) *sink {
+	k := &sink{
+		name:   name,
+		out:    out,
+		logger: logger,
+		counts: c,
+		shards: make([]shard, shards),
+		wake:   make(chan struct{}, 1),
+		urgent: make(chan struct{}, 1),
+		anew:   make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	go k.run()
+	return k
+}
+
+// record appends a line to a shard.
+func (k *sink) record(at uint32, line lineFormat, s source) {
+	h := &k.shards[at]
+	h.mu.Lock()
+	before := len(h.filled)
+	if before >= shardLimit || h.closed {
+		h.mu.Unlock()
+		k.counts.dropped.Add(1)
+		return
+	}
+	h.filled = line(h.filled, s)
+	h.lines++
+	after := len(h.filled)
+	h.mu.Unlock()
+	switch {
+	case before == 0:
+		signal(k.wake)
+	case before < shardUrgent && after >= shardUrgent:
+		signal(k.urgent)
+	}
+}
+
+// signal leaves a mark in a channel of size one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// run sleeps until there is a line, lets others gather, and writes them together.
+func (k *sink) run() {
+	defer close(k.done)
+	timer := time.NewTimer(flushInterval)
+	for {
+		select {
+		case <-k.wake:
+		case <-k.anew:
+			k.reopen()
+			continue
+		case <-k.stop:
+			k.flush(true)
+			return
+		}
+		timer.Reset(flushInterval)
+		select {
+		case <-timer.C:
+		case <-k.urgent:
+		case <-k.anew:
+			k.flush(false)
+			k.reopen()
+			continue
+		case <-k.stop:
+		}
+		k.flush(false)
+	}
+}
+
+// flush writes what the shards hold; with last they take no more.
+func (k *sink) flush(last bool) {
+	for i := range k.shards {
+		h := &k.shards[i]
+		h.mu.Lock()
+		b, lines := h.filled, h.lines
+		h.filled, h.spare, h.lines = h.spare[:0], nil, 0
+		h.closed = h.closed || last
+		h.mu.Unlock()
+		if len(b) > 0 {
+			k.write(b, lines)
+		}
+		if cap(b) <= shardKeep {
+			h.mu.Lock()
+			h.spare = b[:0]
+			h.mu.Unlock()
+		}
+	}
+}
+
+// write hands a shard's lines to the destination; those of a failed write are lost.
+func (k *sink) write(b []byte, lines uint64) {
+	err := k.out.write(b)
+	if err == nil {
+		k.counts.lines.Add(lines)
+		if k.bad {
+			k.bad = false
+			k.logger.Info("access log is written again", "to", k.name)
+		}
+		return
+	}
+	k.counts.dropped.Add(lines)
+	k.counts.failures.Add(1)
+	if !k.bad {
+		k.bad = true
+		k.logger.Error("access log cannot be written; its lines are dropped until it can", "to", k.name, "error", err)
+	}
+}
+
+func (k *sink) reopen() {
+	if err := k.out.reopen(); err != nil {
+		k.logger.Error("access log cannot be opened anew", "to", k.name, "error", err)
+	}
+}
+
+// close writes what is left and ends the goroutine; a stuck destination is left behind
+// after closePatience, and close then returns false. Call it once.
+func (k *sink) close() bool {
+	close(k.stop)
+	select {
+	case <-k.done:
+		k.out.close()
+		return true
+	case <-time.After(closePatience):
+		k.logger.Error("access log is stuck; its last lines are lost", "to", k.name)
+		k.out.abort()
+		return false
+	}
+}
+
+// stream is a destination that is there already, and is never closed.
+type stream struct{ io.Writer }
+
+func (s stream) write(b []byte) error {
+	_, err := s.Write(b)
+	return err
+}
+
+func (s stream) reopen() error { return nil }
+func (s stream) abort()        {}
+func (s stream) close()        {}
