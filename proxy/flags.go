@@ -40,10 +40,12 @@ const (
 	FlagFaultInjected
 	// FlagOverload: the proxy sheds load (OM).
 	FlagOverload
+	// FlagRateLimited: the client has asked for too much (RL).
+	FlagRateLimited
 )
 
 // flagNames are in the order of the constants.
-var flagNames = [...]string{"NR", "NC", "UH", "UF", "UC", "UR", "UT", "UO", "URX", "UPE", "DC", "DPE", "SI", "DT", "DI", "FI", "OM"}
+var flagNames = [...]string{"NR", "NC", "UH", "UF", "UC", "UR", "UT", "UO", "URX", "UPE", "DC", "DPE", "SI", "DT", "DI", "FI", "OM", "RL"}
 
 // Append appends the flags' names, joined by commas, or "-" where there are none.
 func (f Flags) Append(dst []byte) []byte {

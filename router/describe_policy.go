@@ -53,6 +53,12 @@ func (r *Route) Policies() []Policy {
 	if r.CORS != nil {
 		add("cors", r.CORS.brief())
 	}
+	for i := range r.Limits {
+		add("limit", r.Limits[i].brief())
+	}
+	if r.IdleTimeout > 0 {
+		add("idle timeout", r.IdleTimeout.String())
+	}
 	if f := r.Fault; f != nil {
 		add("fault", f.brief())
 	}
@@ -80,6 +86,24 @@ func (s *Sources) brief() string {
 		}
 	}
 	return strings.Join(append(parts, "else 403"), ", ")
+}
+
+func (l *LocalLimit) brief() string {
+	var parts []string
+	if l.Interval() > 0 {
+		parts = append(parts, fmt.Sprintf("%d requests in %s of each client, %d more at once", l.Requests, l.Period, l.Burst))
+	}
+	if l.Concurrent > 0 {
+		parts = append(parts, fmt.Sprintf("%d requests of each client in progress", l.Concurrent))
+	}
+	if len(l.Exempt) > 0 {
+		exempt := make([]string, len(l.Exempt))
+		for i, p := range l.Exempt {
+			exempt[i] = p.String()
+		}
+		parts = append(parts, "but not of "+strings.Join(exempt, ","))
+	}
+	return strings.Join(append(parts, "else 503", "counted as "+l.Name), ", ")
 }
 
 func (p *Retry) brief() string {

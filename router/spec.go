@@ -99,6 +99,12 @@ type Route struct {
 	// MaxRequestBody bounds the bytes of a request's body on its way to a destination; more
 	// is answered 413. 0 means none.
 	MaxRequestBody int64
+	// Limits bound what each client may ask for, MaxLimits of them at most; a request beyond
+	// one is answered 503.
+	Limits []LocalLimit
+	// IdleTimeout bounds how long nothing may move in an exchange, or through what it was
+	// upgraded to, in either direction. 0 means the listener's bounds.
+	IdleTimeout time.Duration
 
 	// Rewrite changes the request on its way to a destination.
 	Rewrite *Rewrite

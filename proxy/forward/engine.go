@@ -67,6 +67,7 @@ type Engine struct {
 	options  Options
 	manager  *upstream.Manager
 	mirrors  *filter.Mirrors
+	limiter  *filter.Limiter
 	snapshot atomic.Pointer[snapshot]
 	// captured is nil where telemetry wants nothing of responses.
 	captured atomic.Pointer[captured]
@@ -88,7 +89,7 @@ func New(o Options) *Engine {
 		o.Random = rand.Uint64
 	}
 	manager := upstream.NewManager(upstream.Options{Limits: o.Limits, TLS: o.UpstreamTLS, Resolve: o.Resolve, MinRefresh: o.MinRefresh, Log: o.Log})
-	e := &Engine{options: o, manager: manager, peerHeaders: o.peerHeaders()}
+	e := &Engine{options: o, manager: manager, limiter: filter.NewLimiter(proxy.Now), peerHeaders: o.peerHeaders()}
 	e.mirrors = filter.NewMirrors(filter.MirrorOptions{PeerHeaders: e.peerHeaders})
 	e.options.Timeouts = o.Timeouts.WithDefaults()
 	table, _ := router.Build(&router.Spec{}, nil)
@@ -183,6 +184,8 @@ func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) 
 	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):
 		e.addForwarding(ex)
 		e.respond(ex, down, nil)
+	case ex.Decision.Route != nil && len(ex.Decision.Route.Limits) > 0:
+		e.limited(ex, down, snap)
 	case ex.Decision.Outcome == router.Forward:
 		e.forward(ex, down, snap)
 	default:
