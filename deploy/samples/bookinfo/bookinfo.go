@@ -130,6 +130,15 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	return a, nil
 }
 
+// Linger returns a context that ends some time after ctx. A pod that is about to end needs
+// that: those who call it learn of its end when it does, or a moment later, and connections
+// that a closed socket has not accepted are lost.
+func Linger(ctx context.Context, d time.Duration) context.Context {
+	later, end := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, end) })
+	return later
+}
+
 // Serve serves HTTP on l until ctx is done, and gives running requests two seconds
 // to finish. It closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {

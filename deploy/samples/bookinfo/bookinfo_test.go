@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -471,4 +472,25 @@ func TestManifests(t *testing.T) {
 	if services != 4 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%d services, endpoints %v, want 4 and %v", services, got, want)
 	}
+}
+
+// TestLinger: what is to end goes on for as long as was said, and not a moment longer.
+func TestLinger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(t.Context())
+		later := Linger(ctx, time.Second)
+		time.Sleep(time.Hour)
+		end()
+		time.Sleep(time.Second - time.Nanosecond)
+		synctest.Wait()
+		if later.Err() != nil {
+			t.Error("it ended at once")
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if later.Err() == nil {
+			t.Error("it has not ended")
+		}
+	})
 }

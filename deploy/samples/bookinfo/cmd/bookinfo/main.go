@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/sluicegate/sluice/deploy/samples/bookinfo"
 )
@@ -30,6 +31,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bookinfo", flag.ExitOnError)
 	flags.StringVar(&w.App, "service", "productpage", "productpage, details, reviews or ratings")
 	flags.StringVar(&w.Version, "version", "v1", "the service's version; reviews has v1, v2 and v3")
+	linger := flags.Duration("linger", time.Second, "how long to go on accepting once the service is asked to end: whoever calls it learns a moment later")
 	listen := flags.String("listen", fmt.Sprintf(":%d", bookinfo.Port), "address to serve on")
 	flags.StringVar(&peers.Details, "details", "", "base URL of details (default http://details:9080)")
 	flags.StringVar(&peers.Reviews, "reviews", "", "base URL of reviews (default http://reviews:9080)")
@@ -46,5 +48,5 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("%s listens on %s\n", w, l.Addr())
-	return bookinfo.Serve(ctx, l, handler)
+	return bookinfo.Serve(bookinfo.Linger(ctx, *linger), l, handler)
 }
