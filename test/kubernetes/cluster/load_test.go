@@ -52,16 +52,16 @@ func (l *load) run(client *http.Client, url string) {
 			panic(err) // a URL of the tests' own
 		}
 		response, err := client.Do(request)
-		status := 0
+		status, body := 0, []byte(nil)
 		if err == nil {
 			status = response.StatusCode
-			_, err = io.Copy(io.Discard, response.Body)
+			body, err = io.ReadAll(response.Body)
 			response.Body.Close()
 		}
 		l.mu.Lock()
 		l.done++
 		if err != nil || status != http.StatusOK {
-			l.failed = append(l.failed, fmt.Sprintf("%s: %d %v (connection used before: %v, from %v)", start.Format("15:04:05.000"), status, err, conn.Reused, local(conn)))
+			l.failed = append(l.failed, fmt.Sprintf("%s: %d %q %v (connection used before: %v, from %v)", start.Format("15:04:05.000"), status, body, err, conn.Reused, local(conn)))
 		}
 		l.mu.Unlock()
 	}
