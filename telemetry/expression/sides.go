@@ -91,7 +91,7 @@ var envoyBits = map[proxy.Flags]uint{
 	proxy.FlagRateLimited:           11,
 	proxy.FlagDownstreamTermination: 14, proxy.FlagRetryExceeded: 15, proxy.FlagStreamIdleTimeout: 16,
 	proxy.FlagDownstreamProtocolError: 18, proxy.FlagDurationTimeout: 22, proxy.FlagUpstreamProtocolError: 23,
-	proxy.FlagNoCluster: 24, proxy.FlagOverload: 25, proxy.FlagRateLimited: 11,
+	proxy.FlagNoCluster: 24, proxy.FlagOverload: 25,
 }
 
 // envoyFlags returns flags as the bits that Envoy has for them; bit 40 stands for those that it
