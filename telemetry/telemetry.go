@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// AccessLog is a file to append to, "-" for Stdout, or empty for none, where the
 	// configuration decides nothing. AccessLogFormat is its format with Envoy's %COMMAND%
-	// operators, Istio's where it is empty; AccessLogJSON has Istio's in JSON instead.
+	// operators, Istio's where it is empty; with AccessLogJSON it is a JSON object of such.
 	AccessLog, AccessLogFormat string
 	AccessLogJSON              bool
 	// Stdout is where "-" writes; nil means os.Stdout. It is never closed.
@@ -138,7 +138,7 @@ func (t *Telemetry) Complete(ex *proxy.Exchange) {
 func (t *Telemetry) Apply(spec *router.Spec) {
 	t.metrics.Apply(spec)
 	t.plan = plan(spec)
-	t.trace.Apply(t.plan)
+	t.trace.Apply(spec)
 	t.logs.Apply(t.plan)
 }
 

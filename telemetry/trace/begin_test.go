@@ -22,7 +22,7 @@ func tracer(t testing.TB, tracing router.Tracing, change ...func(*Options)) *Tra
 		c(&o)
 	}
 	tr := New(o)
-	tr.Apply(&router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &tracing}})
+	tr.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &tracing}}})
 	return tr
 }
 
@@ -140,14 +140,14 @@ func TestBeginByDirection(t *testing.T) {
 	if in.Trace.Tracing != nil || in.Trace.Sampled {
 		t.Error("a call in is traced, though no policy says so")
 	}
-	tr.Apply(&router.Telemetry{Inbound: router.TelemetryPolicy{Tracing: &router.Tracing{W3C: true}}})
+	tr.Apply(&router.Spec{Telemetry: &router.Telemetry{Inbound: router.TelemetryPolicy{Tracing: &router.Tracing{W3C: true}}}})
 	out := request(parentYes)
 	tr.Begin(out)
 	tr.Begin(in)
 	if out.Trace.Tracing != nil || !in.Trace.Sampled {
 		t.Error("the new policy is not in force")
 	}
-	tr.Apply(&router.Telemetry{})
+	tr.Apply(&router.Spec{})
 	again := request(parentYes)
 	tr.Begin(again)
 	if again.Trace.Tracing != nil {

@@ -126,7 +126,9 @@ func (r *record) tag(ex *proxy.Exchange, t *tag) text {
 	switch {
 	case t.format != nil:
 		from := len(r.buf)
-		r.buf = t.format(r.buf, ex)
+		if r.buf = t.format(r.buf, ex); len(r.buf) == from {
+			return noText
+		}
 		r.buf = r.buf[:min(len(r.buf), from+maxValue)]
 		return text{int32(from), int32(len(r.buf))}
 	case t.Header != "":

@@ -131,11 +131,21 @@ func serverName(r *record, values string) string {
 			path = m.Value + "*"
 		}
 	}
+	return destination(r) + path
+}
+
+// destination is the service's host and port or, where there is none, the cluster's name.
+func destination(r *record) string {
 	host := cmp.Or(r.cluster.Service.Host, r.cluster.Host)
-	if host == "" {
-		return r.cluster.Name + path
+	if host != "" {
+		return host + ":" + strconv.Itoa(int(r.cluster.Port))
 	}
-	return host + ":" + strconv.Itoa(int(r.cluster.Port)) + path
+	if r.policy.own != nil {
+		if own := r.policy.own.at(r.cluster.Port); own != "" {
+			return own
+		}
+	}
+	return r.cluster.Name
 }
 
 // clientName names a try, as Envoy does.

@@ -79,6 +79,8 @@ type policy struct {
 	tags    []tag
 	// exporter is nil where spans are not sent.
 	exporter *exporter
+	// own is nil for calls out.
+	own *ownServices
 }
 
 // tag is a router.SpanTag; format is nil where it has none.
@@ -104,9 +106,13 @@ func New(o Options) *Tracer {
 	return &Tracer{o: o, trusted: o.Trusted, random: o.Random}
 }
 
-// Apply puts a plan in force for all exchanges that begin from now on. What sends spans to the
-// same place, by the same definition, as before goes on undisturbed.
-func (t *Tracer) Apply(plan *router.Telemetry) {
+// Apply puts the plan of a Spec in force for all exchanges that begin from now on. What sends
+// spans to the same place, by the same definition, as before goes on undisturbed.
+func (t *Tracer) Apply(spec *router.Spec) {
+	plan := spec.Telemetry
+	if plan == nil {
+		plan = &router.Telemetry{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -114,7 +120,9 @@ func (t *Tracer) Apply(plan *router.Telemetry) {
 	}
 	var next policies
 	next.outbound = t.policy(plan.Outbound.Tracing)
-	next.inbound = t.policy(plan.Inbound.Tracing)
+	if next.inbound = t.policy(plan.Inbound.Tracing); next.inbound != nil {
+		next.inbound.own = &ownServices{spec: spec, self: t.o.Identity}
+	}
 	if next.outbound == nil && next.inbound == nil {
 		t.policies.Store(nil)
 	} else {

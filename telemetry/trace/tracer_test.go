@@ -149,7 +149,7 @@ func reporting(t testing.TB, c *collector, tracing router.Tracing, change ...fun
 	tracing.OTLP, tracing.Provider = collected, "otel"
 	tr := New(o)
 	t.Cleanup(tr.Close)
-	tr.Apply(&router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &tracing}})
+	tr.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &tracing}}})
 	return tr, lines
 }
 
@@ -390,9 +390,9 @@ func TestExportersAreKept(t *testing.T) {
 		return all[len(all)-1]
 	}})
 	defer tr.Close()
-	plan := func(address string, sampling float64) *router.Telemetry {
+	plan := func(address string, sampling float64) *router.Spec {
 		policy := router.TelemetryPolicy{Tracing: &router.Tracing{Provider: "otel", Sampling: sampling, OTLP: &router.OTLP{Address: address, Headers: []router.Header{{Name: "a", Value: "b"}}}}}
-		return &router.Telemetry{Outbound: policy, Inbound: policy}
+		return &router.Spec{Telemetry: &router.Telemetry{Outbound: policy, Inbound: policy}}
 	}
 	tr.Apply(plan("a:1", 100))
 	ex := served("")
@@ -410,7 +410,7 @@ func TestExportersAreKept(t *testing.T) {
 	if n := all[0].count(); n != 1 {
 		t.Errorf("%d spans, want 1", n)
 	}
-	tr.Apply(&router.Telemetry{})
+	tr.Apply(&router.Spec{})
 	tr.ending.Wait()
 	if !all[0].stopped || !all[1].stopped || len(tr.exporters) != 0 {
 		t.Errorf("exporters are left: %d", len(tr.exporters))
@@ -421,7 +421,7 @@ func TestExportersAreKept(t *testing.T) {
 func TestNothingIsSent(t *testing.T) {
 	t.Parallel()
 	tr := New(Options{NewClient: func(*router.OTLP) otlptrace.Client { panic("there is no collector") }})
-	tr.Apply(&router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &router.Tracing{W3C: true, Sampling: 100}}})
+	tr.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Tracing: &router.Tracing{W3C: true, Sampling: 100}}}})
 	ex := served("")
 	complete(tr, ex)
 	if !ex.Trace.Sampled || !ex.Trace.W3C {
@@ -459,6 +459,34 @@ func TestCompleteAllocatesNothing(t *testing.T) {
 	ex.Trace.Sampled = false
 	if n := testing.AllocsPerRun(1000, func() { tr.Complete(ex) }); n > 0 {
 		t.Errorf("%v allocations for each exchange that is not recorded", n)
+	}
+}
+
+// TestOwnService: calls to the workload are named by the service that it is an endpoint of.
+func TestOwnService(t *testing.T) {
+	t.Parallel()
+	c := newCollector()
+	tr := New(Options{
+		Identity:  identity.Identity{Workload: "reviews-v1", Namespace: "default"},
+		NewClient: func(*router.OTLP) otlptrace.Client { return c }, Delay: time.Millisecond,
+	})
+	defer tr.Close()
+	inbound := router.TelemetryPolicy{Tracing: &router.Tracing{Provider: "otel", Sampling: 100, OTLP: collected}}
+	tr.Apply(&router.Spec{Telemetry: &router.Telemetry{Inbound: inbound}, Clusters: []*router.Cluster{
+		{Name: "a", Port: 80, Service: router.Service{Host: "other"}, Endpoints: []*router.Endpoint{{Address: "10.0.0.1:9080", Workload: "default/ratings-v1"}}},
+		{Name: "b", Port: 81, Service: router.Service{Host: "reviews.default.svc.cluster.local"}, Endpoints: []*router.Endpoint{{Address: "10.0.0.2:9080", Workload: "default/reviews-v1"}}},
+	}})
+	for _, port := range []uint16{9080, 9999} {
+		ex := served("")
+		ex.Connection.Inbound, ex.Decision.Route = true, nil
+		ex.Cluster = &router.Cluster{Name: fmt.Sprintf("inbound|%d||", port), Port: port}
+		tr.Begin(ex)
+		tr.Complete(ex)
+		c.await(t, 1)
+	}
+	tr.Close()
+	if len(c.spans) != 2 || c.spans[0].Name != "reviews.default.svc.cluster.local:81/*" || c.spans[1].Name != "inbound|9999||/*" {
+		t.Errorf("got %v", c.spans)
 	}
 }
 
