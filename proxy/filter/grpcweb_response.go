@@ -25,6 +25,9 @@ func (w *GRPCWeb) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 	}
 	w.translates = true
 	contentType.Value = w.webContentType(contentType.Value)
+	if captured := headerOf(w.ex.ResponseHeaders, "content-type"); captured != nil {
+		captured.Value = contentType.Value
+	}
 	r.Body, r.DeclaredLength = proxy.Body{Kind: proxy.BodyStream}, -1
 	if end && len(body) == 0 {
 		r.Headers = w.takeStatus(r.Headers)

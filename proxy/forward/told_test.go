@@ -3,6 +3,7 @@ package forward_test
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +161,19 @@ func TestCapture(t *testing.T) {
 		if got := told(t, seen); got != test.want {
 			t.Errorf("%q: %+v, want %+v", test.request, got, test.want)
 		}
+	}
+}
+
+// Of a call of gRPC-Web, what is told is what the client was sent.
+func TestCaptureGRPCWeb(t *testing.T) {
+	t.Parallel()
+	seen, tell := telling(func(ex *proxy.Exchange) string { return fmt.Sprint(ex.ResponseHeaders, ex.ResponseTrailers) })
+	g := start(t, toHTTP2(startHTTP2(t, http.HandlerFunc(grpcEcho))), tell)
+	g.engine.Capture([]string{"content-type"}, []string{"grpc-status"})
+	c := dial(t, g)
+	c.send(post(message("a"), "Content-Length: 6", "Content-Type: application/grpc-web"))
+	c.read("POST")
+	if got, want := told(t, seen), "[{content-type application/grpc-web+proto}] [{grpc-status 0}]"; got != want {
+		t.Errorf("told %s, want %s", got, want)
 	}
 }
