@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 
@@ -88,11 +89,25 @@ func listRoutes(spec *router.Spec) []Route {
 func destinations(r *router.Route, known map[string]*router.Cluster) []Destination {
 	var list []Destination
 	for _, d := range r.Destinations {
-		out := Destination{Cluster: d.Cluster, Weight: d.Weight, Missing: true}
+		out := Destination{Cluster: d.Cluster, Weight: d.Weight}
 		if c := known[d.Cluster]; c != nil {
-			out.Host, out.Subset, out.Port, out.Missing = c.Host, c.Subset, c.Port, false
+			out.Host, out.Subset, out.Port = c.Host, c.Subset, c.Port
+		} else {
+			out.Missing = true
+			out.Host, out.Subset, out.Port = partsOf(d.Cluster)
 		}
 		list = append(list, out)
 	}
 	return list
+}
+
+// partsOf reads what a cluster's name, "outbound|9080|v1|reviews.default.svc.cluster.local", says
+// of it; nothing where it is not of that form.
+func partsOf(cluster string) (host, subset string, port uint16) {
+	parts := strings.Split(cluster, "|")
+	if len(parts) != 4 {
+		return "", "", 0
+	}
+	n, _ := strconv.ParseUint(parts[1], 10, 16)
+	return parts[3], parts[2], uint16(n)
 }

@@ -19,7 +19,7 @@ func TestState(t *testing.T) {
 		Origin: "VirtualService default/shop http[0]",
 		Destinations: []Destination{
 			{Cluster: "outbound|80|v1|shop", Weight: 90, Host: "shop", Subset: "v1", Port: 80},
-			{Cluster: "outbound|80|v9|shop", Weight: 10, Missing: true},
+			{Cluster: "outbound|80|v9|shop", Weight: 10, Host: "shop", Subset: "v9", Port: 80, Missing: true},
 		},
 	}
 	if len(state.Routes) != 1 || !reflect.DeepEqual(state.Routes[0], want) {

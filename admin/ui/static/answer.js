@@ -32,21 +32,25 @@ export function answer(told) {
     !told.cause && e.outcome && el("p", { class: "headline" }, outcome(e)),
     e.outcome && way(e),
     e.route && route(e.route),
-    e.nearest && el("div", {}, el("h4", {}, "Nearest miss"), misses([e.nearest])),
+    e.nearest && el("div", {}, el("h3", {}, "Nearest miss"), misses([e.nearest])),
     e.knownHosts?.length > 0 && el("p", {}, `Hosts most like it: ${e.knownHosts.join(", ")}`),
     e.knownPorts?.length > 0 && el("p", {}, `Ports with routes: ${e.knownPorts.join(", ")}`),
     e.earlier?.length > 0 && el("details", {}, el("summary", {}, `${e.earlier.length === 1 ? "One rule" : `${e.earlier.length} rules`} before, and why not`), misses(e.earlier)),
     el("details", {}, el("summary", {}, "The whole answer"), el("pre", { tabindex: "0" }, JSON.stringify(told, null, 2))));
 }
 
+// outcome says in a line what becomes of the request. The names are the router's.
 function outcome(e) {
-  const clusters = (e.route?.destinations ?? []).map((d) => d.cluster);
-  switch (e.outcome) {
-    case "forward": return `Forwarded to ${clusters.join(", ")}`;
-    case "redirect": return `Redirected to ${e.location ?? ""}`;
-  }
   const status = e.route?.status ? ` with ${e.route.status}` : "";
-  return `${e.outcome.charAt(0).toUpperCase()}${e.outcome.slice(1)}${status}`;
+  switch (e.outcome) {
+    case "Forward": return `Forwarded to ${(e.route?.destinations ?? []).map((d) => d.cluster).join(", ")}`;
+    case "Redirected": return `Redirected${status} to ${e.location ?? ""}`;
+    case "TLSRedirect": return `Redirected to ${e.location ?? "https"}: only TLS is served`;
+    case "Responded": return `Answered${status} by the route`;
+    case "NotFound": return "Answered with 404: no route takes it";
+    case "NoListener": return "No listener takes it";
+  }
+  return `${e.outcome}${status}`;
 }
 
 function way(e) {

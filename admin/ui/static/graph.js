@@ -72,7 +72,7 @@ export class Graph {
       this.#current = node.dataset.key;
       this.choose(this.#selected === node.dataset.key ? null : node.dataset.key);
     }, onfocus: () => this.#move(node.dataset.key) },
-      el("span", { class: "node-head" }, el("b"), el("span")), el("span", { class: "node-stats" }), el("span", { class: "node-rows" }));
+      el("span", { class: "node-head" }, el("b"), " ", el("span")), el("span", { class: "node-stats" }), el("span", { class: "node-rows" }));
     return node;
   }
 
@@ -90,9 +90,8 @@ export class Graph {
     set(node, "data-kind", card.kind);
     set(node, "tabindex", card.id === this.#current ? 0 : -1);
     set(node, "aria-pressed", String(card.id === this.#selected));
-    set(node, "aria-label", spoken(card));
     node.classList.toggle("dim", !this.#match(card));
-    keyed(rows, card.rows, (r) => r.id, () => el("span", { class: "node-row" }, el("i"), el("b"), el("span")), (row, r) => {
+    keyed(rows, card.rows, (r) => r.id, () => el("span", { class: "node-row" }, el("i"), el("b"), " ", el("span")), (row, r) => {
       const [bar, label, value] = row.children;
       bar.style.width = `${Math.round((r.share ?? 0) * 100)}%`;
       text(label, r.label);
@@ -211,16 +210,4 @@ function numbers(s) {
   if (s.errors > 0.001) parts.push(`${share(s.errors)} errors`);
   if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
   return parts.join(" · ");
-}
-
-// spoken is what a screen reader says of a card.
-function spoken(card) {
-  const s = card.stats;
-  const parts = [`${card.title}${card.subtitle ? `, ${card.subtitle}` : ""}`];
-  if (s.rate !== null && card.kind !== "outside") {
-    parts.push(`${rate(s.rate).replace("/s", " requests a second")}`, `${share(s.errors)} errors`);
-    if (s.p95 !== null) parts.push(`95th percentile ${ms(s.p95)}`);
-  }
-  for (const r of card.rows) parts.push(`${r.label}: ${share(r.share)}`);
-  return parts.join("; ");
 }

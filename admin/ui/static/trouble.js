@@ -93,7 +93,8 @@ function ofTraffic(model) {
     if (!bad) continue;
     const from = names.get(l.from) + (l.fromLabel ? ` ${l.fromLabel}` : "");
     const to = names.get(l.to) + (l.toLabel ? ` ${l.toLabel}` : "");
-    list.push({ key: `errors ${l.id}`, level: bad, title: `${share(l.stats.errors)} of the calls from ${from} to ${to} fail`, detail: `${plural(l.stats.recentErrors, "error")} in the last minute, at ${rate(l.stats.rate)}`, href: "#failures" });
+    const title = l.to === "nowhere" ? `Calls from ${from} reach no upstream` : `${share(l.stats.errors)} of the calls from ${from} to ${to} fail`;
+    list.push({ key: `errors ${l.id}`, level: bad, title, detail: `${plural(l.stats.recentErrors, "error")} in the last minute, at ${rate(l.stats.rate)}`, href: "#failures" });
   }
   return list;
 }
