@@ -68,7 +68,8 @@ func TestAllocations(t *testing.T) {
 		"POST chunked":     {chunkedPost("5\r\nhello\r\n0\r\n\r\n"), okResponse, "ok"},
 		"chunked response": {get(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "0\r\n\r\n"},
 		"direct 404":       {"", "", "request\n"},
-		"told":             {get("traceparent: old", "x-b3-traceid: old", "x-b3-spanid: old"), "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		"told":             {get("traceparent: old", "x-b3-traceid: old", "x-b3-spanid: old"), "HTTP/1.1 200 OK\r\nServer: x\r\nX-Envoy-Peer-Metadata: them\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		"gRPC":             {call(message("hello")), "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: 0\r\nContent-Length: 7\r\n\r\n" + message("ok"), "ok"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +80,8 @@ func TestAllocations(t *testing.T) {
 			}
 			changes := []func(*setup){func(s *setup) { s.quiet = true }}
 			if name == "told" {
-				changes = append(changes, tracing(true))
+				changes = append(changes, tracing(true), func(s *setup) { s.engine.PeerMetadata = "us" })
+				spec.Clusters[0].Endpoints[0].Labels = map[string]string{"security.istio.io/tlsMode": "istio"}
 			}
 			g := start(t, spec, changes...)
 			if name == "told" {
