@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,8 +67,13 @@ type Options struct {
 	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
 	Metrics string
-	// AccessLog is a file, "-" for standard output, or empty for none.
-	AccessLog string
+	// AccessLog is a file, "-" for standard output, or empty for none, where the configuration
+	// decides nothing. AccessLogFormat is its format with Envoy's %COMMAND% operators, Istio's
+	// where it is empty; with AccessLogJSON it is a JSON object of such.
+	AccessLog, AccessLogFormat string
+	AccessLogJSON              bool
+	// ReopenLogs says when to open the files of access logs anew; nil means never.
+	ReopenLogs <-chan os.Signal
 	// Drain bounds how long running requests may take at the end; 0 means
 	// role.DefaultDrain, negative that they are cut.
 	Drain time.Duration
@@ -93,31 +99,34 @@ func Run(ctx context.Context, o Options) error {
 		o.Address = netip.IPv4Unspecified()
 	}
 	return role.Run(ctx, role.Options{
-		Info:          admin.Info{Role: "gateway", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
-		Source:        o.Source,
-		NewCompiler:   o.NewCompiler,
-		Binds:         o.binds,
-		TrustedHops:   o.TrustedHops,
-		Policy:        o.Policy,
-		HTTP3:         serveHTTP3,
-		TLS:           o.TLS,
-		ProxyProtocol: o.ProxyProtocol,
-		Admin:         o.Admin,
-		Status:        o.Status,
-		Metrics:       o.Metrics,
-		ResolvConf:    o.ResolvConf,
-		AdminRemote:   o.AdminRemote,
-		AdminProfiles: o.AdminProfiles,
-		LogLevel:      o.LogLevel,
-		Peers:         o.Peers,
-		AccessLog:     o.AccessLog,
-		Identity:      o.Identity,
-		Drain:         o.Drain,
-		LameDuck:      o.LameDuck,
-		Limits:        o.Limits,
-		Logger:        o.Logger,
-		Collectors:    o.Collectors,
-		Notify:        o.Notify,
+		Info:            admin.Info{Role: "gateway", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:          o.Source,
+		NewCompiler:     o.NewCompiler,
+		Binds:           o.binds,
+		TrustedHops:     o.TrustedHops,
+		Policy:          o.Policy,
+		HTTP3:           serveHTTP3,
+		TLS:             o.TLS,
+		ProxyProtocol:   o.ProxyProtocol,
+		Admin:           o.Admin,
+		Status:          o.Status,
+		Metrics:         o.Metrics,
+		ResolvConf:      o.ResolvConf,
+		AdminRemote:     o.AdminRemote,
+		AdminProfiles:   o.AdminProfiles,
+		LogLevel:        o.LogLevel,
+		Peers:           o.Peers,
+		AccessLog:       o.AccessLog,
+		AccessLogFormat: o.AccessLogFormat,
+		AccessLogJSON:   o.AccessLogJSON,
+		ReopenLogs:      o.ReopenLogs,
+		Identity:        o.Identity,
+		Drain:           o.Drain,
+		LameDuck:        o.LameDuck,
+		Limits:          o.Limits,
+		Logger:          o.Logger,
+		Collectors:      o.Collectors,
+		Notify:          o.Notify,
 	})
 }
 

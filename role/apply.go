@@ -48,6 +48,7 @@ func (p *process) publish(table *router.Table) {
 	}
 	p.listeners.release(binds)
 	p.telemetry.Apply(table.Spec())
+	p.engine.Capture(p.telemetry.Captured())
 	p.engine.Publish(table)
 	p.telemetry.Recent().Publish(table)
 	p.listeners.acquire(binds)

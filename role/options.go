@@ -3,6 +3,7 @@ package role
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,8 +70,13 @@ type Options struct {
 	// Peers returns the admin servers of other proxies, whose states the page at /ui shows
 	// beside the process' own; nil for none.
 	Peers func() []ui.Peer
-	// AccessLog is a file, "-" for standard output, or empty for none.
-	AccessLog string
+	// AccessLog is a file, "-" for standard output, or empty for none, where the configuration
+	// decides nothing. AccessLogFormat is its format with Envoy's %COMMAND% operators, Istio's
+	// where it is empty; with AccessLogJSON it is a JSON object of such.
+	AccessLog, AccessLogFormat string
+	AccessLogJSON              bool
+	// ReopenLogs says when to open the files of access logs anew; nil means never.
+	ReopenLogs <-chan os.Signal
 	// Drain bounds how long running requests may take when the process ends or a
 	// listener goes; 0 means DefaultDrain, negative that they are cut.
 	Drain time.Duration

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer p.certificates.Close()
 	p.telemetry, err = telemetry.New(telemetry.Options{
-		AccessLog:    o.AccessLog,
+		AccessLog: o.AccessLog, AccessLogFormat: o.AccessLogFormat, AccessLogJSON: o.AccessLogJSON,
 		Identity:     o.Identity,
 		Mesh:         o.Mesh,
 		Connections:  func() map[string]int { return p.listeners.connections() },
@@ -75,6 +75,7 @@ func Run(ctx context.Context, o Options) error {
 	defer p.telemetry.Close()
 	stop := make(chan struct{})
 	defer close(stop)
+	go p.reopenLogs(stop)
 	p.pressure = newPressure(o.Logger)
 	go p.pressure.follow(stop)
 	p.engine = forward.New(forward.Options{

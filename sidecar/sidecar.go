@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/sluicegate/sluice/admin"
@@ -49,8 +50,13 @@ type Options struct {
 	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
 	Metrics string
-	// AccessLog is a file, "-" for standard output, or empty for none.
-	AccessLog string
+	// AccessLog is a file, "-" for standard output, or empty for none, where the configuration
+	// decides nothing. AccessLogFormat is its format with Envoy's %COMMAND% operators, Istio's
+	// where it is empty; with AccessLogJSON it is a JSON object of such.
+	AccessLog, AccessLogFormat string
+	AccessLogJSON              bool
+	// ReopenLogs says when to open the files of access logs anew; nil means never.
+	ReopenLogs <-chan os.Signal
 	// Drain bounds how long running requests may take at the end; 0 means
 	// role.DefaultDrain, negative that they are cut.
 	Drain time.Duration
@@ -79,27 +85,30 @@ func Run(ctx context.Context, o Options) error {
 		o.Logger.Warn("other machines can reach the outbound listener, and call through it whatever this workload can", "address", o.Outbound)
 	}
 	return role.Run(ctx, role.Options{
-		Info:          admin.Info{Role: "sidecar", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
-		Source:        o.Source,
-		NewCompiler:   withInbound(o.NewCompiler, inboundSpec(o.Inbound)),
-		Binds:         o.binds,
-		Mesh:          true,
-		Admin:         o.Admin,
-		Status:        o.Status,
-		Metrics:       o.Metrics,
-		ResolvConf:    o.ResolvConf,
-		AdminRemote:   o.AdminRemote,
-		AdminProfiles: o.AdminProfiles,
-		LogLevel:      o.LogLevel,
-		Peers:         o.Peers,
-		AccessLog:     o.AccessLog,
-		Identity:      o.Identity,
-		Drain:         o.Drain,
-		LameDuck:      o.LameDuck,
-		Limits:        o.Limits,
-		TLS:           o.TLS,
-		Logger:        o.Logger,
-		Notify:        o.Notify,
+		Info:            admin.Info{Role: "sidecar", Namespace: o.Namespace, Labels: o.Labels, Config: o.Config},
+		Source:          o.Source,
+		NewCompiler:     withInbound(o.NewCompiler, inboundSpec(o.Inbound)),
+		Binds:           o.binds,
+		Mesh:            true,
+		Admin:           o.Admin,
+		Status:          o.Status,
+		Metrics:         o.Metrics,
+		ResolvConf:      o.ResolvConf,
+		AdminRemote:     o.AdminRemote,
+		AdminProfiles:   o.AdminProfiles,
+		LogLevel:        o.LogLevel,
+		Peers:           o.Peers,
+		AccessLog:       o.AccessLog,
+		AccessLogFormat: o.AccessLogFormat,
+		AccessLogJSON:   o.AccessLogJSON,
+		ReopenLogs:      o.ReopenLogs,
+		Identity:        o.Identity,
+		Drain:           o.Drain,
+		LameDuck:        o.LameDuck,
+		Limits:          o.Limits,
+		TLS:             o.TLS,
+		Logger:          o.Logger,
+		Notify:          o.Notify,
 	})
 }
 

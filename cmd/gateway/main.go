@@ -74,7 +74,7 @@ func newCommand() *cobra.Command {
 				if o.Source, o.Config, err = cluster.follow(o.Logger, ingresses, proxy, start.MeshConfigMap(shared.MeshConfig)); err != nil {
 					return err
 				}
-				statuses.write(cluster.kube, &o, &ingresses)
+				statuses.write(cluster.kube, &o, &ingresses, &proxy)
 				o.Source = unhurried(o.Source)
 				o.Collectors = append(o.Collectors, cluster.kube)
 			}
@@ -94,7 +94,9 @@ func newCommand() *cobra.Command {
 			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
-			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
+			o.AccessLog, o.AccessLogFormat, o.AccessLogJSON = shared.AccessLog, shared.AccessLogFormat, shared.AccessLogJSON()
+			o.ReopenLogs = start.ReopenSignal()
+			o.Drain, o.LameDuck, o.Limits = shared.Drain, shared.LameDuck, shared.Limits
 			o.Identity = shared.Identity("router", o.Labels)
 			start.Process()
 			return gateway.Run(cmd.Context(), o)

@@ -48,7 +48,9 @@ func newCommand() *cobra.Command {
 			o.Peers = shared.Peers()
 			o.TLS.MeshDir, o.TLS.TicketKeys = shared.MeshCertificates, shared.TicketKeys
 			o.ResolvConf = shared.ResolvConf
-			o.AccessLog, o.Drain, o.LameDuck, o.Limits = shared.AccessLog, shared.Drain, shared.LameDuck, shared.Limits
+			o.AccessLog, o.AccessLogFormat, o.AccessLogJSON = shared.AccessLog, shared.AccessLogFormat, shared.AccessLogJSON()
+			o.ReopenLogs = start.ReopenSignal()
+			o.Drain, o.LameDuck, o.Limits = shared.Drain, shared.LameDuck, shared.Limits
 			o.Identity = shared.Identity("sidecar", o.Labels)
 			start.Process()
 			return sidecar.Run(cmd.Context(), o)

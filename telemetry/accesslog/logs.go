@@ -19,8 +19,8 @@ import (
 // reach their places. Shards is required.
 type Options struct {
 	// File is the log of the process: a path, "-" or "/dev/stdout" for Stdout, "/dev/stderr"
-	// for Stderr, or empty for none. Text is its format, DefaultText where it is empty; JSON
-	// has it in JSON, by DefaultFields.
+	// for Stderr, or empty for none. Text is its format, DefaultText where it is empty. With
+	// JSON its lines are objects, and Text is one of formats, DefaultFields where it is empty.
 	File, Text string
 	JSON       bool
 	// Stdout and Stderr are never closed; nil means those of the process.
@@ -78,7 +78,10 @@ func New(o Options) (*Logs, error) {
 	}
 	l := &Logs{o: o, sinks: make(map[string]*sink), logs: make(map[string]*log)}
 	if o.File != "" {
-		spec := router.AccessLog{File: o.File, Text: o.Text, JSON: o.JSON}
+		spec, err := o.standard()
+		if err != nil {
+			return nil, fmt.Errorf("access log format: %w", err)
+		}
 		line, w, err := compileLine(&spec)
 		if err != nil {
 			return nil, fmt.Errorf("access log format: %w", err)

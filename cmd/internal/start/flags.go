@@ -28,8 +28,9 @@ type Flags struct {
 	AdminRemote            bool
 	AdminProfiles          bool
 	// UIPeers are the admin servers of other proxies, "ADDRESS" or "NAME=ADDRESS".
-	UIPeers   []string
-	AccessLog string
+	UIPeers []string
+	// AccessLog is as role.Options has it, and AccessLogFormat.
+	AccessLog, AccessLogFormat string
 	// Drain is as role.Options has it, once Check has run.
 	Drain time.Duration
 	// MeshCertificates is the folder of the workload's own certificate; TicketKeys a file.
@@ -42,6 +43,7 @@ type Flags struct {
 	// LogLevel is the level of the log, once Check has run.
 	LogLevel            slog.LevelVar
 	logLevel, logFormat string
+	accessLogEncoding   string
 	identity            identityFlags
 }
 
@@ -58,7 +60,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.BoolVar(&f.AdminProfiles, "admin-profiles", false, "let other machines read /debug/pprof too, where --admin-remote lets them in")
 	flags.StringVar(&f.Status, "status", f.Status, "address of the status server (/healthz/ready); empty for none")
 	flags.StringVar(&f.Metrics, "metrics", "", "address of a server that shows the metrics (/stats/prometheus, /metrics) and nothing else, for Prometheus on another machine; empty for none")
-	flags.StringVar(&f.AccessLog, "access-log", "", "file for the access log, - for standard output; empty for none")
+	f.addAccessLog(flags)
 	flags.DurationVar(&f.Drain, "drain", role.DefaultDrain, "how long running requests may take when the proxy ends; 0 cuts them")
 	flags.DurationVar(&f.LameDuck, "lame-duck", 0, "how long the proxy goes on accepting after it has said that it is not ready any more, before it drains")
 	flags.StringVar(&f.MeshCertificates, "mesh-certificates", "/var/run/secrets/workload-spiffe-credentials", "folder of the proxy's own certificate in the mesh (cert-chain.pem, key.pem, root-cert.pem), for ISTIO_MUTUAL")
@@ -83,6 +85,9 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 		return nil, Misusef("--locality %q: must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE, such as us-east/zone1", f.Locality)
 	}
 	if _, err := f.peers(); err != nil {
+		return nil, err
+	}
+	if err := f.checkAccessLog(); err != nil {
 		return nil, err
 	}
 	switch {
