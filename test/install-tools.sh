@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Installs what some tests need from Debian: nginx and HAProxy, wrk and h2load (the
 # benchmark's peers and its load), strace (system calls per request), curl and openssl
-# (clients), sslscan (what TLS offers), Redis and MariaDB (servers behind TCP routes), Prometheus and
-# promtool (which read the metrics). It does nothing where they are there already, and leaves systems alone that
-# are not Debian or where it is not root: the tests then skip, but fail where CI=true.
+# (clients), sslscan (what TLS offers), Redis and MariaDB (servers behind TCP routes),
+# Prometheus and promtool (which read the metrics), Chromium (which shows the dashboard). It
+# does nothing where they are there
+# already, and leaves systems alone that are not Debian or where it is not root: the tests
+# then skip, but fail where CI=true.
 set -euo pipefail
 
 missing=()
-for tool in nginx haproxy wrk h2load:nghttp2-client strace curl openssl sslscan redis-server:redis-server redis-cli:redis-tools mariadbd:mariadb-server prometheus promtool:prometheus; do
+for tool in nginx haproxy wrk h2load:nghttp2-client strace curl openssl sslscan redis-server:redis-server redis-cli:redis-tools mariadbd:mariadb-server prometheus promtool:prometheus chromium; do
 	name=${tool%:*} package=${tool#*:}
 	command -v "$name" >/dev/null || [ -x "/usr/sbin/$name" ] || missing+=("$package")
 done

@@ -72,11 +72,11 @@ func (t *tally) empty() bool {
 // merge adds an entry's counts to its series.
 func (m *Metrics) merge(a *applied, d *delta, now time.Time) {
 	e, t := d.entry, &d.tally
-	if e.key.overflow {
-		m.overflow += t.requests + t.opened
-	}
 	if e.series.stale() {
 		e.series = m.resolve(a, &e.key)
+	}
+	if e.series.beyond() {
+		m.overflow += t.requests + t.opened
 	}
 	for i, s := range e.series.series {
 		if s == nil {

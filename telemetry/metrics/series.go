@@ -22,7 +22,8 @@ type series struct {
 	histogram Histogram
 	changed   time.Time
 	from      origin
-	gone      bool
+	// beyond says that it stands for those that there is no room for.
+	beyond, gone bool
 }
 
 // origin is what of the configuration a series is about.
@@ -47,6 +48,11 @@ func (r *resolved) stale() bool {
 		return true
 	}
 	return slices.ContainsFunc(r.series[:], func(s *series) bool { return s != nil && s.gone })
+}
+
+// beyond tells whether counts go where nobody is told apart.
+func (r *resolved) beyond() bool {
+	return slices.ContainsFunc(r.series[:], func(s *series) bool { return s != nil && s.beyond })
 }
 
 // resolve finds the series of an entry. The caller holds m.mu.
@@ -96,7 +102,7 @@ func (m *Metrics) seriesOf(i metric, k *key, labels []*dto.LabelPair, from origi
 		values := all.values(&ends{inbound: k.policy.inbound})
 		return m.seriesOf(i, &all, pairs(i, &all, &values), origin{policy: k.policy})
 	}
-	s := &series{labels: labels, from: from, changed: m.o.now()}
+	s := &series{labels: labels, from: from, changed: m.o.now(), beyond: k.overflow}
 	switch i {
 	case requestDuration:
 		s.histogram = newHistogram(m.duration)
