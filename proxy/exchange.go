@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"github.com/sluicegate/sluice/router"
@@ -121,6 +122,15 @@ type Exchange struct {
 	// ResponseServiceTime is x-envoy-upstream-service-time as sent, in milliseconds;
 	// -1 where it was not sent.
 	ResponseServiceTime int64
+}
+
+// IdleTimeout is how long nothing may move in the exchange: as its route says, which has been
+// found, or else the bound.
+func (ex *Exchange) IdleTimeout(bound time.Duration) time.Duration {
+	if r := ex.Decision.Route; r != nil && r.IdleTimeout > 0 {
+		return r.IdleTimeout
+	}
+	return bound
 }
 
 // Keep joins parts in Scratch and returns them as a string that lives as long as the

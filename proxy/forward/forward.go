@@ -217,7 +217,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 		report.Status = proxy.GRPCStatusHTTP(ex.GRPCStatus)
 	}
 	if res.Upgraded {
-		up.Tunnel(d.down, max(d.engine.options.Timeouts.Tunnel, 0))
+		up.Tunnel(d.down, max(ex.IdleTimeout(d.engine.options.Timeouts.Tunnel), 0))
 		d.down.Attach(nil)
 		d.cluster.Release(endpoint, up, report)
 		return res, reused

@@ -1,7 +1,9 @@
 package forward_test
 
 import (
+	"io"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,5 +82,101 @@ func TestLimitOfConcurrentRequests(t *testing.T) {
 	g.completed(3)
 	if a := three.get("/"); a.StatusCode != 200 {
 		t.Errorf("once the others have ended: %d", a.StatusCode)
+	}
+}
+
+// stalling answers each request at once, but those for /slow when the test ends, or after a
+// while; an upgrade is agreed to, and then nothing is said.
+func stalling(t *testing.T, while time.Duration) *origin {
+	t.Helper()
+	end := make(chan struct{})
+	o := startOrigin(t, func(c *originConn) {
+		for {
+			r, _, err := c.request()
+			if err != nil {
+				return
+			}
+			if r.URL.Path == "/slow" {
+				select {
+				case <-time.After(while):
+				case <-end:
+				}
+			}
+			if r.Header.Get("Upgrade") != "" {
+				c.send(switching)
+				continue
+			}
+			if c.send(okResponse) != nil {
+				return
+			}
+		}
+	})
+	t.Cleanup(func() { close(end) }) // before the origin waits for its connections
+	return o
+}
+
+// The idle timeout of a route goes before the listener's, be it shorter or longer.
+func TestRouteIdleTimeout(t *testing.T) {
+	t.Parallel()
+	const short, long = 300 * time.Millisecond, time.Hour
+	for name, test := range map[string]struct {
+		route, listener, takes time.Duration
+		want                   int
+	}{
+		"a shorter one": {short, long, long, 504},
+		"a longer one":  {long, short, 5 * short, 200},
+		"none":          {0, short, long, 504},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := toOrigin(stalling(t, test.takes).addr)
+			theRoute(spec).IdleTimeout = test.route
+			g := start(t, spec, func(s *setup) { s.server.Timeouts.Stream = test.listener })
+			c := dial(t, g)
+			if a := c.get("/"); a.StatusCode != 200 {
+				t.Fatalf("answer %d", a.StatusCode)
+			}
+			if a := c.get("/slow"); a.StatusCode != test.want {
+				t.Errorf("answer %d, want %d", a.StatusCode, test.want)
+			}
+			if r := g.completed(2); test.want == 504 && (r.flags != "SI" || r.details != "stream_idle_timeout") {
+				t.Errorf("flags %q, details %q", r.flags, r.details)
+			}
+		})
+	}
+}
+
+// It does so with HTTP/2.
+func TestRouteIdleTimeoutOfHTTP2(t *testing.T) {
+	t.Parallel()
+	spec := toOrigin(stalling(t, time.Hour).addr)
+	theRoute(spec).IdleTimeout = 300 * time.Millisecond
+	g, client := bothWays(t, spec)
+	r, err := client.Get("http://" + g.addr + "/slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != 504 || r.ProtoMajor != 2 {
+		t.Errorf("answer %d of %s, want 504", r.StatusCode, r.Proto)
+	}
+}
+
+// And with what is no HTTP any more.
+func TestRouteIdleTimeoutOfTunnels(t *testing.T) {
+	t.Parallel()
+	spec := toOrigin(stalling(t, time.Hour).addr)
+	theRoute(spec).IdleTimeout = 300 * time.Millisecond
+	g := start(t, spec)
+	c := dial(t, g)
+	c.send(req("GET /ws HTTP/1.1", "Host: a.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
+	if head, err := readHead(c.br); err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") {
+		t.Fatalf("%q, %v", head, err)
+	}
+	if rest, err := io.ReadAll(c.br); err != nil || len(rest) > 0 {
+		t.Errorf("%q, %v: want the end", rest, err)
+	}
+	if r := g.completed(1); r.status != 101 {
+		t.Errorf("status %d", r.status)
 	}
 }

@@ -78,7 +78,9 @@ type serverConn struct {
 	// nextLook is when to look again whether the client of an exchange is still there.
 	nextLook int64
 	moved    int64
-	aborter  *proxy.Aborter
+	// idle is how long nothing may move in the exchange.
+	idle    time.Duration
+	aborter *proxy.Aborter
 	// body is what has come of a body of known length, from since on: when its first bytes
 	// were read. since is 0 where none is being read.
 	body struct{ since, bytes int64 }
@@ -275,6 +277,7 @@ func (c *serverConn) enter() {
 	c.mu.Lock()
 	c.phase, c.since, c.timedOut = phaseExchange, start, false
 	c.nextLook, c.moved, c.body.since = start+int64(watchEvery), 0, 0
+	c.idle = c.options.Timeouts.Stream
 	// The request can have come just as the wait for it was interrupted.
 	c.clearWake()
 	c.mu.Unlock()

@@ -88,7 +88,7 @@ func (c *serverConn) Check(now int64) {
 			c.wake()
 		}
 	case phaseExchange:
-		c.checkExchange(now, t.Stream)
+		c.checkExchange(now, c.idle)
 	}
 }
 

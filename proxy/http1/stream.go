@@ -418,6 +418,7 @@ func (st *stream) Attach(a *proxy.Aborter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.aborter = a
+	c.idle = st.ex.IdleTimeout(c.options.Timeouts.Stream)
 	return !c.lost
 }
 

@@ -3,6 +3,7 @@ package http2
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -46,7 +47,9 @@ type serverStream struct {
 	// lost: the client has gone, or was given up on, timedOut, for standing still.
 	lost, timedOut bool
 	// since is when something last moved.
-	since   int64
+	since int64
+	// idle is how long nothing may move.
+	idle    time.Duration
 	aborter *proxy.Aborter
 
 	window   sendWindow
@@ -109,7 +112,7 @@ var serverStreams = sync.Pool{New: func() any {
 
 func newServerStream(c *session, id uint32) *serverStream {
 	st := serverStreams.Get().(*serverStream)
-	st.c, st.id, st.since = c, id, c.now
+	st.c, st.id, st.since, st.idle = c, id, c.now, c.options.Timeouts.Stream
 	st.inWindow = newReceiveWindow(c.options.StreamWindow)
 	st.list.reset()
 	return st
@@ -275,6 +278,7 @@ func (st *serverStream) Attach(a *proxy.Aborter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.aborter = a
+	st.idle = st.ex.IdleTimeout(c.options.Timeouts.Stream)
 	return !st.lost
 }
 

@@ -125,7 +125,7 @@ func (c *session) checkStream(st *serverStream, now int64) {
 	case c.slowBody(st, now):
 		c.options.observe(proxy.ConnSlowBody)
 		c.giveUp(st)
-	case over(now, st.since, c.options.Timeouts.Stream):
+	case over(now, st.since, st.idle):
 		c.options.observe(proxy.ConnStreamTimeout)
 		c.giveUp(st)
 	}

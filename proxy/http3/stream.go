@@ -158,7 +158,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	case st.done:
 		return 0, io.EOF
 	}
-	if limit := st.server.options.HTTP.Timeouts.Stream; limit > 0 {
+	if limit := st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream); limit > 0 {
 		st.control.SetReadDeadline(time.Now().Add(limit))
 	}
 	n, err := st.more(p)
@@ -271,7 +271,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 // WriteBody implements proxy.Downstream.
 func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
 	if len(p) > 0 && !st.bodyless {
-		if limit := st.server.options.HTTP.Timeouts.Stream; limit > 0 {
+		if limit := st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream); limit > 0 {
 			st.control.SetWriteDeadline(time.Now().Add(limit))
 		}
 		if _, err := st.w.Write(p); err != nil {
