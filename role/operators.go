@@ -44,7 +44,7 @@ func (p *process) listenOperators() (*operators, error) {
 			return nil, operatorError("metrics", p.o.Metrics, err)
 		}
 		p.metricsAt = l.Addr().String()
-		s.start(l, admin.NewServer(admin.NewMetricsHandler(p.telemetry.Handler()), p.o.Logger))
+		s.start(l, admin.NewServer(admin.NewMetricsHandler(p.telemetry.MergedHandler(p.o.AppMetrics)), p.o.Logger))
 	}
 	return &s, nil
 }

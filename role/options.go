@@ -65,6 +65,9 @@ type Options struct {
 	// Admin and Status are the addresses of those servers, Metrics that of one for Prometheus
 	// on another machine; empty for none.
 	Admin, Status, Metrics string
+	// AppMetrics are URLs of the metrics of the application beside a sidecar, which Metrics shows
+	// with its own.
+	AppMetrics []string
 	// AdminRemote lets Admin be an address that other machines can reach.
 	AdminRemote bool
 	// Peers returns the admin servers of other proxies, whose states the page at /ui shows

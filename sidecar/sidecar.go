@@ -50,6 +50,9 @@ type Options struct {
 	Peers func() []ui.Peer
 	// Metrics is the address of a server for Prometheus on another machine; empty for none.
 	Metrics string
+	// AppMetrics are URLs of the application's metrics, which that server shows with the
+	// sidecar's own.
+	AppMetrics []string
 	// AccessLog is a file, "-" for standard output, or empty for none, where the configuration
 	// decides nothing. AccessLogFormat is its format with Envoy's %COMMAND% operators, Istio's
 	// where it is empty; with AccessLogJSON it is a JSON object of such.
@@ -93,6 +96,7 @@ func Run(ctx context.Context, o Options) error {
 		Admin:           o.Admin,
 		Status:          o.Status,
 		Metrics:         o.Metrics,
+		AppMetrics:      o.AppMetrics,
 		ResolvConf:      o.ResolvConf,
 		AdminRemote:     o.AdminRemote,
 		AdminProfiles:   o.AdminProfiles,

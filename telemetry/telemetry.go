@@ -13,6 +13,7 @@ import (
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry/accesslog"
+	"github.com/sluicegate/sluice/telemetry/merge"
 	"github.com/sluicegate/sluice/telemetry/metrics"
 	"github.com/sluicegate/sluice/telemetry/recent"
 	"github.com/sluicegate/sluice/telemetry/trace"
@@ -154,6 +155,15 @@ func (t *Telemetry) ConfigUpdated(u ConfigUpdate) { t.config.update(u) }
 // Handler serves the metrics in the formats that Prometheus reads.
 func (t *Telemetry) Handler() http.Handler {
 	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{})
+}
+
+// MergedHandler serves the metrics together with those of an application, which targets are URLs
+// of; without targets it is Handler.
+func (t *Telemetry) MergedHandler(targets []string) http.Handler {
+	if len(targets) == 0 {
+		return t.Handler()
+	}
+	return merge.New(merge.Options{Own: t.registry, Targets: targets})
 }
 
 // Close writes what is left of the access log, waiting at most two seconds for a

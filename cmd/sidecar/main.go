@@ -10,6 +10,7 @@ import (
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/sidecar"
+	"github.com/sluicegate/sluice/telemetry/merge"
 	"github.com/sluicegate/sluice/version"
 )
 
@@ -37,6 +38,9 @@ func newCommand() *cobra.Command {
 				}
 				o.Inbound = append(o.Inbound, in)
 			}
+			if err := checkAppMetrics(o.AppMetrics, shared.Metrics); err != nil {
+				return err
+			}
 			if o.Outbound == "" && len(o.Inbound) == 0 {
 				return start.Misusef("there is nothing to listen on: give --outbound or --inbound")
 			}
@@ -61,5 +65,19 @@ func newCommand() *cobra.Command {
 	flags.StringToStringVar(&o.Labels, "workload-labels", nil, "labels of the workload, such as app=productpage,version=v1")
 	flags.StringVar(&o.Outbound, "outbound", "127.0.0.1:15001", "address for the workload's own calls, by their Host; empty for none")
 	flags.StringArrayVar(&inbound, "inbound", nil, "listener for calls to the workload, and the workload's own address: 0.0.0.0:9080=127.0.0.1:19080 (repeatable)")
+	flags.StringArrayVar(&o.AppMetrics, "app-metrics", nil, "URL of the application's own metrics, such as http://127.0.0.1:9090/metrics, which --metrics shows with the sidecar's (repeatable)")
 	return cmd
+}
+
+// checkAppMetrics reports what makes no sense of --app-metrics.
+func checkAppMetrics(targets []string, metrics string) error {
+	for _, target := range targets {
+		if err := merge.CheckTarget(target); err != nil {
+			return start.Misusef("--app-metrics: %w", err)
+		}
+	}
+	if len(targets) > 0 && metrics == "" {
+		return start.Misusef("--app-metrics has nowhere to be shown: give --metrics too, such as 0.0.0.0:15020")
+	}
+	return nil
 }

@@ -32,6 +32,8 @@ func TestMisuse(t *testing.T) {
 		"labels":      {"--config x --workload-labels app", 2, "workload-labels"},
 		"locality":    {"--config x --locality /zone1", 2, "REGION/ZONE/SUBZONE"},
 		"not a flag":  {"--config x --node-ports", 2, "unknown flag"},
+		"app metrics": {"--config x --metrics 127.0.0.1:0 --app-metrics 9090", 2, "no URL of metrics"},
+		"no page":     {"--config x --app-metrics http://127.0.0.1:9090/metrics", 2, "give --metrics too"},
 		"admin taken": {"--config x --status= --admin 192.0.2.1:1", 1, "--admin"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -119,7 +119,7 @@ func startMesh(t testing.TB) *mesh {
 		"--port-map", fmt.Sprintf("80=%d", http), "--port-map", fmt.Sprintf("3306=%d", tcp))
 	m.start(t, 1, "sluice-sidecar", config, "--workload-labels", "app=productpage,version=v1", "--outbound", m.outbound)
 	m.start(t, 2, "sluice-sidecar", config, "--workload-labels", "app=reviews,version=v1", "--outbound", "",
-		"--inbound", fmt.Sprintf("127.0.0.1:%d=%s", inbound, app))
+		"--inbound", fmt.Sprintf("127.0.0.1:%d=%s", inbound, app), "--app-metrics", "http://"+app+"/metrics")
 	return m
 }
 
@@ -143,6 +143,9 @@ func startApplication(t testing.TB) string {
 			w.WriteHeader(http.StatusInternalServerError)
 		case "/missing":
 			w.WriteHeader(http.StatusNotFound)
+		case "/metrics": // its own, as OpenMetrics
+			io.WriteString(w, "# TYPE reviews_shown counter\nreviews_shown_total 7\n# TYPE go_goroutines gauge\ngo_goroutines 5\n# EOF\n")
+			return
 		case "/slow":
 			time.Sleep(20 * time.Millisecond)
 		}
