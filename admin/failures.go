@@ -62,7 +62,11 @@ func whyLast(o Options) http.HandlerFunc {
 // whyID explains the failure with a request id.
 func whyID(o Options) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		id := mux.Vars(r)["id"]
+		id, err := url.PathUnescape(mux.Vars(r)["id"])
+		if err != nil {
+			writeProblem(w, http.StatusBadRequest, err.Error())
+			return
+		}
 		all, skipped := o.Recent.Failed()
 		answerWhy(w, o, func(s *recent.Summary) bool { return s.ID == id }, fmt.Sprintf(
 			"no failed request with the id %s is remembered: it went well, was another proxy's, or is forgotten (%d have failed since the start, of which %d came too fast to be kept)", id, all, skipped))

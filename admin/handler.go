@@ -20,7 +20,7 @@ type endpoint struct {
 func NewHandler(o Options) http.Handler { return guard(o.AllowedHosts, newRouter(o)) }
 
 func newRouter(o Options) *mux.Router {
-	r := mux.NewRouter()
+	r := mux.NewRouter().UseEncodedPath()
 	list := endpoints(o)
 	for _, e := range list {
 		r.Path(e.path).Methods(e.methods...).Handler(e.handler)
