@@ -115,3 +115,11 @@ type OTLP struct {
 	LogName    string
 	Attributes []LogField
 }
+
+// TelemetryProblem is a part of a Telemetry that cannot be done: an expression or a format that
+// does not compile.
+type TelemetryProblem struct {
+	// Origin is the object and the field.
+	Origin  Origin
+	Message string
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // addIngress declares the flags for Ingresses.
@@ -38,6 +39,7 @@ func checkIngress(cmd *cobra.Command, o *ingress.Options, folders bool) error {
 
 // compilers returns what compiles all the objects that a gateway reads.
 func compilers(o ingress.Options, proxy istio.Options) func() pipeline.Compile {
+	proxy.CheckTelemetry = telemetry.Check
 	return func() pipeline.Compile {
 		c := ingress.NewCompiler(o, proxy)
 		return func(d config.Delta) (*router.Spec, []config.Condition) {

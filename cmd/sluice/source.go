@@ -15,6 +15,7 @@ import (
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/discovery/file"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // sourceFlags say where a proxy's state comes from: a live process, or files and
@@ -167,6 +168,7 @@ func readSource(paths []string) (source, error) {
 // compile returns what a proxy would make of the source.
 func (s source) compile(view istio.Options) istio.Result {
 	all := config.Delta{Set: s.objects, Conditions: s.conditions}
+	view.CheckTelemetry = telemetry.Check
 	if view.Role == istio.Gateway {
 		return ingress.NewCompiler(s.ingresses, view).Apply(all)
 	}

@@ -54,8 +54,15 @@ type Options struct {
 	// ACMEForAll has certificates issued for the servers of protocol HTTPS and mode SIMPLE
 	// that name none, as credentialName: acme:// does for one.
 	ACMEForAll bool
+	// CheckTelemetry says which expressions and formats of a plan do not compile; nil takes
+	// them all. It is telemetry.Check, which this package must not know.
+	CheckTelemetry func(*router.Telemetry) []router.TelemetryProblem
 	// LookupEnv reads the proxy's environment, which span tags may name; nil is os.LookupEnv.
 	LookupEnv func(string) (string, bool)
+	// Foreign, where not nil, is called during Apply for Gateways and VirtualServices that have
+	// changed, or whose Gateways have, and says whether they concern other proxies only: no
+	// Gateway that they are, or are for, selects this one. Of objects that are gone it says no.
+	Foreign func(object config.Key, foreign bool)
 	// Now is the time by which certificates are said to expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -105,6 +112,7 @@ type Compiler struct {
 	secrets    *secrets
 	telemetry  *telemetries
 	nodes      nodes
+	foreign    foreign
 	place      *place
 
 	// gateways are by "namespace/name".
@@ -158,6 +166,7 @@ func NewCompiler(o Options) *Compiler {
 		telemetry:       newTelemetries(o),
 		nodes:           nodes{own: o.Node, byName: map[string]map[string]string{}},
 		place:           here,
+		foreign:         foreign{o.Foreign, map[objectName]struct{}{}},
 	}
 	c.clusters = newClusters(c.registry, c.rules, c.workloads, here)
 	c.pending.reset()
@@ -217,6 +226,7 @@ func (c *Compiler) Apply(d config.Delta) Result {
 	c.judgeUnbound()
 	c.judge()
 	c.judgeRules()
+	c.foreign.settle(c)
 	c.pending.reset()
 	return Result{Spec: c.spec, Conditions: c.conditions.list(d.Conditions)}
 }
@@ -292,6 +302,9 @@ func (c *Compiler) takeGateway(ch change) {
 	if old := c.gateways[name]; old != nil {
 		c.conditions.replace(old, nil)
 		delete(c.gateways, name)
+	}
+	if c.foreign.tell != nil && ch.typed == nil {
+		c.foreign.tell(ch.key, false)
 	}
 	if g, ok := ch.typed.(*networkingv1.Gateway); ok {
 		c.gateways[name] = newGatewayConfig(ch.after, &g.Spec)

@@ -104,6 +104,9 @@ func (m *meshConfig) fileLog() ([]router.AccessLog, bool) {
 		return nil, false
 	}
 	log := router.AccessLog{File: m.spec.AccessLogFile, Text: m.format, JSON: m.json, Fields: m.fields, Origin: m.origin("accessLogFile")}
+	if m.spec.AccessLogFormat != "" {
+		log.Origin = m.origin("accessLogFormat")
+	}
 	return []router.AccessLog{log}, true
 }
 

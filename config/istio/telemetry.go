@@ -3,6 +3,8 @@ package istio
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	telemetry "istio.io/api/telemetry/v1alpha1"
 
@@ -18,6 +20,8 @@ const (
 	ProviderNotServed config.Reason = "ProviderNotServed"
 	// TelemetryShadowed: an older Telemetry is in force for the same workloads.
 	TelemetryShadowed config.Reason = "TelemetryShadowed"
+	// TelemetryInvalid: an expression or a format does not compile.
+	TelemetryInvalid config.Reason = "TelemetryInvalid"
 	// TelemetryNotServed: a part of a Telemetry, or of the mesh's configuration, that this
 	// version accepts and does without.
 	TelemetryNotServed config.Reason = "TelemetryNotServed"
@@ -77,7 +81,50 @@ func (t *telemetries) settle(clusters *clusters) map[any][]config.Condition {
 		t.built = next
 	}
 	t.follow(clusters)
+	t.check(found)
 	return found
+}
+
+// check adds what does not compile to the conditions of the objects that say it.
+func (t *telemetries) check(found map[any][]config.Condition) {
+	if t.options.CheckTelemetry == nil {
+		return
+	}
+	problems := t.options.CheckTelemetry(t.built)
+	if t.options.AllGateways {
+		problems = t.checkEach()
+	}
+	for _, p := range problems {
+		if t.mesh.object != nil && p.Origin.Kind == t.mesh.object.Kind {
+			field := strings.TrimPrefix(p.Origin.Field, "data.mesh.")
+			found[t.mesh] = append(found[t.mesh], t.mesh.condition(config.Error, TelemetryInvalid, field, p.Message))
+			continue
+		}
+		for _, o := range t.objects {
+			if o.object.Namespace == p.Origin.Namespace && o.object.Name == p.Origin.Name {
+				found[o] = append(found[o], newCondition(config.Error, TelemetryInvalid, o.object, p.Origin.Field, p.Message))
+			}
+		}
+	}
+}
+
+// checkEach checks every Telemetry, whichever proxies it is for.
+func (t *telemetries) checkEach() (problems []router.TelemetryProblem) {
+	alone := [][]*telemetryObject{nil}
+	for _, o := range t.objects {
+		alone = append(alone, []*telemetryObject{o})
+	}
+	for _, inForce := range alone {
+		for _, p := range t.options.CheckTelemetry(&router.Telemetry{
+			Outbound: t.policy(inForce, telemetry.WorkloadMode_CLIENT),
+			Inbound:  t.policy(inForce, telemetry.WorkloadMode_SERVER),
+		}) {
+			if !slices.Contains(problems, p) {
+				problems = append(problems, p)
+			}
+		}
+	}
+	return problems
 }
 
 // policy is what is told of one direction.

@@ -110,13 +110,8 @@ func (m *meshConfig) judge() []config.Condition {
 		return nil
 	}
 	var found []config.Condition
-	text := decode.MeshText(m.object)
 	note := func(severity config.Severity, reason config.Reason, field, message string) {
-		c := newCondition(severity, reason, m.object, "data.mesh."+field, message)
-		if text != nil {
-			c.Line = text.Locate(field)
-		}
-		found = append(found, c)
+		found = append(found, m.condition(severity, reason, field, message))
 	}
 	check := func(kind string, names []string, what string, serves func(*meshv1.MeshConfig_ExtensionProvider) bool) {
 		for i, name := range names {
@@ -141,6 +136,15 @@ func (m *meshConfig) judge() []config.Condition {
 		note(config.Error, TelemetryNotServed, "accessLogFormat", m.formatError)
 	}
 	return found
+}
+
+// condition returns one on a field of the configuration, with its line in the text.
+func (m *meshConfig) condition(severity config.Severity, reason config.Reason, field, message string) config.Condition {
+	c := newCondition(severity, reason, m.object, "data.mesh."+field, message)
+	if text := decode.MeshText(m.object); text != nil {
+		c.Line = text.Locate(field)
+	}
+	return c
 }
 
 // meshFields are the fields of the mesh's configuration that have an effect here, or that say

@@ -102,3 +102,63 @@ spec: {accessLogging: [{disabled: true}]}
 		t.Errorf("without anything: %+v", none)
 	}
 }
+
+// TestTelemetryChecked: what does not compile is a condition of the object that says it, with
+// its file and line; for whoever judges a folder, of Telemetries for others too.
+func TestTelemetryChecked(t *testing.T) {
+	t.Parallel()
+	objects := parse(t, `
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: mesh, namespace: istio-system}
+spec:
+  accessLogging:
+  - providers: [{name: envoy}]
+    filter:
+      expression: wrong
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: shop, namespace: shop}
+spec: {accessLogging: [{providers: [{name: envoy}], filter: {expression: wrong}}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    rootNamespace: istio-system
+    accessLogFormat: wrong
+    accessLogFile: /dev/stdout
+`)
+	check := func(plan *router.Telemetry) (found []router.TelemetryProblem) {
+		for _, l := range plan.Outbound.AccessLogs {
+			if l.Filter == "wrong" {
+				at := l.Origin
+				at.Field += ".filter.expression"
+				found = append(found, router.TelemetryProblem{Origin: at, Message: "filter"})
+			}
+			if l.Text == "wrong" && l.Provider == "" {
+				found = append(found, router.TelemetryProblem{Origin: l.Origin, Message: "format"})
+			}
+		}
+		return found
+	}
+	lines := func(all bool) (lines []string) {
+		r := istio.NewCompiler(istio.Options{AllGateways: all, CheckTelemetry: check}).Apply(config.Delta{Set: objects})
+		for _, c := range r.Conditions {
+			if c.Reason == istio.TelemetryInvalid {
+				lines = append(lines, fmt.Sprintf("%d %s %s: %s", c.Line, c.Object.Name, c.Field, c.Message))
+			}
+		}
+		return lines
+	}
+	of := []string{"9 mesh accessLogging[0].filter.expression: filter"}
+	if got := lines(false); !reflect.DeepEqual(got, of) {
+		t.Errorf("for a gateway: %q", got)
+	}
+	of = []string{"22 istio data.mesh.accessLogFormat: format", of[0], "14 shop accessLogging[0].filter.expression: filter"}
+	if got := lines(true); !reflect.DeepEqual(got, of) {
+		t.Errorf("for all: %q", got)
+	}
+}

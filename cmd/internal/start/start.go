@@ -22,6 +22,7 @@ import (
 	"github.com/sluicegate/sluice/discovery/file"
 	"github.com/sluicegate/sluice/role"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/telemetry"
 )
 
 // Exit statuses.
@@ -109,6 +110,7 @@ func Files(dirs []string) role.Source {
 
 // Istio returns what compiles Istio's and Kubernetes' objects for one proxy.
 func Istio(o istio.Options) func() pipeline.Compile {
+	o.CheckTelemetry = telemetry.Check
 	return func() pipeline.Compile {
 		c := istio.NewCompiler(o)
 		return func(d config.Delta) (*router.Spec, []config.Condition) {
