@@ -83,7 +83,7 @@ func TestRetriesAndMirrors(t *testing.T) {
 	s := newSink()
 	at, _ := s.serve(t, "127.0.0.1:0", false)
 	m := newManifests(t)
-	m.collector(t, at, "", "randomSamplingPercentage: 0\ncustomTags: {env: {literal: {value: prod}}, user: {header: {name: x-user, defaultValue: nobody}}}")
+	m.collector(t, at, "", "randomSamplingPercentage: 0\ncustomTags: {env: {literal: {value: prod}}, user: {header: {name: x-user, defaultValue: nobody}}, made: {formatter: {value: '%REQ(:METHOD)% of %PROTOCOL%'}}, none: {formatter: {value: '%REQ(x-none)%'}}}")
 	shop, shadow := newBackend(t, 2), newBackend(t, 0)
 	m.shop(t, shop, "retries: {attempts: 3, retryOn: 5xx}\nmirror: {host: shadow, port: {number: 80}}")
 	m.workload(t, "default", "shadow", "v1", 80, shadow.address())
@@ -117,7 +117,7 @@ func TestRetriesAndMirrors(t *testing.T) {
 	}
 	for tag, want := range map[string]string{
 		"http.url": "http://" + strings.TrimPrefix(url, "http://") + "/shop/1?a=b", "http.method": "GET", "http.protocol": "HTTP/1.1", "http.status_code": "200",
-		"guid:x-request-id": "r-7", "user_agent": "judge", "response_size": "5", "peer.address": "127.0.0.1", "env": "prod", "user": "jason",
+		"guid:x-request-id": "r-7", "user_agent": "judge", "response_size": "5", "peer.address": "127.0.0.1", "env": "prod", "user": "jason", "made": "GET of HTTP/1.1", "none": "",
 		"upstream_cluster": "outbound|80||shop.default.svc.cluster.local", "upstream_address": shop.address(),
 	} {
 		if server.Tags[tag] != want {

@@ -106,7 +106,7 @@ func checkTree(t *testing.T, spans []*span, parent string) {
 	}
 	gateway := call("istio-ingressgateway.istio-system", page, "", "/productpage")
 	inbound := func(service string) string {
-		return service + ".default SERVER inbound|PORT||/*\n  " + service + ".default CLIENT router inbound|PORT|| egress\n  "
+		return service + ".default SERVER " + service + ".default.svc.cluster.local:9080/*\n  " + service + ".default CLIENT router inbound|PORT|| egress\n  "
 	}
 	onPage := gateway + inbound("productpage")
 	onReviews := onPage + call("productpage.default", reviews, "v3", "/*") + inbound("reviews")

@@ -31,6 +31,15 @@ func (m manifests) write(t *testing.T, name, text string) {
 	}
 }
 
+func (m manifests) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // sample copies one of bookinfo's manifests.
 func (m manifests) sample(t *testing.T, name string) {
 	t.Helper()
