@@ -33,6 +33,8 @@ type Options struct {
 	Config    []string
 	// Identity is who the gateway speaks for in its telemetry.
 	Identity telemetry.Identity
+	// Buckets are the bounds of the histograms of Istio\'s metrics; nil means Envoy\'s.
+	Buckets []float64
 	// Address is the IP address to listen on where a Gateway's server names none;
 	// the zero value is 0.0.0.0.
 	Address netip.Addr
@@ -121,6 +123,7 @@ func Run(ctx context.Context, o Options) error {
 		AccessLogJSON:   o.AccessLogJSON,
 		ReopenLogs:      o.ReopenLogs,
 		Identity:        o.Identity,
+		Buckets:         o.Buckets,
 		Drain:           o.Drain,
 		LameDuck:        o.LameDuck,
 		Limits:          o.Limits,

@@ -62,6 +62,8 @@ type Options struct {
 	ProxyProtocol ProxyProtocol
 	// Identity is who the proxy speaks for in its telemetry.
 	Identity telemetry.Identity
+	// Buckets are the bounds of the histograms of Istio's metrics; nil means Envoy's.
+	Buckets []float64
 	// Admin and Status are the addresses of those servers, Metrics that of one for Prometheus
 	// on another machine; empty for none.
 	Admin, Status, Metrics string

@@ -59,6 +59,7 @@ func Run(ctx context.Context, o Options) error {
 		AccessLog: o.AccessLog, AccessLogFormat: o.AccessLogFormat, AccessLogJSON: o.AccessLogJSON,
 		Identity:     o.Identity,
 		Mesh:         o.Mesh,
+		Buckets:      o.Buckets,
 		Connections:  func() map[string]int { return p.listeners.connections() },
 		Listeners:    p.listenerMetrics,
 		Clusters:     p.clusterMetrics,

@@ -32,6 +32,8 @@ type Options struct {
 	Config    []string
 	// Identity is who the sidecar speaks for in its telemetry.
 	Identity telemetry.Identity
+	// Buckets are the bounds of the histograms of Istio\'s metrics; nil means Envoy\'s.
+	Buckets []float64
 	// Outbound is where the workload sends what it calls, "127.0.0.1:15001"; empty
 	// for no such listener. A request's Host, with its port, says what is called.
 	Outbound string
@@ -107,6 +109,7 @@ func Run(ctx context.Context, o Options) error {
 		AccessLogJSON:   o.AccessLogJSON,
 		ReopenLogs:      o.ReopenLogs,
 		Identity:        o.Identity,
+		Buckets:         o.Buckets,
 		Drain:           o.Drain,
 		LameDuck:        o.LameDuck,
 		Limits:          o.Limits,

@@ -98,6 +98,7 @@ func newCommand() *cobra.Command {
 			o.ReopenLogs = start.ReopenSignal()
 			o.Drain, o.LameDuck, o.Limits = shared.Drain, shared.LameDuck, shared.Limits
 			o.Identity = shared.Identity("router", o.Labels)
+			o.Buckets = shared.Buckets
 			start.Process()
 			return gateway.Run(cmd.Context(), o)
 		},

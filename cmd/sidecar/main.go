@@ -56,6 +56,7 @@ func newCommand() *cobra.Command {
 			o.ReopenLogs = start.ReopenSignal()
 			o.Drain, o.LameDuck, o.Limits = shared.Drain, shared.LameDuck, shared.Limits
 			o.Identity = shared.Identity("sidecar", o.Labels)
+			o.Buckets = shared.Buckets
 			start.Process()
 			return sidecar.Run(cmd.Context(), o)
 		},

@@ -2,8 +2,8 @@ package metrics
 
 import "math/bits"
 
-// maxBounds is how many bounds a histogram may have, beside infinity.
-const maxBounds = 31
+// MaxBuckets is how many bounds a histogram may have, beside infinity.
+const MaxBuckets = 31
 
 // bounds are those of a histogram's buckets.
 type bounds struct {
@@ -45,7 +45,7 @@ func (b *bounds) from(i int, v int64) int {
 // counts is a histogram on the request path: each value is in one bucket, the last beyond all
 // bounds.
 type counts struct {
-	buckets [maxBounds + 1]uint32
+	buckets [MaxBuckets + 1]uint32
 	sum     uint64
 }
 

@@ -36,7 +36,7 @@ type Options struct {
 	Mesh bool
 	// Shards is the number of independent parts of the request path; 0 means 1.
 	Shards int
-	// Buckets are the bounds of histograms, ascending, at most 31 (Istio's annotation
+	// Buckets are the bounds of histograms, ascending, at most MaxBuckets (Istio's annotation
 	// sidecar.istio.io/statsHistogramBuckets); nil means DefaultBuckets.
 	Buckets []float64
 	// MaxSeries bounds the series of each metric; what is beyond is counted as "other". 0
@@ -112,7 +112,7 @@ func (o Options) withDefaults() Options {
 	if o.Shards <= 0 {
 		o.Shards = 1
 	}
-	if len(o.Buckets) == 0 || len(o.Buckets) > maxBounds {
+	if len(o.Buckets) == 0 || len(o.Buckets) > MaxBuckets {
 		o.Buckets = DefaultBuckets
 	}
 	if o.MaxSeries <= 0 {

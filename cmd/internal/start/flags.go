@@ -45,6 +45,8 @@ type Flags struct {
 	logLevel, logFormat string
 	accessLogEncoding   string
 	identity            identityFlags
+	// Buckets are the bounds of histograms; nil for the usual ones.
+	Buckets []float64
 }
 
 // Add declares the flags, with the defaults that f holds.
@@ -67,6 +69,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.TicketKeys, "ticket-keys", "", "file of keys for TLS session tickets, one in base64 to a line, the first for new tickets, that replicas share; empty makes and rotates them here")
 	flags.StringVar(&f.ResolvConf, "resolv-conf", "/etc/resolv.conf", "file that says which servers of DNS resolve the names of endpoints; [127.0.0.1]:5353 names one with its port")
 	f.identity.add(flags)
+	flags.Float64SliceVar(&f.Buckets, "metrics-buckets", nil, "bounds of the histograms of Istio's metrics, in milliseconds and in bytes, such as 1,10,100,1000 (Istio's annotation statsHistogramBuckets); empty for Envoy's")
 	f.addLimits(flags)
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -98,6 +101,9 @@ func (f *Flags) Check(cmd *cobra.Command) (*slog.Logger, error) {
 	}
 	if f.LameDuck < 0 {
 		return nil, Misusef("--lame-duck %s: must not be negative", f.LameDuck)
+	}
+	if err := checkBuckets(f.Buckets); err != nil {
+		return nil, err
 	}
 	if err := f.checkLimits(); err != nil {
 		return nil, err

@@ -2,12 +2,14 @@ package start
 
 import (
 	"cmp"
+	"math"
 	"os"
 	"regexp"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sluicegate/sluice/telemetry"
+	"github.com/sluicegate/sluice/telemetry/metrics"
 )
 
 // identityFlags say who the proxy speaks for in metrics, logs and traces.
@@ -36,6 +38,19 @@ func (f *Flags) Identity(role string, labels map[string]string) telemetry.Identi
 	pod := cmp.Or(os.Getenv("POD_NAME"), i.Workload, "unknown")
 	i.Node = role + "~" + cmp.Or(os.Getenv("INSTANCE_IP"), "127.0.0.1") + "~" + pod + "." + i.Namespace + "~" + i.Namespace + ".svc.cluster.local"
 	return i
+}
+
+// checkBuckets reports what cannot be the bounds of histograms.
+func checkBuckets(bounds []float64) error {
+	if len(bounds) > metrics.MaxBuckets {
+		return Misusef("--metrics-buckets: %d bounds, more than %d", len(bounds), metrics.MaxBuckets)
+	}
+	for i, b := range bounds {
+		if !(b > 0) || math.IsInf(b, 0) || i > 0 && b <= bounds[i-1] {
+			return Misusef("--metrics-buckets: %v must be a number above 0 and the one before it", b)
+		}
+	}
+	return nil
 }
 
 // podSuffix is what a Deployment's ReplicaSet and the pod itself add to its name.

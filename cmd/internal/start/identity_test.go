@@ -1,6 +1,9 @@
 package start
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestIdentity(t *testing.T) {
 	for _, name := range []string{"ISTIO_META_WORKLOAD_NAME", "POD_NAME", "SERVICE_ACCOUNT", "TRUST_DOMAIN", "ISTIO_META_CLUSTER_ID", "ISTIO_META_MESH_ID", "INSTANCE_IP"} {
@@ -47,6 +50,20 @@ func TestWorkloadOf(t *testing.T) {
 	} {
 		if got := workloadOf(c.labels, c.pod); got != c.want {
 			t.Errorf("labels %v, pod %q: %q, want %q", c.labels, c.pod, got, c.want)
+		}
+	}
+}
+
+func TestCheckBuckets(t *testing.T) {
+	t.Parallel()
+	for _, good := range [][]float64{nil, {1}, {0.5, 1, 1000}} {
+		if err := checkBuckets(good); err != nil {
+			t.Errorf("%v: %v", good, err)
+		}
+	}
+	for _, bad := range [][]float64{{0}, {-1}, {1, 1}, {2, 1}, {math.NaN()}, {1, math.Inf(1)}, make([]float64, 32)} {
+		if checkBuckets(bad) == nil {
+			t.Errorf("%v are taken", bad)
 		}
 	}
 }
