@@ -211,9 +211,9 @@ func TestIdleTimeout(t *testing.T) {
 // TestIdleTimeoutSparesWhatMoves: neither direction needs the other to move.
 func TestIdleTimeoutSparesWhatMoves(t *testing.T) {
 	t.Parallel()
-	const step, steps = 20 * time.Millisecond, 25
+	const step, steps = 20 * time.Millisecond, 60
 	b := newBench(t, nil)
-	b.to(func(c *router.Cluster) { c.Pool.TCPIdleTimeout = 200 * time.Millisecond }, endpoint(t, false, func(conn net.Conn) {
+	b.to(func(c *router.Cluster) { c.Pool.TCPIdleTimeout = time.Second }, endpoint(t, false, func(conn net.Conn) {
 		for range steps {
 			time.Sleep(step)
 			if _, err := io.WriteString(conn, "."); err != nil {
