@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"maps"
 	"math/big"
 	"net/http"
@@ -35,7 +36,7 @@ func TestDocumentedPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := run(t, func(o *Options) { o.AccessLog = os.DevNull })
+	p := run(t, func(o *Options) { o.AccessLog, o.LogLevel = os.DevNull, &slog.LevelVar{} })
 	listener := mirrored("a", "x", "y")
 	listener.Tables[0].VirtualHosts[0].Routes[0].CORS = &router.CORS{}
 	s := p.set([]*router.Listener{listener, secure(t)}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
