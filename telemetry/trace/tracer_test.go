@@ -523,3 +523,19 @@ func BenchmarkComplete(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMake is the cost of an exchange's spans off the request path: a server's and three
+// clients'.
+func BenchmarkMake(b *testing.B) {
+	tr, _ := reporting(b, newCollector(), router.Tracing{W3C: true, Sampling: 100})
+	ex := served("user-agent: curl/8\nx-request-id: r-1")
+	complete(tr, ex)
+	m := newSpanMaker("productpage.default", tr.o.Identity)
+	r := new(record)
+	r.fill(ex, tr.policies.Load().outbound)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.make(r)
+		m.forget()
+	}
+}
