@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/admin/ui"
+	"github.com/sluicegate/sluice/admin/why"
 	"github.com/sluicegate/sluice/telemetry/identity"
 	"github.com/sluicegate/sluice/telemetry/metrics"
 	"github.com/sluicegate/sluice/telemetry/recent"
@@ -27,7 +28,7 @@ func (p *process) page(o admin.Options) http.Handler {
 		App:      own.App,
 		Edges:    func() ([]ui.Edge, []float64) { return pageEdges(p.telemetry.Edges()) },
 		Routes:   func() ([]ui.RouteTraffic, []float64) { return pageRoutes(p.telemetry.Recent().Routes()), routeBounds() },
-		Failures: func() []ui.Failure { return pageFailuresOf(p.telemetry.Recent().Failures()) },
+		Failures: func() []ui.Failure { return pageFailuresOf(p.telemetry.Recent().Failures(), o.Config()) },
 		Peers:    p.o.Peers,
 	})
 }
@@ -93,8 +94,10 @@ func trimmed(buckets []uint64) []uint64 {
 	return buckets
 }
 
-func pageFailuresOf(list []recent.Failure) []ui.Failure {
+// pageFailuresOf returns the latest, each with its cause in a sentence.
+func pageFailuresOf(list []recent.Failure, c admin.Config) []ui.Failure {
 	slices.SortFunc(list, func(a, b recent.Failure) int { return cmp.Compare(b.Sequence, a.Sequence) })
+	evidence := why.Evidence{Spec: c.Spec, Conditions: c.Conditions}
 	list = list[:min(len(list), pageFailures)]
 	out := make([]ui.Failure, len(list))
 	for i := range list {
@@ -103,7 +106,7 @@ func pageFailuresOf(list []recent.Failure) []ui.Failure {
 			Sequence: f.Sequence, ID: f.ID, Time: f.Time, Method: f.Method, Scheme: f.Scheme, Host: f.Authority, Path: f.Path,
 			Status: f.Status, Flags: f.Flags, Details: f.Details, Cluster: f.Cluster, Endpoint: f.UpstreamHost, Duration: f.Duration,
 			Route:  strings.TrimSpace(f.Rule.String() + " " + f.Route),
-			Reason: f.UpstreamFailure,
+			Reason: why.Of(f, evidence).Cause,
 		}
 	}
 	return out

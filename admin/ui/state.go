@@ -119,7 +119,7 @@ func (s *source) state() State {
 func (s *source) info(config admin.Config) Info {
 	o := s.o
 	info := Info{
-		Name: o.Name, Role: o.Admin.Info.Role, Version: o.Admin.Info.Version.String(), Namespace: o.Admin.Info.Namespace,
+		Name: o.Name, Role: o.Admin.Info.Role, Version: o.Admin.Info.Version.Version, Namespace: o.Admin.Info.Namespace,
 		Workload: o.Workload, App: o.App, Started: o.Admin.Info.Started,
 		Generation: config.Generation, Updated: config.Updated, Config: o.Admin.Info.Config,
 	}

@@ -1,7 +1,7 @@
 // Asking a proxy a question, and showing what it answers.
 
 import { el } from "./dom.js";
-import { share } from "./format.js";
+import { place, share } from "./format.js";
 
 // ask returns the answer of a proxy to "explain" or "why/ID" as JSON, or {problem} where there
 // is none.
@@ -20,14 +20,14 @@ export async function ask(proxy, question, parameters = {}) {
   }
 }
 
-// answer shows what /why or /explain told.
-export function answer(told) {
+// answer shows what a proxy told of /why or /explain.
+export function answer(told, proxy) {
   if (told.problem) return el("p", { class: "problem" }, told.problem);
   const e = told.explanation ?? told;
   return el("div", { class: "answer" },
     told.cause && el("p", { class: "headline" }, told.cause),
     told.facts?.length > 0 && el("ul", { class: "facts" }, told.facts.map((f) => el("li", {}, f))),
-    told.fix?.text && el("p", { class: "fix" }, el("b", {}, "The way out: "), told.fix.text, place(told.fix)),
+    told.fix?.text && el("p", { class: "fix" }, el("b", {}, "The way out: "), told.fix.text, whereTo(told.fix, proxy)),
     told.outdated && el("p", { class: "quiet" }, "The configuration has changed since: this is what it makes of the request now."),
     !told.cause && e.outcome && el("p", { class: "headline" }, outcome(e)),
     e.outcome && way(e),
@@ -80,10 +80,11 @@ function misses(list) {
     el("ul", {}, (m.failed ?? []).map((f) => el("li", {}, `${f.condition}: wants ${f.wanted}, ${f.absent ? "is absent" : `is “${f.got}”`}`))))));
 }
 
-function place(fix) {
+// whereTo says where a way out begins.
+function whereTo(fix, proxy) {
   const at = origin(fix.rule);
   if (!at) return null;
-  return el("span", { class: "quiet" }, ` ${at}${fix.file ? ` (${fix.file}${fix.line ? `:${fix.line}` : ""})` : ""}`);
+  return el("span", { class: "quiet" }, ` ${at}${fix.file ? ` (${place(proxy, fix.file, fix.line)})` : ""}`);
 }
 
 function origin(o) {

@@ -39,6 +39,6 @@ export class Explain {
     if (!to) return;
     const lines = headers.value.split("\n").map((l) => l.trim()).filter(Boolean);
     const told = await ask(to, "explain", { url: url.value.trim(), method: method.value, header: lines });
-    this.#answer.replaceChildren(answer(told));
+    this.#answer.replaceChildren(answer(told, to));
   }
 }

@@ -63,6 +63,6 @@ export class Failures {
     const list = el("dl", {}, facts.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
     const again = el("button", { type: "button", onclick: () => this.#explain(f) }, "Explain this request as it is routed now");
     const told = f.id ? await ask(f.proxy, `why/${encodeURIComponent(f.id)}`) : null;
-    body.replaceChildren(...(told ? [answer(told)] : []), list, ...(f.method ? [again] : []));
+    body.replaceChildren(...(told ? [answer(told, f.proxy)] : []), list, ...(f.method ? [again] : []));
   }
 }

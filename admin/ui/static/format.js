@@ -55,6 +55,13 @@ export function plural(n, word) {
   return `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 }
 
+// place writes where something stands in a file, from the proxy's folder of configuration on.
+export function place(proxy, file, line) {
+  const folder = (proxy.info?.config ?? []).find((c) => file.startsWith(`${c}/`));
+  const short = folder ? file.slice(folder.slice(0, folder.lastIndexOf("/") + 1).length) : file;
+  return line ? `${short}:${line}` : short;
+}
+
 // clock writes a moment as the time of day here.
 export function clock(at) {
   return new Date(at).toLocaleTimeString("en-GB");

@@ -112,7 +112,7 @@ export class Graph {
   #updateLabel(node, link) {
     const busy = link.stats.rate ?? 0;
     const told = this.#near(link) || this.#model.links.length <= manyLinks;
-    text(node, told && busy > 0 ? (link.stats.errors > 0.001 ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
+    text(node, told && busy > 0 ? (level(link.stats) ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
     this.#mark(node, link);
     if (node.textContent === "") return;
     const at = this.#labelAt(link);
@@ -207,7 +207,7 @@ export class Graph {
 function numbers(s) {
   if (s.rate === null) return none;
   const parts = [rate(s.rate)];
-  if (s.errors > 0.001) parts.push(`${share(s.errors)} errors`);
+  if (s.errors > 0.001) parts.push(`${share(s.errors)} err`);
   if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
   return parts.join(" · ");
 }

@@ -1,7 +1,7 @@
 // Where cards stand: columns from left to right, callers before those that they call, and in
 // each column an order that keeps lines short. The same cards and links give the same places.
 
-export const size = { width: 196, head: 58, row: 24, gapY: 22, minGapX: 84, maxGapX: 190, margin: 8 };
+export const size = { width: 208, head: 58, row: 24, gapY: 22, minGapX: 100, maxGapX: 190, margin: 8 };
 
 export const heightOf = (card) => size.head + card.rows.length * size.row + (card.rows.length > 0 ? 8 : 0);
 

@@ -13,9 +13,9 @@ export function build() {
   const edges = preferred();
   const home = homes(edges);
   for (const { proxy, edge } of edges) {
-    const to = serviceCard(cards, edge);
-    const row = to.kind === "nowhere" ? null : rowOf(to, edge.to, edge.subset);
     const from = caller(cards, home, proxy, edge);
+    const to = isNowhere(edge) ? nowhereCard(cards, from.card) : serviceCard(cards, edge);
+    const row = to.kind === "nowhere" ? null : rowOf(to, edge.to, edge.subset);
     const id = `${from.card.id}>${from.row?.id ?? ""}>${to.id}>${row?.id ?? ""}`;
     let link = links.get(id);
     if (!link) {
@@ -77,8 +77,9 @@ function cardOf(cards, id, title, subtitle, kind) {
 // Requests that no route took, or that a route answered, were for no service.
 const isNowhere = (edge) => !edge.service && !edge.serviceName && !edge.to.workload && !edge.to.app;
 
+const nowhereCard = (cards, from) => cardOf(cards, `nowhere ${from.id}`, "no upstream", "", "nowhere");
+
 function serviceCard(cards, edge) {
-  if (isNowhere(edge)) return cardOf(cards, "nowhere", "no upstream", "answered by the proxy", "nowhere");
   const title = edge.serviceName || edge.service || edge.to.app || edge.to.workload || "unknown";
   const card = cardOf(cards, serviceID(edge), title, edge.serviceNamespace || edge.to.namespace || "", "service");
   card.host = edge.service;

@@ -1,7 +1,7 @@
 // The tables of the page: calls, routes, endpoints, certificates and conditions.
 
 import { byID, el, keyed, set, svg, text } from "./dom.js";
-import { clock, day, ms, none, rate, share, span } from "./format.js";
+import { clock, day, ms, none, place, rate, share, span } from "./format.js";
 import { board, endpointKey, proxies, routeStats } from "./store.js";
 import { Table } from "./table.js";
 import { level } from "./trouble.js";
@@ -197,7 +197,7 @@ export class Conditions {
       { title: "Object", cell: (r) => `${r.kind} ${r.namespace ? `${r.namespace}/` : ""}${r.name}`, sort: (r) => r.name },
       { title: "Field", cell: (r) => r.field || none, class: "match" },
       { title: "What is wrong, and the way out", cell: (r) => r.message, class: "message" },
-      { title: "File", cell: (r) => (r.file ? `${r.file}${r.line ? `:${r.line}` : ""}` : none), sort: (r) => r.file, class: "match" },
+      { title: "File", cell: (r) => (r.file ? place(r.proxy, r.file, r.line) : none), hint: (r) => r.file, sort: (r) => r.file, class: "match" },
       { title: "Told by", cell: (r) => r.who.join(", "), class: "wide match" },
     ],
   });
@@ -210,7 +210,7 @@ export class Conditions {
         const key = [c.kind, c.namespace, c.name, c.field, c.message].join("|");
         const same = all.get(key);
         if (same) same.who.push(proxy.label);
-        else all.set(key, { ...c, key, who: [proxy.label] });
+        else all.set(key, { ...c, key, proxy, who: [proxy.label] });
       }
     }
     text(byID("conditions-count"), all.size || "");

@@ -1,7 +1,7 @@
 // What is wrong, the worst first: what somebody who was woken up reads before all else.
 
 import { byID, el, keyed, set, text } from "./dom.js";
-import { clock, plural, rate, share, span } from "./format.js";
+import { clock, place, plural, rate, share, span } from "./format.js";
 import { board, own, proxies, totals, trafficKey } from "./store.js";
 
 const dayLong = 86400000;
@@ -51,7 +51,7 @@ function ofConditions(p, who) {
     key: `condition ${c.kind} ${c.namespace} ${c.name} ${c.field} ${c.message}`, who,
     level: c.severity === "Error" ? "bad" : "warn",
     title: `${c.kind} ${c.namespace ? `${c.namespace}/` : ""}${c.name}${c.field ? ` ${c.field}` : ""}`,
-    detail: `${c.message}${c.file ? ` (${c.file}${c.line ? `:${c.line}` : ""})` : ""}`,
+    detail: `${c.message}${c.file ? ` (${place(p, c.file, c.line)})` : ""}`,
     href: "#conditions",
   }));
 }
@@ -93,7 +93,7 @@ function ofTraffic(model) {
     if (!bad) continue;
     const from = names.get(l.from) + (l.fromLabel ? ` ${l.fromLabel}` : "");
     const to = names.get(l.to) + (l.toLabel ? ` ${l.toLabel}` : "");
-    const title = l.to === "nowhere" ? `Calls from ${from} reach no upstream` : `${share(l.stats.errors)} of the calls from ${from} to ${to} fail`;
+    const title = l.to.startsWith("nowhere ") ? `Calls from ${from} reach no upstream` : `${share(l.stats.errors)} of the calls from ${from} to ${to} fail`;
     list.push({ key: `errors ${l.id}`, level: bad, title, detail: `${plural(l.stats.recentErrors, "error")} in the last minute, at ${rate(l.stats.rate)}`, href: "#failures" });
   }
   return list;
