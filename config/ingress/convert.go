@@ -58,6 +58,17 @@ func Convert(objects []*config.Object, o Options, proxy istio.Options) ([]Conver
 	return out, slices.Compact(conditions)
 }
 
+// noWords is what Istio's API has no words for, by the fields of the annotation that says it.
+var noWords = []struct {
+	fields []string
+	what   string
+}{
+	{[]string{`"allow"`, `"deny"`}, "which clients may come in, and Istio's own gateways let everybody in"},
+	{[]string{`"limits"`}, "how much one client may ask for, and Istio's own gateways let every request through"},
+	{[]string{`"idleTimeout"`}, "how long nothing may move in an exchange, and Istio's own gateways wait five minutes"},
+	{[]string{`"maxRequestBody"`}, "how large a request's body may be, and Istio's own gateways let any through"},
+}
+
 // lost says what of an Ingress an object of Istio's API cannot say.
 func (t *translator) lost(c Converted) []config.Condition {
 	var out []config.Condition
@@ -73,11 +84,13 @@ func (t *translator) lost(c Converted) []config.Condition {
 			}
 		}
 	case *networkingv1.VirtualService:
-		if strings.Contains(o.Annotations[istio.RoutePolicies], `"allow"`) || strings.Contains(o.Annotations[istio.RoutePolicies], `"deny"`) {
-			out = append(out, config.Condition{
-				Severity: config.Warning, Reason: NeedsSluice, Object: c.From[0],
-				Message: "Istio's API cannot say which clients may come in, and Istio's own gateways let everybody in: the annotation " + istio.RoutePolicies + " is heeded by Sluice alone",
-			})
+		for _, word := range noWords {
+			if slices.ContainsFunc(word.fields, func(field string) bool { return strings.Contains(o.Annotations[istio.RoutePolicies], field) }) {
+				out = append(out, config.Condition{
+					Severity: config.Warning, Reason: NeedsSluice, Object: c.From[0],
+					Message: "Istio's API cannot say " + word.what + ": the annotation " + istio.RoutePolicies + " is heeded by Sluice alone",
+				})
+			}
 		}
 		if host := o.Spec.Hosts[0]; host != anyHost && !strings.Contains(host, ".") {
 			out = append(out, config.Condition{

@@ -196,8 +196,11 @@ func outcome(table *router.Table, r *router.Request) string {
 	policies := ""
 	if d.Route != nil {
 		for _, p := range d.Route.Policies() {
-			if p.Name == "sources" || p.Name == "request body" {
+			switch p.Name {
+			case "sources", "request body":
 				policies += ", " + p.Text
+			case "limit", "idle timeout":
+				policies += ", " + p.Name + " " + p.Text
 			}
 		}
 	}

@@ -21,7 +21,7 @@ type knownAnnotation struct {
 }
 
 const (
-	noLimits   = "requests are not limited by this version: put a limit where the service is, or bound connections with the gateway's --max-connections-per-ip"
+	noLimits   = "replicas do not count together: limit-rps and limit-rpm bound what each of them lets through"
 	noSnippets = "there is no nginx here to configure, so that it has no effect: say it with other annotations, or in a VirtualService"
 	noAuth     = "this version asks nobody else whether a request may pass"
 	noBasic    = "this version checks no passwords"
@@ -106,14 +106,14 @@ var knownAnnotations = map[string]knownAnnotation{
 	"global-rate-limit-key":                    {useless, noLimits},
 	"global-rate-limit-window":                 {useless, noLimits},
 	"http2-push-preload":                       {useless, "it has no effect: browsers take no pushes any more"},
-	"limit-allowlist":                          {useless, noLimits},
-	"limit-burst-multiplier":                   {useless, noLimits},
-	"limit-connections":                        {without, noLimits},
+	"limit-allowlist":                          {},
+	"limit-burst-multiplier":                   {},
+	"limit-connections":                        {},
 	"limit-rate":                               {without, "it has no effect: bandwidth is not limited"},
 	"limit-rate-after":                         {useless, "it has no effect: bandwidth is not limited"},
-	"limit-rpm":                                {without, noLimits},
-	"limit-rps":                                {without, noLimits},
-	"limit-whitelist":                          {useless, noLimits},
+	"limit-rpm":                                {},
+	"limit-rps":                                {},
+	"limit-whitelist":                          {},
 	"load-balance":                             {},
 	"mirror-host":                              {useless, "it has no effect without mirror-target"},
 	"mirror-request-body":                      {useless, "it has no effect without mirror-target"},

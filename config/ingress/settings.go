@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -78,8 +79,9 @@ func newSettings(o *config.Object) (*settings, []config.Condition) {
 	}
 	s.policy.Allow, s.policy.Deny = a.sources()
 	s.policy.MaxRequestBody = a.bodySize()
+	s.policy.Limits = a.limits(o.Namespace + "/" + o.Name)
+	s.policy.IdleTimeout.Duration = a.idleTimeout()
 	a.snippets()
-	a.bounds()
 	s.closed = a.closed
 	return s, a.conditions
 }
@@ -224,30 +226,37 @@ func (a *annotations) sources() (allow, deny []netip.Prefix) {
 
 // ranges reads a list of networks and addresses. One that cannot be read closes the paths.
 func (a *annotations) ranges(name string) []netip.Prefix {
-	var out []netip.Prefix
-	for _, item := range a.list(name) {
+	out, problem := parseRanges(a.list(name))
+	if problem == "" && a.text(name) != "" && len(out) == 0 {
+		problem = fmt.Sprintf("%q: names no network", a.text(name))
+	}
+	if problem != "" {
+		a.close(name, "%s", problem)
+		return nil
+	}
+	return out
+}
+
+// parseRanges reads networks and addresses, or says what is wrong with the first that is none.
+func parseRanges(list []string) (out []netip.Prefix, problem string) {
+	for _, item := range list {
 		p, err := netip.ParsePrefix(item)
 		if err != nil {
 			addr, err := netip.ParseAddr(item)
 			if err != nil || addr.Zone() != "" {
-				a.close(name, "%q: must be networks and addresses, such as 10.0.0.0/8, parted by commas", item)
-				return nil
+				return nil, fmt.Sprintf("%q: must be networks and addresses, such as 10.0.0.0/8, parted by commas", item)
 			}
 			p = netip.PrefixFrom(addr, addr.BitLen())
 		}
 		if p.Addr().Is4In6() {
 			if p.Bits() < 96 {
-				a.close(name, "%q: write it as a network of IPv4", item)
-				return nil
+				return nil, fmt.Sprintf("%q: write it as a network of IPv4", item)
 			}
 			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		out = append(out, p.Masked())
 	}
-	if a.text(name) != "" && len(out) == 0 && !a.closed {
-		a.close(name, "%q: names no network", a.text(name))
-	}
-	return out
+	return out, ""
 }
 
 // everyone says whether ranges of addresses leave nobody out.
@@ -274,18 +283,6 @@ func (a *annotations) bodySize() int64 {
 		return 0
 	}
 	return n * unit
-}
-
-// bounds says what becomes of limits that there is no word for.
-func (a *annotations) bounds() {
-	for _, name := range []string{"proxy-read-timeout", "proxy-send-timeout"} {
-		if a.text(name) == "" {
-			continue
-		}
-		if _, ok := a.seconds(name); ok {
-			a.add(config.Warning, AnnotationNotServed, name, "it has no effect for single Ingresses: how long nothing may move in an exchange is said by the gateway's --stream-idle-timeout, and by --tunnel-idle-timeout for WebSockets; a VirtualService's timeout bounds the whole exchange")
-		}
-	}
 }
 
 // seconds reads a duration of nginx: a number of seconds, or one with a unit.

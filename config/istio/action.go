@@ -20,6 +20,7 @@ type action struct {
 	mirrors      []router.Mirror
 	policy       RoutePolicy
 	sources      *router.Sources
+	limits       []router.LocalLimit
 }
 
 // empty says whether the rule does nothing that can be served.
@@ -32,6 +33,7 @@ func (a *action) apply(route *router.Route) {
 	route.Redirect, route.Direct, route.Destinations = a.redirect, a.direct, a.destinations
 	route.Headers, route.Timeout = a.headers, a.timeout
 	route.Sources, route.MaxRequestBody = a.sources, a.policy.MaxRequestBody
+	route.Limits, route.IdleTimeout = a.limits, a.policy.IdleTimeout.Duration
 	route.Retry, route.Fault, route.CORS, route.Mirrors = a.retry, a.fault, a.cors, a.mirrors
 }
 
@@ -44,7 +46,7 @@ func (c *Compiler) compileAction(u *unit, v *virtualService, key unitKey, r rule
 		cors:    compileCORS(r.http.CorsPolicy),
 		policy:  c.policyOf(r),
 	}
-	a.sources = a.policy.sources()
+	a.sources, a.limits = a.policy.sources(), a.policy.limits(r)
 	switch {
 	case r.http.Redirect != nil:
 		a.redirect = compileRedirect(r.http.Redirect, key.port)

@@ -256,6 +256,12 @@ func printRoute(b *strings.Builder, r *router.Route) {
 	if r.Sources != nil || r.MaxRequestBody != 0 {
 		fmt.Fprintf(b, "        sources %+v body %d\n", r.Sources, r.MaxRequestBody)
 	}
+	for _, l := range r.Limits {
+		fmt.Fprintf(b, "        limit %+v\n", l)
+	}
+	if r.IdleTimeout != 0 {
+		fmt.Fprintf(b, "        idle %s\n", r.IdleTimeout)
+	}
 	for _, d := range r.Destinations {
 		fmt.Fprintf(b, "        to %s weight=%d", d.Cluster, d.Weight)
 		if d.Authority != "" {

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
@@ -30,10 +32,17 @@ type RoutePolicy struct {
 	Deny  []netip.Prefix `json:"deny,omitempty"`
 	// MaxRequestBody bounds the bytes of a request's body; more is answered 413. 0 means none.
 	MaxRequestBody int64 `json:"maxRequestBody,omitempty"`
+	// Limits bound what each client may ask for; more is answered 503.
+	Limits []RouteLimit `json:"limits,omitempty"`
+	// IdleTimeout bounds how long nothing may move in an exchange, or through what it was
+	// upgraded to; 0 leaves that to the gateway.
+	IdleTimeout meta.Duration `json:"idleTimeout,omitzero"`
 }
 
 // Empty says whether the policy asks for nothing.
-func (p RoutePolicy) Empty() bool { return len(p.Allow)+len(p.Deny) == 0 && p.MaxRequestBody == 0 }
+func (p RoutePolicy) Empty() bool {
+	return len(p.Allow)+len(p.Deny)+len(p.Limits) == 0 && p.MaxRequestBody == 0 && p.IdleTimeout.Duration == 0
+}
 
 // sources are the policy's for a route; nil for all clients.
 func (p RoutePolicy) sources() *router.Sources {
@@ -41,6 +50,24 @@ func (p RoutePolicy) sources() *router.Sources {
 		return nil
 	}
 	return &router.Sources{Allow: p.Allow, Deny: p.Deny}
+}
+
+// problem says what makes no sense; empty where nothing does.
+func (p RoutePolicy) problem() string {
+	switch {
+	case p.MaxRequestBody < 0:
+		return "maxRequestBody must not be negative"
+	case p.IdleTimeout.Duration < 0:
+		return "idleTimeout must not be negative"
+	case len(p.Limits) > router.MaxLimits:
+		return fmt.Sprintf("limits: there may be %d", router.MaxLimits)
+	}
+	for i, l := range p.Limits {
+		if problem := l.problem(); problem != "" {
+			return fmt.Sprintf("limits[%d]: %s", i, problem)
+		}
+	}
+	return ""
 }
 
 // routePolicies reads a VirtualService's annotation: the policies of its rules, by their paths,
@@ -63,8 +90,8 @@ func routePolicies(o *config.Object, v *networkingv1.VirtualService) (map[string
 	out := map[string]RoutePolicy{}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		p, found := byName[name], false
-		if p.MaxRequestBody < 0 {
-			return nil, fail("%q: maxRequestBody must not be negative", name)
+		if problem := p.problem(); problem != "" {
+			return nil, fail("%q: %s", name, problem)
 		}
 		for i, r := range v.Spec.Http {
 			if name == "" || r.Name != name {
