@@ -33,6 +33,15 @@ spec:
   rules:
   - http: {paths: [{path: /office, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
 ---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: limited
+  annotations: {nginx.ingress.kubernetes.io/limit-rpm: "1", nginx.ingress.kubernetes.io/limit-burst-multiplier: "1"}
+spec:
+  rules:
+  - http: {paths: [{path: /limited, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -46,7 +55,8 @@ endpoints: [{addresses: [127.0.0.1]}]
 ports: [{name: http, port: %[2]s}]
 `
 
-// TestIngress: the binary serves Ingresses of a folder, and keeps out whom they keep out.
+// TestIngress: the binary serves Ingresses of a folder, keeps out whom they keep out, and counts
+// what clients ask for across changes.
 func TestIngress(t *testing.T) {
 	t.Parallel()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,8 +83,16 @@ func TestIngress(t *testing.T) {
 			t.Errorf("a body of %d bytes: %d, want %d", len(body), r.StatusCode, want)
 		}
 	}
+	for i, want := range []int{200, 200, 503} {
+		if code, body := get(t, p.url+"/limited"); code != want {
+			t.Errorf("request %d within a minute: %d %q, want %d", i+1, code, body, want)
+		}
+	}
 	write(t, dir, fmt.Sprintf(ingressManifests, "127.0.0.1", port))
 	p.await(t, "configuration loaded")
+	if code, _ := get(t, p.url+"/limited"); code != 503 {
+		t.Errorf("after a change of the configuration: %d", code)
+	}
 	if code, body := get(t, p.url+"/office"); code != 200 || body != "/office " {
 		t.Errorf("a client that is let in: %d %q", code, body)
 	}
