@@ -78,7 +78,8 @@ func (c *call) String() string {
 }
 
 // policyTitles are the names of a route's policies as rows have them.
-var policyTitles = map[string]string{"cors": "CORS", "fault": "Fault", "mirror": "Mirror", "retry": "Retry", "sources": "Sources", "request body": "Body"}
+var policyTitles = map[string]string{"cors": "CORS", "fault": "Fault", "mirror": "Mirror", "retry": "Retry", "sources": "Sources", "request body": "Body",
+	"limit": "Limit", "idle timeout": "Idle timeout"}
 
 // summary is the outcome in a line.
 func (e explanation) summary() (string, ink) {
