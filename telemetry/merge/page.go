@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"net/http"
@@ -120,42 +119,6 @@ func (p *Page) patience(r *http.Request) time.Duration {
 		limit = min(limit, time.Duration(seconds*0.9*float64(time.Second)))
 	}
 	return limit
-}
-
-// plain returns an application's page as what may stand among others in Prometheus' text
-// format: without OpenMetrics' mark of the end, and without exemplars.
-func plain(page []byte) []byte {
-	var out bytes.Buffer
-	out.Grow(len(page) + 1)
-	for line := range bytes.Lines(page) {
-		line = bytes.TrimRight(line, "\r\n")
-		switch {
-		case len(line) == 0 || string(line) == "# EOF":
-			continue
-		case line[0] != '#':
-			line = withoutExemplar(line)
-		}
-		out.Write(line)
-		out.WriteByte('\n')
-	}
-	return out.Bytes()
-}
-
-// withoutExemplar cuts what OpenMetrics has after a sample: " # {trace_id=...} 1 2". A label's
-// value, in quotes, may have the same in it.
-func withoutExemplar(line []byte) []byte {
-	quoted := false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == '#' && !quoted:
-			return bytes.TrimRight(line[:i], " ")
-		}
-	}
-	return line
 }
 
 // CheckTarget reports what cannot be a target.

@@ -70,6 +70,55 @@ func TestPage(t *testing.T) {
 	}
 }
 
+func TestOpenMetrics(t *testing.T) {
+	t.Parallel()
+	const in = `# HELP orders Orders that came in.
+# TYPE orders counter
+# UNIT orders
+orders_total{shop="a"} 3 # {trace_id="x"} 1
+orders_created{shop="a"} 1.6e9
+# TYPE build info
+build_info{version="1"} 1
+# TYPE mode stateset
+mode{mode="on"} 1
+# TYPE odd unknown
+odd 1
+# TYPE size histogram
+size_bucket{le="+Inf"} 1
+size_count 1
+size_sum 2
+# EOF
+`
+	const want = `# HELP orders_total Orders that came in.
+# TYPE orders_total counter
+# UNIT orders
+orders_total{shop="a"} 3
+orders_created{shop="a"} 1.6e9
+# TYPE build_info gauge
+build_info{version="1"} 1
+# TYPE mode gauge
+mode{mode="on"} 1
+# TYPE odd untyped
+odd 1
+# TYPE size histogram
+size_bucket{le="+Inf"} 1
+size_count 1
+size_sum 2
+`
+	if got := string(plain([]byte(in))); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	if _, err := parser.TextToMetricFamilies(strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	// What is in Prometheus' own format stays as it is.
+	const plainText = "# HELP a_total A.\n# TYPE a_total counter\na_total 1\n"
+	if got := string(plain([]byte(plainText))); got != plainText {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestFailures: an application that fails, is away or takes too long does not hide the proxy's
 // metrics, nor another target's.
 func TestFailures(t *testing.T) {

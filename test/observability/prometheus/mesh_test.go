@@ -144,7 +144,7 @@ func startApplication(t testing.TB) string {
 		case "/missing":
 			w.WriteHeader(http.StatusNotFound)
 		case "/metrics": // its own, as OpenMetrics
-			io.WriteString(w, "# TYPE reviews_shown counter\nreviews_shown_total 7\n# TYPE go_goroutines gauge\ngo_goroutines 5\n# EOF\n")
+			io.WriteString(w, "# HELP reviews_shown Reviews that were shown.\n# TYPE reviews_shown counter\nreviews_shown_total 7\n# HELP go_goroutines Goroutines.\n# TYPE go_goroutines gauge\ngo_goroutines 5\n# EOF\n")
 			return
 		case "/slow":
 			time.Sleep(20 * time.Millisecond)
