@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicegate/sluice/cmd/internal/start"
 	"github.com/sluicegate/sluice/config/ingress"
+	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/discovery/kube"
 	"github.com/sluicegate/sluice/gateway"
 	"github.com/sluicegate/sluice/role"
@@ -56,12 +57,12 @@ func (s *statuses) check(cmd *cobra.Command, inCluster bool) error {
 }
 
 // write has the gateway write to the cluster that it follows.
-func (s *statuses) write(k *kube.Cluster, o *gateway.Options, ingresses *ingress.Options) {
+func (s *statuses) write(k *kube.Cluster, o *gateway.Options, ingresses *ingress.Options, proxy *istio.Options) {
 	if !s.on {
 		return
 	}
 	s.options.Labels = o.Labels
 	w := k.NewStatusWriter(s.options)
-	o.Source, o.Collectors, ingresses.Served = w.Watch, w.Collectors(), w.Served
+	o.Source, o.Collectors, ingresses.Served, proxy.Foreign = w.Watch, w.Collectors(), w.Served, w.Foreign
 	o.Notify = func(now role.Status) { w.Conditions(now.Conditions) }
 }

@@ -150,7 +150,7 @@ func (c *Compiler) mergeGateways() *gatewayMerge {
 func (c *Compiler) gatewaysInOrder() []*gatewayConfig {
 	var selected []*gatewayConfig
 	for _, g := range c.gateways {
-		if c.options.AllGateways || selects(g.spec.Selector, c.options.Labels) {
+		if c.selected(g) {
 			selected = append(selected, g)
 		}
 	}

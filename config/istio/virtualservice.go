@@ -181,6 +181,8 @@ func (c *Compiler) settleVirtualServices() {
 	if len(changed) == 0 {
 		return
 	}
+	c.foreign.touch(c, changed)
+	defer c.foreign.touch(c, changed)
 	for name := range changed {
 		if v := c.virtualServices[name]; v != nil {
 			c.detach(name, v)

@@ -118,7 +118,7 @@ func (p *Pipeline) compile(d config.Delta) bool {
 
 // same says whether two specs serve the same.
 func same(a, b *router.Spec) bool {
-	return a == b || slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Clusters, b.Clusters) && slices.Equal(a.Secrets, b.Secrets)
+	return a == b || slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Clusters, b.Clusters) && slices.Equal(a.Secrets, b.Secrets) && a.Telemetry == b.Telemetry
 }
 
 // Conditions returns everything that is wrong with the configuration, in order of

@@ -472,3 +472,26 @@ func TestPublishesSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishesTelemetry: so is another plan of what is told of the traffic.
+func TestPublishesTelemetry(t *testing.T) {
+	t.Parallel()
+	listeners := []*router.Listener{{Name: "a"}}
+	spec := &router.Spec{Listeners: listeners}
+	var published []*router.Table
+	p := New(Options{
+		NewCompiler: func() Compile {
+			return func(config.Delta) (*router.Spec, []config.Condition) { return spec, nil }
+		},
+		Publish: func(table *router.Table) { published = append(published, table) },
+	})
+	p.Apply(set("a=1"))
+	plan := &router.Telemetry{}
+	for _, next := range []*router.Telemetry{plan, plan, nil} {
+		spec = &router.Spec{Listeners: listeners, Telemetry: next}
+		p.Apply(set("a=2"))
+	}
+	if len(published) != 3 || published[1].Spec().Telemetry != plan || published[2].Spec().Telemetry != nil {
+		t.Errorf("%d tables came of two other plans", len(published)-1)
+	}
+}

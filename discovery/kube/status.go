@@ -59,6 +59,8 @@ type StatusWriter struct {
 	// served are the Ingresses that are served; nil where nobody has told. Neither is changed, but
 	// replaced.
 	served map[config.Key]bool
+	// foreign are objects that concern other proxies only, of which nothing is said.
+	foreign map[config.Key]bool
 	// news says that there may be something to write.
 	news chan struct{}
 }
@@ -72,7 +74,7 @@ func (c *Cluster) NewStatusWriter(o StatusOptions) *StatusWriter {
 	}
 	return &StatusWriter{
 		cluster: c, opt: o, log: c.log, metrics: newStatusMetrics(),
-		applied: map[config.Key]*config.Object{}, news: make(chan struct{}, 1),
+		applied: map[config.Key]*config.Object{}, foreign: map[config.Key]bool{}, news: make(chan struct{}, 1),
 	}
 }
 
@@ -116,6 +118,21 @@ func (w *StatusWriter) Served(ingresses []config.Key) {
 	w.served = served
 	w.mu.Unlock()
 	w.tell()
+}
+
+// Foreign takes whether an object concerns other proxies only, whose business its status is then.
+func (w *StatusWriter) Foreign(object config.Key, foreign bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.foreign[object] == foreign {
+		return
+	}
+	w.tell()
+	if !foreign {
+		delete(w.foreign, object)
+		return
+	}
+	w.foreign[object] = true
 }
 
 // Collectors are the metrics of the writer.
@@ -173,6 +190,9 @@ func (w *StatusWriter) wanted(addresses []ingressAddress) map[config.Key]*saying
 	w.mu.Lock()
 	all := make(map[config.Key]*saying, len(w.applied))
 	w.cluster.set.identities(maps.All(w.applied), func(key config.Key, id Identity) {
+		if w.foreign[key] {
+			return
+		}
 		all[key] = &saying{key: key, resource: resourceOf(key), identity: id}
 	})
 	conditions, served := w.conditions, w.served

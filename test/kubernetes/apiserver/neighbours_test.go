@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,4 +42,54 @@ func TestNeighbours(t *testing.T) {
 	} else {
 		t.Logf("statuses of 4 objects have been written %d times", n)
 	}
+}
+
+// TestNeighboursInOneNamespace runs two gateways of one namespace that different Gateways select:
+// each writes of what it serves and leaves the other's alone, whoever comes last.
+func TestNeighboursInOneNamespace(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.installCRDs(t)
+	ns := s.namespace(t)
+	s.deploy(t, ns, "web", "v1")
+	// What is wrong with these shows only to the gateway that serves them.
+	for _, name := range []string{"one", "two"} {
+		s.apply(t, fmt.Sprintf(`
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: %[2]s, namespace: %[1]s}
+spec: {selector: {proxy: %[2]s}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: %[2]s, namespace: %[1]s}
+spec: {hosts: ["*"], gateways: [%[2]s], http: [{route: [{destination: {host: missing-%[2]s}}]}]}
+`, ns, name))
+	}
+	for _, name := range []string{"one", "two"} {
+		s.gateway(t, ns, "--labels=proxy="+name, "--lease-name="+name)
+	}
+	broken := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			s.awaitReconciled(t, ns, "virtualservice/"+name, "False ServiceNotFound")
+			s.awaitReconciled(t, ns, "gateway.networking.istio.io/"+name, "True")
+		}
+	}
+	broken("one", "two")
+	// Both have a look at every change. The one that has nothing to say keeps silent.
+	for _, host := range []string{"absent", "lost"} {
+		for _, name := range []string{"one", "two"} {
+			s.kubectl(t, "", "patch", "-n", ns, "virtualservice/"+name, "--type=merge", "-p", fmt.Sprintf(`{"spec":{"http":[{"route":[{"destination":{"host":%q}}]}]}}`, host))
+		}
+		broken("one", "two")
+	}
+	time.Sleep(3 * time.Second)
+	broken("one", "two")
+
+	// A Gateway that selects the other is the other's.
+	s.kubectl(t, "", "patch", "-n", ns, "gateway.networking.istio.io/one", "--type=merge", "-p", `{"spec":{"selector":{"proxy":"two"}}}`)
+	s.awaitReconciled(t, ns, "gateway.networking.istio.io/one", "True")
+	s.kubectl(t, "", "patch", "-n", ns, "virtualservice/one", "--type=merge", "-p", `{"spec":{"http":[{"route":[{"destination":{"host":"web"}}]}]}}`)
+	s.awaitReconciled(t, ns, "virtualservice/one", "True")
 }
