@@ -136,7 +136,7 @@ export class Graph {
   #path(link) {
     const a = this.#end(link.from, link.fromRow);
     const b = this.#end(link.to, link.toRow);
-    const x1 = a.x + size.width;
+    const x1 = a.x + a.width;
     const x2 = b.x - 5;
     if (x2 > x1) {
       const bend = Math.min(90, (x2 - x1) * 0.5);
@@ -154,7 +154,7 @@ export class Graph {
     const out = links.filter((l) => l.from === link.from && l.fromRow === link.fromRow);
     if (into.length > 1 && out.length === 1) {
       const a = this.#end(link.from, link.fromRow);
-      return { anchor: "start", x: a.x + size.width + 8, y: a.y - 7 };
+      return { anchor: "start", x: a.x + a.width + 8, y: a.y - 7 };
     }
     const b = this.#end(link.to, link.toRow);
     return { anchor: "end", x: b.x - 13, y: b.y - 7 - 13 * into.indexOf(link) };
@@ -165,7 +165,7 @@ export class Graph {
     const card = this.#model.cards.find((c) => c.id === id);
     const row = card.rows.findIndex((r) => r.id === rowID);
     const y = row < 0 ? Math.min(at.height / 2, size.head / 2) : size.head + (row + 0.5) * size.row;
-    return { x: at.x, y: at.y + y };
+    return { x: at.x, y: at.y + y, width: at.width };
   }
 
   // #move makes a card the one that Tab comes to.
@@ -208,6 +208,6 @@ function numbers(s) {
   if (s.rate === null) return none;
   const parts = [rate(s.rate)];
   if (s.errors > 0.001) parts.push(`${share(s.errors)} err`);
-  if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
+  else if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
   return parts.join(" · ");
 }

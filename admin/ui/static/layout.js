@@ -1,28 +1,32 @@
 // Where cards stand: columns from left to right, callers before those that they call, and in
 // each column an order that keeps lines short. The same cards and links give the same places.
 
-export const size = { width: 208, head: 58, row: 24, gapY: 22, minGapX: 100, maxGapX: 190, margin: 8 };
+export const size = { minWidth: 172, maxWidth: 208, head: 58, row: 24, gapY: 22, minGapX: 96, maxGapX: 190, margin: 8 };
 
 export const heightOf = (card) => size.head + card.rows.length * size.row + (card.rows.length > 0 ? 8 : 0);
+
+const clamp = (n, low, high) => Math.max(low, Math.min(high, n));
 
 // place returns {at: Map(id -> {x, y, width, height, column, index}), width, height}.
 export function place(cards, links, width) {
   const columns = inColumns(cards, links);
   order(columns, links);
-  const wanted = columns.length > 1 ? (width - 2 * size.margin - columns.length * size.width) / (columns.length - 1) : 0;
-  const gap = Math.max(size.minGapX, Math.min(size.maxGapX, wanted));
-  const heights = columns.map((c) => c.reduce((h, card) => h + heightOf(card) + size.gapY, -size.gapY));
+  const gaps = Math.max(1, columns.length - 1);
+  const room = width - 2 * size.margin;
+  const card = clamp(Math.floor((room - gaps * size.minGapX) / columns.length), size.minWidth, size.maxWidth);
+  const gap = clamp((room - columns.length * card) / gaps, size.minGapX, size.maxGapX);
+  const heights = columns.map((list) => list.reduce((h, c) => h + heightOf(c) + size.gapY, -size.gapY));
   const tallest = Math.max(...heights, 0);
   const at = new Map();
   columns.forEach((column, n) => {
     let y = size.margin + (tallest - heights[n]) / 2;
-    column.forEach((card, index) => {
-      const height = heightOf(card);
-      at.set(card.id, { x: size.margin + n * (size.width + gap), y, width: size.width, height, column: n, index });
+    column.forEach((c, index) => {
+      const height = heightOf(c);
+      at.set(c.id, { x: size.margin + n * (card + gap), y, width: card, height, column: n, index });
       y += height + size.gapY;
     });
   });
-  return { at, columns, width: 2 * size.margin + columns.length * size.width + Math.max(0, columns.length - 1) * gap, height: tallest + 2 * size.margin };
+  return { at, columns, width: 2 * size.margin + columns.length * card + (columns.length - 1) * gap, height: tallest + 2 * size.margin };
 }
 
 // inColumns puts each card right of all its callers. Lines that would close a circle are left
