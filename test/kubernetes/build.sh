@@ -51,8 +51,10 @@ packages() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	echo "  installing ${missing[*]}" >&2
 	export DEBIAN_FRONTEND=noninteractive
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }; then
+		echo "a node needs packages that cannot be installed: ${missing[*]}" >&2
+		exit $Lacking
+	fi
 }
 
 # images packs the images that every cluster has.
@@ -62,13 +64,16 @@ images() {
 	mkimg -o "$Images/coredns.tar" -name k8s.local/coredns:1 -entry /coredns "$Bin/coredns=/coredns"
 }
 
-hyperkube
-[ "$tier" = api ] && exit 0
+if [ "$tier" = api ]; then
+	hyperkube
+	exit 0
+fi
 need=$(lacking)
 if [ -n "$need" ]; then
 	echo "a node needs, and this machine lacks:" >&2
 	sed 's/^/  /' <<<"$need" >&2
-	exit 1
+	exit $Lacking
 fi
 packages
+hyperkube
 images

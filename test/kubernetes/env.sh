@@ -19,6 +19,9 @@ ServiceRange=10.96.0.0/16
 ServiceOfAPI=10.96.0.1
 ServiceOfDNS=10.96.0.10
 
+# Lacking is the exit status of build.sh where the machine cannot run a node.
+Lacking=3
+
 # inside COMMAND...: runs a command in the cluster's namespaces, in this folder. (ip netns
 # exec would not do: it mounts /sys anew, which hides the control groups.)
 inside() { nsenter -t "$(cat "$Run/init.pid")" -m -n -p -u -i --wdns="$PWD" -- "$@"; }
@@ -33,11 +36,13 @@ lacking() {
 		return
 	fi
 	[ -e /etc/debian_version ] || command -v containerd >/dev/null || echo "Debian, or containerd and its friends installed by hand"
-	unshare --mount --net --pid --fork true 2>/dev/null || echo "the right to make mount, network and process namespaces (CAP_SYS_ADMIN)"
-	modprobe -q overlay 2>/dev/null; grep -qw overlay /proc/filesystems || echo "the file system overlayfs"
+	modprobe -q overlay 2>/dev/null
+	grep -qw overlay /proc/filesystems || echo "the file system overlayfs"
 	writable_cgroups || echo "a writable hierarchy of control groups below /sys/fs/cgroup"
-	if command -v nft >/dev/null; then
-		unshare --net nft add table ip sluice 2>/dev/null || echo "nftables in the kernel"
+	if ! unshare --mount --net --pid --fork true 2>/dev/null; then
+		echo "the right to make mount, network and process namespaces (CAP_SYS_ADMIN)"
+	elif command -v nft >/dev/null && ! unshare --net nft add table ip sluice 2>/dev/null; then
+		echo "nftables in the kernel"
 	fi
 }
 

@@ -5,15 +5,14 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/env.sh"
 
-need=$(lacking)
-if [ -n "$need" ]; then
-	echo "SKIP  the tests on a Kubernetes node; this machine lacks:"
-	sed 's/^/      /' <<<"$need"
+echo "== building"
+lacks=0
+"$here/build.sh" node || lacks=$?
+if [ $lacks -eq $Lacking ]; then
+	echo "SKIP  the tests on a Kubernetes node: see above"
 	exit 0
 fi
-
-echo "== building"
-"$here/build.sh" node
+[ $lacks -eq 0 ] || exit $lacks
 export GOFLAGS='-buildvcs=false -trimpath' CGO_ENABLED=0
 (cd "$here/../.." && go build -o "$Bin/sluice" ./cmd/sluice)
 (cd "$here/../../deploy/image" && go run . -root ../.. -o "$Images" -platforms "$(go env GOARCH)" -version 0.1.0 -only sluice-gateway,sluice-sidecar,bookinfo)
