@@ -112,7 +112,7 @@ func (p *process) clusters() []admin.Cluster {
 		}
 		for j, e := range c.Endpoints {
 			list[i].Endpoints[j] = admin.Endpoint{
-				Address: e.Address, Name: e.Name, Healthy: e.Healthy,
+				Address: e.Address, Name: e.Name, Healthy: e.Healthy, EjectedAt: e.EjectedAt, Ejection: e.Ejection,
 				Active: int(e.Active), Idle: e.Idle,
 				Requests: e.Requests, Failures: e.Failures,
 				Open: e.Open, Connects: e.Connects, ConnectFailures: e.ConnectFailures, Ejections: e.Ejections,

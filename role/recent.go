@@ -20,7 +20,7 @@ func (p *process) upstreamState(cluster string) *recent.Upstream {
 	u := &recent.Upstream{Endpoints: make([]recent.Endpoint, len(status.Endpoints))}
 	for i, e := range status.Endpoints {
 		u.Endpoints[i] = recent.Endpoint{
-			Address: e.Address, Name: e.Name, Healthy: e.Healthy,
+			Address: e.Address, Name: e.Name, Healthy: e.Healthy, EjectedAt: e.EjectedAt, Ejection: e.Ejection,
 			Active: e.Active, Requests: e.Requests, Failures: e.Failures, ConnectFailures: e.ConnectFailures,
 		}
 	}

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -238,7 +239,7 @@ func (d *delivery) notConnected(err error) proxy.Result {
 		res.Failure = proxy.FailDownstream
 	} else if d.timeout > 0 && d.left() <= time.Millisecond {
 		res.Failure = proxy.FailTimeout
-	} else if err == upstream.ErrOverflow {
+	} else if errors.Is(err, upstream.ErrOverflow) {
 		res.Failure = proxy.FailOverflow
 	}
 	return res

@@ -103,7 +103,7 @@ func (s *session) try(e *upstream.Endpoint) (conn net.Conn, again bool) {
 	st.UpstreamHost, st.Endpoint = e.Address, e.Spec()
 	conn, err := s.cluster.Connect(e, &need, s.aborter)
 	switch {
-	case err == upstream.ErrOverflow:
+	case errors.Is(err, upstream.ErrOverflow):
 		st.Flags |= proxy.FlagUpstreamOverflow
 		return nil, false
 	case err != nil && s.aborter.Aborted():

@@ -8,9 +8,28 @@ import (
 	"github.com/sluicegate/sluice/proxy"
 )
 
-// ErrOverflow says that a circuit breaker is open: the cluster has as many requests, or
+// ErrOverflow, by errors.Is, says that a circuit breaker is open: the cluster has as many requests, or
 // requests that wait for a connection, as its policy allows.
 var ErrOverflow = errors.New("a circuit breaker is open: the cluster is at a limit of its connection pool")
+
+// overflow is an ErrOverflow that says which limit is reached.
+type overflow struct{ text string }
+
+func overflowOf(field string) error {
+	return &overflow{ErrOverflow.Error() + " (" + field + ")"}
+}
+
+// Error says what ErrOverflow does, and the limit by its name in a DestinationRule.
+func (o *overflow) Error() string { return o.text }
+
+// Is tells that it is an ErrOverflow.
+func (o *overflow) Is(target error) bool { return target == ErrOverflow }
+
+var (
+	errRequests    = overflowOf("http2MaxRequests")
+	errPending     = overflowOf("http1MaxPendingRequests")
+	errConnections = overflowOf("maxConnections")
+)
 
 // over tells whether n is more than a limit, 0 being none.
 func over(n int64, limit int) bool { return limit > 0 && n > int64(limit) }

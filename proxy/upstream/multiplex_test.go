@@ -331,7 +331,7 @@ func TestSharedBreaker(t *testing.T) {
 		b := shareBench(t, nil, func(c *router.Cluster) { c.Pool.MaxRequests = 1 }, "a:1")
 		defer b.hangUp()
 		s := b.share("a:1")
-		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); err != ErrOverflow {
+		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); !errors.Is(err, ErrOverflow) {
 			t.Errorf("a second: %v", err)
 		}
 		b.over("a:1", s)

@@ -69,7 +69,7 @@ func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Durat
 	}
 	if err == nil && !c.beginRequest() {
 		c.giveBack(e, up, true)
-		err = ErrOverflow
+		err = errRequests
 	}
 	if err != nil {
 		e.active.Add(-1)
@@ -205,7 +205,7 @@ func lastSeen(conn *http1.Conn) int64 { return max(conn.IdleSince, conn.LookedAt
 // until endWait.
 func (c *Cluster) wait(id *identity, within time.Duration, down proxy.Downstream) (*patience, error) {
 	if !c.beginPending() {
-		return nil, ErrOverflow
+		return nil, errPending
 	}
 	p := &patience{aborter: proxy.NewWaiter(), id: id.keep()}
 	if within > 0 {

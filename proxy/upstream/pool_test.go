@@ -74,7 +74,7 @@ func TestWaitingForConnections(t *testing.T) {
 		for _, name := range []string{"x", "y", "z"} {
 			b.wait(name, "a:1", 0, nil, got)
 		}
-		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); err != ErrOverflow {
+		if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); !errors.Is(err, ErrOverflow) {
 			t.Errorf("a fourth waits: %v", err)
 		}
 		b.want(map[Stat]uint64{CxActive: 2, CxTotal: 2, CxOverflow: 3, RqPendingActive: 3, RqPendingOverflow: 1, RqPendingTotal: 5, CxOpen: 1, RqPendingOpen: 1, RqActive: 2})
@@ -252,7 +252,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *router.Cluster) { c.Pool.MaxRequests = 2 }, "a:1", "b:1")
 	one, two := b.acquire("a:1"), b.acquire("b:1")
-	if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); err != ErrOverflow {
+	if _, _, err := b.c.Acquire(b.endpoint("a:1"), &Need{}, false, 0, nil); !errors.Is(err, ErrOverflow) {
 		t.Errorf("a third request: %v", err)
 	}
 	b.want(map[Stat]uint64{RqActive: 2, RqPendingOverflow: 1, RqOpen: 1})

@@ -20,7 +20,7 @@ func (c *Cluster) Connect(e *Endpoint, need *Need, a *proxy.Aborter) (net.Conn, 
 	if over(s.counters[CxActive].Add(1), c.Spec.Pool.MaxConnections) {
 		s.unreserve(e)
 		c.Count(CxOverflow)
-		return nil, ErrOverflow
+		return nil, errConnections
 	}
 	e.active.Add(1)
 	p := patience{aborter: a, id: c.streamIdentity(need)}
