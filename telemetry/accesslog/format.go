@@ -19,6 +19,9 @@ type piece struct {
 	// safe says that no value of the operator needs escaping, and number that they are JSON as
 	// they are.
 	safe, number bool
+	// odd says that a safe one is to be escaped in JSON all the same: its argument may hold
+	// anything.
+	odd bool
 	// dash says that JSON has "-" where there is no value, instead of null.
 	dash bool
 	// quoted says that the operator stands alone between two quotes: then it may hold spaces.

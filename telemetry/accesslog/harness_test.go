@@ -125,3 +125,15 @@ func line(t testing.TB, text string, ex *proxy.Exchange, st *proxy.Stream) strin
 	}
 	return string(f.append(nil, source{ex, st, testStart}))
 }
+
+// await waits until something is so.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	for range 1000 {
+		if so() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("waited in vain")
+}

@@ -162,7 +162,7 @@ func appendTyped(dst []byte, p *piece, s source) (value []byte, there bool) {
 		return append(dst[:at], "null"...), false
 	case p.number:
 		return dst, true
-	case !p.safe:
+	case !p.safe || p.odd:
 		dst = escapeJSON(dst, at+1)
 	}
 	return append(dst, '"'), true

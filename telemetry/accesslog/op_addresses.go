@@ -86,12 +86,10 @@ func masked(of func(s source) netip.AddrPort) func(string) (piece, wanted, error
 				return dst, false
 			case bits < 0:
 				return a.AppendTo(dst), true
-			}
-			p, err := a.WithZone("").Prefix(bits)
-			if err != nil { // longer than the address
+			case bits > a.BitLen():
 				return dst, false
 			}
-			return p.AppendTo(dst), true
+			return netip.PrefixFrom(a.WithZone(""), bits).Masked().AppendTo(dst), true
 		}}, wanted{}, nil
 	}
 }

@@ -20,7 +20,7 @@ func moment(now, local bool) func(string) (piece, wanted, error) {
 				return piece{}, wanted{}, err
 			}
 		}
-		return piece{safe: true, get: func(dst []byte, s source) ([]byte, bool) {
+		return piece{safe: true, odd: format != "", get: func(dst []byte, s source) ([]byte, bool) {
 			t := s.start
 			if now {
 				t = time.Now()

@@ -114,7 +114,7 @@ func excerpt(s string) string {
 func (c command) compile() (p piece, w wanted, err error) {
 	o, ok := operators[c.name]
 	if !ok {
-		return p, w, fmt.Errorf("%%%s%% is no operator that is known; there are %s", c.name, strings.Join(operatorNames(), ", "))
+		return p, w, unknown(c.name)
 	}
 	if c.argument != "" && !o.argument {
 		return p, w, fmt.Errorf("%%%s%% takes no argument, and has (%s)", c.name, excerpt(c.argument))
@@ -129,4 +129,40 @@ func (c command) compile() (p piece, w wanted, err error) {
 		}
 	}
 	return p, w, nil
+}
+
+// unknown returns the error of an operator that there is none of, with the one that was
+// probably meant.
+func unknown(name string) error {
+	best, least := "", 4
+	for _, known := range operatorNames() {
+		if d := distance(name, known); d < least && d < len(known)/2 {
+			best, least = known, d
+		}
+	}
+	if best != "" {
+		return fmt.Errorf("%%%s%% is no operator that is known; did you mean %%%s%%?", name, best)
+	}
+	return fmt.Errorf("%%%s%% is no operator that is known; there are %s", name, strings.Join(operatorNames(), ", "))
+}
+
+// distance counts the letters to insert, leave out or replace to make one name of another
+// (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost = 1 + min(before, row[j], row[j+1])
+			}
+			before, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
 }

@@ -124,6 +124,7 @@ func (k *sink) run() {
 		select {
 		case <-k.wake:
 		case <-k.anew:
+			k.flush(false)
 			k.reopen()
 			continue
 		case <-k.stop:
