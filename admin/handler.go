@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"net/http/pprof"
 	"strings"
 
@@ -23,7 +24,8 @@ func newRouter(o Options) *mux.Router {
 	r := mux.NewRouter().UseEncodedPath()
 	list := endpoints(o)
 	for _, e := range list {
-		r.Path(e.path).Methods(e.methods...).Handler(e.handler)
+		// The router writes to what it is given.
+		r.Path(e.path).Methods(slices.Clone(e.methods)...).Handler(e.handler)
 	}
 	if o.UI != nil {
 		r.PathPrefix("/ui/").Handler(o.UI)
