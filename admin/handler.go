@@ -2,8 +2,8 @@ package admin
 
 import (
 	"net/http"
-	"slices"
 	"net/http/pprof"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
