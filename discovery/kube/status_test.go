@@ -172,6 +172,36 @@ func TestStatusIsOfTheTextInForce(t *testing.T) {
 	})
 }
 
+// TestStatusOfForeignObjects: of what concerns other proxies only nothing is said, until it concerns
+// this one.
+func TestStatusOfForeignObjects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newObjectAPI(t)
+		w, _ := newWriting(t, a, StatusOptions{Holder: "gw-1"})
+		theirs := w.bring("Gateway", "theirs", 1, bad("PortInvalid", "servers[0]", "no such port"))
+		w.Foreign(theirs, true)
+		mine := w.bring("Gateway", "mine", 1)
+		w.begin(t)
+		pause(time.Minute)
+		if n := a.count("PATCH", ""); n != 1 || len(a.under("/apis/events.k8s.io")) != 0 {
+			t.Errorf("%d writes, want that to mine only; Events %q", n, a.under("/apis/events.k8s.io"))
+		}
+		reconciledOf(t, a, istioPath+"gateways/mine")
+		w.Foreign(theirs, false)
+		w.Foreign(mine, true)
+		pause(10 * time.Second)
+		if _, c := reconciledOf(t, a, istioPath+"gateways/theirs"); c.Status != "False" {
+			t.Errorf("got %+v", c)
+		}
+		w.bring("Gateway", "mine", 2)
+		pause(10 * time.Second)
+		if _, c := reconciledOf(t, a, istioPath+"gateways/mine"); c.ObservedGeneration != 1 {
+			t.Errorf("what others say was written over: %+v", c)
+		}
+	})
+}
+
 // TestEvents: one when something goes wrong, one when it is mended, none for the same again.
 func TestEvents(t *testing.T) {
 	t.Parallel()
