@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -117,15 +118,25 @@ func (p *process) await(t *testing.T, url string) {
 	}
 }
 
-// freeAddress returns an address of loopback that nobody listens at.
+// given are the ports that freeAddress has returned.
+var given sync.Map
+
+// freeAddress returns an address of loopback that nobody listens at. Its port is none of those
+// that the system gives to connections: such a one could be taken by the time it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func portOf(address string) string {
