@@ -90,9 +90,14 @@ func (m *spanMaker) make(r *record) {
 			retries++
 		}
 		set := m.begin()
-		m.client(set, r, try, values, retries, i == len(r.tries)-1)
+		last := i == len(r.tries)-1
+		m.client(set, r, try, values, retries, last)
 		m.custom(set, r, values)
-		m.span(clientName(try), oteltrace.SpanKindClient, parent, try.Span, try.Start, try.End, tryFailed(try))
+		failure := tryFailed(try)
+		if last && r.nobody() {
+			failure = "no healthy upstream"
+		}
+		m.span(clientName(try), oteltrace.SpanKindClient, parent, try.Span, try.Start, try.End, failure)
 	}
 }
 
@@ -173,6 +178,11 @@ func failed(status int, grpcStatus string) string {
 		return "gRPC status " + grpcStatus
 	}
 	return ""
+}
+
+// nobody tells whether the last try found no endpoint.
+func (r *record) nobody() bool {
+	return len(r.tries) > 0 && r.flags&proxy.FlagNoHealthyUpstream != 0 && !r.tries[len(r.tries)-1].Mirror
 }
 
 // tryFailed returns why a try is an error; empty where it is none. What comes of a mirror's is

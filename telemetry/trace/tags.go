@@ -61,7 +61,9 @@ func (m *spanMaker) client(set *tags, r *record, try *proxy.TracedTry, values st
 	}
 	flags := "-"
 	if last && !try.Mirror {
-		address = cmp.Or(r.upstream.of(values), address)
+		if !r.nobody() {
+			address = cmp.Or(r.upstream.of(values), address)
+		}
 		flags = r.flags.String()
 		set.setGiven("grpc.status_code", r.grpcStatus.of(values))
 	}

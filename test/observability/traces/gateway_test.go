@@ -324,6 +324,10 @@ func TestLocalReplies(t *testing.T) {
 	url, p := m.gateway(t)
 	get(t, url+"/nowhere")
 	get(t, url+"/shop/")
+	generation := metric(t, p, "sluice_config_generation")
+	m.write(t, "shop-v1.yaml", "# Nobody is left.\n")
+	p.becomes(t, "sluice_config_generation", func(now string) bool { return now != generation })
+	get(t, url+"/shop/")
 	p.stop()
 	spans, _ := s.of("")
 	found := map[string]*span{}
@@ -336,6 +340,9 @@ func TestLocalReplies(t *testing.T) {
 	}
 	if x := found["UF,URX SPAN_KIND_SERVER"]; x == nil || x.Tags["http.status_code"] != "503" || !x.Failed || x.Tags["error"] != "true" {
 		t.Errorf("of the request that nobody took: %v", x)
+	}
+	if x := found["UH SPAN_KIND_CLIENT"]; x == nil || !x.Failed || x.Tags["upstream_address"] != "" || x.Tags["http.status_code"] != "0" {
+		t.Errorf("of the try that found nobody: %v", x)
 	}
 	if t.Failed() {
 		t.Logf("the spans:\n%s", list(spans))
