@@ -56,7 +56,9 @@ func (p *demoProxy) runGateway(ctx context.Context, folder demoFolder, port int,
 		return gateway.Run(ctx, gateway.Options{
 			Source: start.Files([]string{folder.config()}), NewCompiler: start.Istio(view),
 			Labels: view.Labels, Namespace: view.Namespace, Config: []string{folder.config()},
-			Identity:  demoIdentity("router", "istio-ingressgateway", "istio-ingressgateway-service-account", view),
+			Identity: demoIdentity("router", "istio-ingressgateway", "istio-ingressgateway-service-account", istio.Options{
+				Namespace: view.Namespace, Labels: map[string]string{"app": "istio-ingressgateway", "istio": "ingressgateway"},
+			}),
 			Address:   netip.MustParseAddr("127.0.0.1"),
 			PortMap:   map[uint16]uint16{gatewayPort: uint16(port)},
 			Admin:     admin,

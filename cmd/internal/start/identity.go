@@ -2,6 +2,7 @@ package start
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"os"
 	"regexp"
@@ -33,6 +34,13 @@ func (f *Flags) Identity(role string, labels map[string]string) telemetry.Identi
 		ServiceAccount: cmp.Or(f.identity.serviceAccount, os.Getenv("SERVICE_ACCOUNT")),
 		TrustDomain:    cmp.Or(os.Getenv("TRUST_DOMAIN"), "cluster.local"),
 		Cluster:        cmp.Or(f.identity.cluster, os.Getenv("ISTIO_META_CLUSTER_ID"), "Kubernetes"),
+	}
+	if role == "router" && labels["app"] == "" && i.Workload != "" { // as Istio's gateways are labelled
+		i.Labels = maps.Clone(labels)
+		if i.Labels == nil {
+			i.Labels = make(map[string]string)
+		}
+		i.Labels["app"] = i.Workload
 	}
 	i.Mesh = cmp.Or(f.identity.mesh, os.Getenv("ISTIO_META_MESH_ID"), i.TrustDomain)
 	pod := cmp.Or(os.Getenv("POD_NAME"), i.Workload, "unknown")

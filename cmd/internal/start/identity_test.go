@@ -29,7 +29,7 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("by Istio's variables: %+v", i)
 	}
 	f.identity = identityFlags{workload: "w", serviceAccount: "a", cluster: "c", mesh: "m"}
-	if i = f.Identity("router", nil); i.Workload != "w" || i.ServiceAccount != "a" || i.Cluster != "c" || i.Mesh != "m" {
+	if i = f.Identity("router", nil); i.Workload != "w" || i.ServiceAccount != "a" || i.Cluster != "c" || i.Mesh != "m" || i.Labels["app"] != "w" {
 		t.Errorf("by flags: %+v", i)
 	}
 }
