@@ -2,10 +2,10 @@
 
 export const none = "–";
 
-// rate writes requests a second.
-export function rate(n) {
+// rate writes requests a second or, of tcp, connections.
+export function rate(n, protocol) {
   if (n === null || n === undefined) return none;
-  return `${number(n)}/s`;
+  return `${number(n)}${protocol === "tcp" ? " conn" : ""}/s`;
 }
 
 export function number(n) {

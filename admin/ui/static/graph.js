@@ -112,7 +112,7 @@ export class Graph {
   #updateLabel(node, link) {
     const busy = link.stats.rate ?? 0;
     const told = this.#near(link) || this.#model.links.length <= manyLinks;
-    text(node, told && busy > 0 ? (level(link.stats) ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy)) : "");
+    text(node, told && busy > 0 ? (level(link.stats) ? `${rate(busy)} · ${share(link.stats.errors)} err` : rate(busy, link.protocol)) : "");
     this.#mark(node, link);
     if (node.textContent === "") return;
     const at = this.#labelAt(link);

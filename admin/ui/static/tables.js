@@ -8,7 +8,7 @@ import { level } from "./trouble.js";
 
 const byProxy = { title: "Proxy", cell: (r) => r.proxy.label, sort: (r) => r.proxy.label, class: "wide" };
 const measured = [
-  { title: "Rate", cell: (r) => rate(r.stats.rate), sort: (r) => r.stats.rate, class: "number" },
+  { title: "Rate", cell: (r) => rate(r.stats.rate, r.protocol), sort: (r) => r.stats.rate, class: "number" },
   { title: "Errors", cell: (r) => share(r.stats.errors), sort: (r) => r.stats.errors, class: "number", level: (r) => level(r.stats) },
   { title: "p50", cell: (r) => ms(r.stats.p50), sort: (r) => r.stats.p50, class: "number wide" },
   { title: "p95", cell: (r) => ms(r.stats.p95), sort: (r) => r.stats.p95, class: "number" },
