@@ -29,6 +29,7 @@ var rules = map[string][2]string{
 	"invalid_escape_in_path":               {"the path has a % that two hexadecimal digits do not follow", "let the client write % as %25"},
 	"path_above_root":                      {"the path climbs above its root with ..", "let the client ask for the path itself"},
 	"escaped_slash_in_path":                {"the path has an escaped slash or a backslash, which servers may take for a slash", "start the gateway with --escaped-slashes keep or redirect, or let the client write / itself"},
+	"escaped_slash_redirect":               {"the path has an escaped slash, and the client was sent to the path without (--escaped-slashes redirect)", "let the client write / itself"},
 	"invalid_method":                       {"the method is no token", "the client does not speak HTTP here, or speaks TLS at a plaintext port"},
 	"invalid_target":                       {"the request's target is no path, no absolute URL and no *", "let the client escape what is no URL: blanks, quotes, control characters"},
 	"uri_too_long":                         {"path and query are longer than --max-target-bytes", "raise --max-target-bytes, or send the parameters in a body"},

@@ -2,6 +2,7 @@ package recent
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -23,6 +24,7 @@ type Recorder struct {
 	failures failures
 	routes   routes
 	taps     taps
+	closed   sync.Once
 }
 
 // New starts a Recorder; Close ends it.
@@ -52,10 +54,12 @@ func (r *Recorder) Complete(shard uint32, ex *proxy.Exchange) {
 	}
 }
 
-// Close ends what the Recorder does on its own, and every tap.
+// Close ends what the Recorder does on its own, and every tap. It may be called again.
 func (r *Recorder) Close() {
-	r.failures.close()
-	r.taps.close()
+	r.closed.Do(func() {
+		r.failures.close()
+		r.taps.close()
+	})
 }
 
 // CompleteStream remembers a connection that carried bytes, if it failed.
