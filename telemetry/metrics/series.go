@@ -95,6 +95,7 @@ func (m *Metrics) seriesOf(i metric, k *key, labels []*dto.LabelPair, from origi
 	f := &m.families[i]
 	id := seriesID(labels)
 	if s := f.series[id]; s != nil {
+		s.from = from // it goes on under the newest policy
 		return s
 	}
 	if len(f.series) >= m.o.MaxSeries && !k.overflow {
@@ -118,9 +119,9 @@ func pairs(i metric, k *key, values *[labelCount]string) []*dto.LabelPair {
 	policy := &k.policy.metrics[i]
 	removed := policy.removed | i.without()
 	list := make([]*dto.LabelPair, 0, len(values)+len(policy.set))
-	for n, name := range labelNames {
+	for n := range labelNames {
 		if removed&(1<<n) == 0 {
-			list = append(list, &dto.LabelPair{Name: proto.String(name), Value: proto.String(values[n])})
+			list = append(list, &dto.LabelPair{Name: &labelNames[n], Value: proto.String(values[n])})
 		}
 	}
 	for _, l := range policy.set {
