@@ -147,14 +147,14 @@ func (e *exporter) upload() {
 func (e *exporter) failing(err error) {
 	if !e.away {
 		e.away = true
-		e.log.Warn("the collector of spans cannot be reached; requests are served all the same", "provider", e.provider, "address", e.otlp.Address, "error", err)
+		e.log.Warn("the collector does not take spans; requests are served all the same", "provider", e.provider, "address", e.otlp.Address, "error", err)
 	}
 }
 
 func (e *exporter) succeeding() {
 	if e.away {
 		e.away = false
-		e.log.Info("the collector of spans is back", "provider", e.provider, "address", e.otlp.Address, "spans_lost", e.failed.Load(), "exchanges_dropped", e.dropped.Load())
+		e.log.Info("the collector takes spans again", "provider", e.provider, "address", e.otlp.Address, "spans_lost", e.failed.Load(), "exchanges_dropped", e.dropped.Load())
 	}
 }
 

@@ -357,7 +357,7 @@ func TestCollectorAway(t *testing.T) {
 	if want := maxQueued + 3*maxBatch + 1 - e.dropped.Load(); e.sent.Load() != 4*want || e.failed.Load() != 3*4 {
 		t.Errorf("%d spans sent, want %d; %d failed", e.sent.Load(), 4*want, e.failed.Load())
 	}
-	if got := lines.String(); strings.Count(got, "cannot be reached") != 1 || strings.Count(got, "is back") != 1 {
+	if got := lines.String(); strings.Count(got, "does not take spans") != 1 || strings.Count(got, "takes spans again") != 1 {
 		t.Errorf("log: %s", got)
 	}
 }

@@ -381,7 +381,7 @@ func TestCollectorAway(t *testing.T) {
 			get(t, url+"/shop/", "traceparent: 00-"+second+"-"+parent+"-01")
 			s.serve(t, at, overHTTP)
 			s.await(t, second, 2)
-			if n := strings.Count(p.log.String(), "cannot be reached"); n > 2 {
+			if n := strings.Count(p.log.String(), "does not take spans"); n > 2 {
 				t.Errorf("the log tells of it %d times", n)
 			}
 			p.becomes(t, `sluice_trace_spans_total{provider="otel",result="sent"}`, func(now string) bool { return now == "102" })
