@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/config/istio/decode"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/router"
 )
@@ -58,7 +57,7 @@ func (s source) selectors() []map[string]string {
 			continue
 		}
 		typed, _ := decode.Decode(o)
-		gateway, ok := typed.(*networkingv1.Gateway)
+		gateway, ok := typed.(*resource.Gateway)
 		if !ok || len(gateway.Spec.Selector) == 0 {
 			continue
 		}

@@ -5,12 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
 	"github.com/sluicegate/sluice/config/istio/decode"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // references are what objects name and define. Compiling finds most of what leads
@@ -42,11 +41,11 @@ func (s source) references() references {
 		switch t := typed.(type) {
 		case *kube.Service:
 			r.services = append(r.services, fullName(o.Name, o.Namespace))
-		case *networkingv1.ServiceEntry:
+		case *resource.ServiceEntry:
 			r.services = append(r.services, t.Spec.Hosts...)
-		case *networkingv1.DestinationRule:
+		case *resource.DestinationRule:
 			r.addRule(o, t)
-		case *networkingv1.VirtualService:
+		case *resource.VirtualService:
 			for i, rule := range t.Spec.Http {
 				for j, route := range rule.Route {
 					d := route.GetDestination()
@@ -58,7 +57,7 @@ func (s source) references() references {
 	return r
 }
 
-func (r *references) addRule(o *config.Object, rule *networkingv1.DestinationRule) {
+func (r *references) addRule(o *config.Object, rule *resource.DestinationRule) {
 	host := fullName(rule.Spec.Host, o.Namespace)
 	if strings.HasPrefix(host, "*") {
 		r.wildcards = append(r.wildcards, host)

@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // NeedsCopy: Gateways read Secrets of the proxy's namespace, and an Ingress' is in its own.
@@ -19,7 +18,7 @@ const NeedsSluice config.Reason = "NeedsSluice"
 
 // Converted is an object of Istio's API that says what Ingresses say.
 type Converted struct {
-	// Object is a *networkingv1.Gateway, VirtualService or DestinationRule.
+	// Object is a *resource.Gateway, VirtualService or DestinationRule.
 	Object any
 	// From are the Ingresses.
 	From []config.Key
@@ -73,7 +72,7 @@ var noWords = []struct {
 func (t *translator) lost(c Converted) []config.Condition {
 	var out []config.Condition
 	switch o := c.Object.(type) {
-	case *networkingv1.Gateway:
+	case *resource.Gateway:
 		tls := o.Spec.Servers[0].Tls
 		for _, name := range []string{tls.GetCredentialName(), tls.GetCaCertCredentialName()} {
 			if name != "" && o.Namespace != t.options.Namespace {
@@ -83,7 +82,7 @@ func (t *translator) lost(c Converted) []config.Condition {
 				})
 			}
 		}
-	case *networkingv1.VirtualService:
+	case *resource.VirtualService:
 		for _, word := range noWords {
 			if slices.ContainsFunc(word.fields, func(field string) bool { return strings.Contains(o.Annotations[istio.RoutePolicies], field) }) {
 				out = append(out, config.Condition{

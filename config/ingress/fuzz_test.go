@@ -4,10 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/config/istio/validate"
 	"github.com/sluicegate/sluice/router"
 )
@@ -44,7 +43,7 @@ func FuzzAnnotations(f *testing.F) {
 		all := config.Delta{}
 		for _, out := range tr.outputs {
 			typed := out.Derived.Typed
-			if g, ok := typed.(*networkingv1.Gateway); ok {
+			if g, ok := typed.(*resource.Gateway); ok {
 				g.Spec.Selector = map[string]string{"a": "b"}
 			}
 			for _, c := range validate.Object(typed) {

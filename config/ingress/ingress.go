@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/config/istio/validate"
 )
 
@@ -271,7 +270,7 @@ func (in *ingress) check() {
 		for _, r := range e.rules(ruleContext{canary: in.settings.canary, canaryEntry: e, tls: true, domain: "cluster.local", port: func(*entry) uint16 { return 80 }}) {
 			rules = append(rules, r.http)
 		}
-		trial := &networkingv1.VirtualService{Spec: networking.VirtualService{Hosts: []string{"*"}, Gateways: []string{"x"}, Http: rules}}
+		trial := &resource.VirtualService{Spec: networking.VirtualService{Hosts: []string{"*"}, Gateways: []string{"x"}, Http: rules}}
 		for _, c := range validate.Object(trial) {
 			if c.Severity != config.Error {
 				continue
@@ -284,7 +283,7 @@ func (in *ingress) check() {
 		}
 	}
 	if in.settings.traffic != nil {
-		trial := &networkingv1.DestinationRule{Spec: networking.DestinationRule{Host: "a.b.svc.cluster.local", TrafficPolicy: in.settings.traffic}}
+		trial := &resource.DestinationRule{Spec: networking.DestinationRule{Host: "a.b.svc.cluster.local", TrafficPolicy: in.settings.traffic}}
 		for _, c := range validate.Object(trial) {
 			if c.Severity == config.Error {
 				in.fail(config.Error, BadAnnotation, "metadata.annotations", "%s: %s; the paths answer 503", c.Field, c.Message)

@@ -5,10 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
 const (
@@ -28,7 +27,7 @@ func (a *annotations) limits(ingress string) []istio.RouteLimit {
 		list = append(list, istio.RouteLimit{Name: ingress + "/rps", Requests: perSecond, Burst: perSecond * times, Exempt: exempt})
 	}
 	if perMinute > 0 {
-		list = append(list, istio.RouteLimit{Name: ingress + "/rpm", Requests: perMinute, Per: meta.Duration{Duration: time.Minute}, Burst: perMinute * times, Exempt: exempt})
+		list = append(list, istio.RouteLimit{Name: ingress + "/rpm", Requests: perMinute, Per: kube.Duration{Duration: time.Minute}, Burst: perMinute * times, Exempt: exempt})
 	}
 	if a.text("limit-burst-multiplier") != "" && len(list) == 0 {
 		a.add(config.Info, AnnotationNotServed, "limit-burst-multiplier", "it has no effect without limit-rps or limit-rpm")

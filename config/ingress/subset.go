@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // subsets are what Ingresses say of the connections to one Service: the subsets of a
@@ -96,7 +95,7 @@ func (t *translator) settleSubsets(name string) {
 		return
 	}
 	all := slices.SortedFunc(maps.Keys(s.users), (*ingress).compare)
-	r := &networkingv1.DestinationRule{}
+	r := &resource.DestinationRule{}
 	r.Kind, r.APIVersion, r.Namespace, r.Name = "DestinationRule", istioGroup+"/v1", s.namespace, t.naming.destinationRule(s.service)
 	r.Spec.Host = fmt.Sprintf("%s.%s.svc.%s", s.service, s.namespace, t.domain)
 	for _, in := range all {

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // server is what servers of Gateways for TLS have in common: the certificate, who is let in,
@@ -259,7 +258,7 @@ func (t *translator) putGateways(before layout) {
 		t.layout.gateways[s] = key
 		used[key] = true
 		at := created(t.layout.owners[s])
-		if old := t.outputs[key]; old != nil && old.Created.Equal(at) && reflect.DeepEqual(old.Derived.Typed.(*networkingv1.Gateway).Spec.Servers, g.Spec.Servers) {
+		if old := t.outputs[key]; old != nil && old.Created.Equal(at) && reflect.DeepEqual(old.Derived.Typed.(*resource.Gateway).Spec.Servers, g.Spec.Servers) {
 			continue
 		}
 		t.put(derived(g.Kind, g.Namespace, g.Name, at, g, func(field string) (config.Key, string) {
@@ -302,7 +301,7 @@ func (t *translator) gatewayOrigin(s server, field string) (config.Key, string) 
 }
 
 // gateway is the Gateway of a server for TLS.
-func (t *translator) gateway(s server, hosts []string) *networkingv1.Gateway {
+func (t *translator) gateway(s server, hosts []string) *resource.Gateway {
 	tls := &networking.ServerTLSSettings{Mode: networking.ServerTLSSettings_SIMPLE}
 	protocol := "HTTPS"
 	if s.secret != "" {
@@ -328,8 +327,8 @@ func (t *translator) gateway(s server, hosts []string) *networkingv1.Gateway {
 	})
 }
 
-func (t *translator) newGateway(namespace, name string, s *networking.Server) *networkingv1.Gateway {
-	g := &networkingv1.Gateway{}
+func (t *translator) newGateway(namespace, name string, s *networking.Server) *resource.Gateway {
+	g := &resource.Gateway{}
 	g.Kind, g.APIVersion, g.Namespace, g.Name = "Gateway", istioGroup+"/v1", namespace, name
 	g.Spec.Selector = t.options.Labels
 	g.Spec.Servers = []*networking.Server{s}

@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // host is one host with the paths that all Ingresses have for it.
@@ -149,7 +148,7 @@ func (h *host) taken(e, by *entry, what string) {
 // putVirtualService makes the VirtualService of a host.
 func (t *translator) putVirtualService(h *host, rules []httpRule, ingresses []*ingress) config.Key {
 	oldest := ingresses[0]
-	vs := &networkingv1.VirtualService{}
+	vs := &resource.VirtualService{}
 	vs.Kind, vs.APIVersion = "VirtualService", istioGroup+"/v1"
 	vs.Namespace, vs.Name = oldest.object.Namespace, t.naming.virtualService(h.name)
 	vs.Spec.Hosts = []string{h.name}

@@ -7,11 +7,10 @@ import (
 	"time"
 
 	meshv1 "istio.io/api/mesh/v1alpha1"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	telemetryv1 "istio.io/client-go/pkg/apis/telemetry/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/config/istio/validate"
 	"github.com/sluicegate/sluice/router"
 )
@@ -242,19 +241,19 @@ func (c *Compiler) take(ch change) {
 		kind = ch.typedBefore
 	}
 	switch kind.(type) {
-	case *networkingv1.Gateway:
+	case *resource.Gateway:
 		c.takeGateway(ch)
-	case *networkingv1.VirtualService:
+	case *resource.VirtualService:
 		c.pending.virtualServices[objectName{ch.key.Namespace, ch.key.Name}] = struct{}{}
-	case *networkingv1.DestinationRule:
+	case *resource.DestinationRule:
 		c.takeDestinationRule(ch)
-	case *networkingv1.ServiceEntry:
+	case *resource.ServiceEntry:
 		var services []*service
-		if e, ok := ch.typed.(*networkingv1.ServiceEntry); ok {
+		if e, ok := ch.typed.(*resource.ServiceEntry); ok {
 			services = entryServices(ch.after, &e.Spec)
 		}
 		c.registry.replace(ch.key, services)
-	case *networkingv1.Sidecar:
+	case *resource.Sidecar:
 		c.takeSidecar(ch)
 	case *kube.Service:
 		var services []*service
@@ -267,18 +266,18 @@ func (c *Compiler) take(ch change) {
 		c.takeSecret(ch)
 	case *kube.Node:
 		c.takeNode(ch)
-	case *telemetryv1.Telemetry:
+	case *resource.Telemetry:
 		c.takeTelemetry(ch)
 	case *meshv1.MeshConfig:
 		c.takeMeshConfig(ch)
-	case *networkingv1.WorkloadEntry, *kube.Pod, *legacyEndpoints, *kube.EndpointSlice:
+	case *resource.WorkloadEntry, *kube.Pod, *legacyEndpoints, *kube.EndpointSlice:
 		c.takeWorkload(ch)
 	}
 }
 
 func (c *Compiler) takeTelemetry(ch change) {
 	var o *telemetryObject
-	if t, ok := ch.typed.(*telemetryv1.Telemetry); ok {
+	if t, ok := ch.typed.(*resource.Telemetry); ok {
 		o = &telemetryObject{ch.after, &t.Spec}
 	}
 	if old := c.telemetry.set(ch.key, o); old != nil {
@@ -306,7 +305,7 @@ func (c *Compiler) takeGateway(ch change) {
 	if c.foreign.tell != nil && ch.typed == nil {
 		c.foreign.tell(ch.key, false)
 	}
-	if g, ok := ch.typed.(*networkingv1.Gateway); ok {
+	if g, ok := ch.typed.(*resource.Gateway); ok {
 		c.gateways[name] = newGatewayConfig(ch.after, &g.Spec)
 	}
 	c.pending.gateways = true
@@ -314,7 +313,7 @@ func (c *Compiler) takeGateway(ch change) {
 
 func (c *Compiler) takeDestinationRule(ch change) {
 	var rule *destinationRule
-	if r, ok := ch.typed.(*networkingv1.DestinationRule); ok {
+	if r, ok := ch.typed.(*resource.DestinationRule); ok {
 		rule = newDestinationRule(ch.after, &r.Spec, c.registry.fullName(r.Spec.Host, ch.key.Namespace))
 	}
 	c.setDestinationRule(ch.key, rule)

@@ -8,11 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/config/istio/validate"
 )
 
@@ -117,7 +116,7 @@ func check(o *config.Object, rules validate.Rules) verdict {
 	}
 	found := rules.Object(typed)
 	o.Place(found)
-	if v, ok := typed.(*networkingv1.VirtualService); ok {
+	if v, ok := typed.(*resource.VirtualService); ok {
 		_, wrong := routePolicies(o, v)
 		found = append(found, wrong...)
 	}

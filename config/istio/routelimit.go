@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
-
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -21,7 +20,7 @@ type RouteLimit struct {
 	// Requests is how many there may be in each Per, a second by default, and Burst how many
 	// more at once.
 	Requests int           `json:"requests,omitempty"`
-	Per      meta.Duration `json:"per,omitzero"`
+	Per      kube.Duration `json:"per,omitzero"`
 	Burst    int           `json:"burst,omitempty"`
 	// Concurrent is how many may be in progress.
 	Concurrent int `json:"concurrent,omitempty"`

@@ -8,11 +8,9 @@ import (
 	"net/netip"
 	"slices"
 
-	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -36,7 +34,7 @@ type RoutePolicy struct {
 	Limits []RouteLimit `json:"limits,omitempty"`
 	// IdleTimeout bounds how long nothing may move in an exchange, or through what it was
 	// upgraded to; 0 leaves that to the gateway.
-	IdleTimeout meta.Duration `json:"idleTimeout,omitzero"`
+	IdleTimeout kube.Duration `json:"idleTimeout,omitzero"`
 }
 
 // Empty says whether the policy asks for nothing.
@@ -72,7 +70,7 @@ func (p RoutePolicy) problem() string {
 
 // routePolicies reads a VirtualService's annotation: the policies of its rules, by their paths,
 // such as "http[2]", and what is wrong with it.
-func routePolicies(o *config.Object, v *networkingv1.VirtualService) (map[string]RoutePolicy, []config.Condition) {
+func routePolicies(o *config.Object, v *resource.VirtualService) (map[string]RoutePolicy, []config.Condition) {
 	text, ok := o.Annotations[RoutePolicies]
 	if !ok {
 		return nil, nil

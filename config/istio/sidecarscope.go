@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -175,7 +174,7 @@ func (c *Compiler) takeSidecar(ch change) {
 		c.conditions.replace(old, nil)
 		delete(c.outbound.sidecars, ch.key)
 	}
-	if s, ok := ch.typed.(*networkingv1.Sidecar); ok {
+	if s, ok := ch.typed.(*resource.Sidecar); ok {
 		c.outbound.sidecars[ch.key] = &sidecarConfig{ch.after, &s.Spec}
 	}
 	c.outbound.rescope = true

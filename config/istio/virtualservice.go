@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // virtualService is one VirtualService in force, with its names resolved.
@@ -206,7 +205,7 @@ func (c *Compiler) resolve(name objectName) *virtualService {
 	if o == nil || o.typed == nil {
 		return nil
 	}
-	typed := o.typed.(*networkingv1.VirtualService)
+	typed := o.typed.(*resource.VirtualService)
 	v := c.newVirtualService(o.inForce, &typed.Spec)
 	v.policies, _ = routePolicies(o.inForce, typed)
 	return v

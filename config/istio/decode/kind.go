@@ -5,14 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"google.golang.org/protobuf/proto"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	telemetryv1 "istio.io/client-go/pkg/apis/telemetry/v1"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 const (
@@ -29,33 +26,33 @@ type groupKind struct{ group, kind string }
 
 // istioKinds are the kinds whose spec is a protocol buffer. The function returns a
 // new object, and the parts of it to fill.
-var istioKinds = map[string]func() (object any, types *metav1.TypeMeta, meta *metav1.ObjectMeta, spec proto.Message){
-	"Gateway": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.Gateway{}
+var istioKinds = map[string]func() (object any, types *kube.TypeMeta, meta *kube.ObjectMeta, spec proto.Message){
+	"Gateway": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.Gateway{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"VirtualService": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.VirtualService{}
+	"VirtualService": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.VirtualService{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"DestinationRule": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.DestinationRule{}
+	"DestinationRule": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.DestinationRule{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"ServiceEntry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.ServiceEntry{}
+	"ServiceEntry": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.ServiceEntry{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"WorkloadEntry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.WorkloadEntry{}
+	"WorkloadEntry": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.WorkloadEntry{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"Sidecar": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &networkingv1.Sidecar{}
+	"Sidecar": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.Sidecar{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
-	"Telemetry": func() (any, *metav1.TypeMeta, *metav1.ObjectMeta, proto.Message) {
-		o := &telemetryv1.Telemetry{}
+	"Telemetry": func() (any, *kube.TypeMeta, *kube.ObjectMeta, proto.Message) {
+		o := &resource.Telemetry{}
 		return o, &o.TypeMeta, &o.ObjectMeta, &o.Spec
 	},
 }
@@ -75,29 +72,29 @@ var (
 )
 
 // kubernetesKinds are the kinds that are plain Go structs.
-var kubernetesKinds = map[groupKind]func() (object any, meta *metav1.ObjectMeta){
-	{"", "Service"}: func() (any, *metav1.ObjectMeta) {
+var kubernetesKinds = map[groupKind]func() (object any, meta *kube.ObjectMeta){
+	{"", "Service"}: func() (any, *kube.ObjectMeta) {
 		o := &kube.Service{}
 		return o, &o.ObjectMeta
 	},
-	{"", "Endpoints"}: func() (any, *metav1.ObjectMeta) {
+	{"", "Endpoints"}: func() (any, *kube.ObjectMeta) {
 		//lint:ignore SA1019 deprecated for EndpointSlice, and still what people write by hand
 		o := &kube.Endpoints{}
 		return o, &o.ObjectMeta
 	},
-	{"", "Pod"}: func() (any, *metav1.ObjectMeta) {
+	{"", "Pod"}: func() (any, *kube.ObjectMeta) {
 		o := &kube.Pod{}
 		return o, &o.ObjectMeta
 	},
-	{"", "Namespace"}: func() (any, *metav1.ObjectMeta) {
+	{"", "Namespace"}: func() (any, *kube.ObjectMeta) {
 		o := &kube.Namespace{}
 		return o, &o.ObjectMeta
 	},
-	{"", "Node"}: func() (any, *metav1.ObjectMeta) {
+	{"", "Node"}: func() (any, *kube.ObjectMeta) {
 		o := &kube.Node{}
 		return o, &o.ObjectMeta
 	},
-	{endpointSlices, "EndpointSlice"}: func() (any, *metav1.ObjectMeta) {
+	{endpointSlices, "EndpointSlice"}: func() (any, *kube.ObjectMeta) {
 		o := &kube.EndpointSlice{}
 		return o, &o.ObjectMeta
 	},

@@ -4,14 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	kubeyaml "sigs.k8s.io/yaml"
-
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	kubeyaml "sigs.k8s.io/yaml"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // agree holds that we read text as Istio's own types read it, through the YAML
@@ -72,17 +71,17 @@ func oddKeys(n *yaml.Node) bool {
 
 func specOf(typed any) proto.Message {
 	switch o := typed.(type) {
-	case *networkingv1.Gateway:
+	case *resource.Gateway:
 		return &o.Spec
-	case *networkingv1.VirtualService:
+	case *resource.VirtualService:
 		return &o.Spec
-	case *networkingv1.DestinationRule:
+	case *resource.DestinationRule:
 		return &o.Spec
-	case *networkingv1.ServiceEntry:
+	case *resource.ServiceEntry:
 		return &o.Spec
-	case *networkingv1.WorkloadEntry:
+	case *resource.WorkloadEntry:
 		return &o.Spec
-	case *networkingv1.Sidecar:
+	case *resource.Sidecar:
 		return &o.Spec
 	}
 	return nil

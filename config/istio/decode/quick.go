@@ -4,8 +4,7 @@ import (
 	"strconv"
 	"unsafe"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
+	"github.com/sluicegate/sluice/config/istio/kube"
 	"github.com/sluicegate/sluice/config/jsonscan"
 )
 
@@ -114,7 +113,7 @@ func (q *quick) labels(into *map[string]string) bool {
 var metadataNames = []string{"name", "namespace"}
 
 // metadata reads what of an object's metadata stands in its manifest.
-func (q *quick) metadata(into *metav1.ObjectMeta) bool {
+func (q *quick) metadata(into *kube.ObjectMeta) bool {
 	return q.fields(metadataNames, func(name string) bool {
 		if name == "name" {
 			return q.text(&into.Name)

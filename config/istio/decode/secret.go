@@ -3,8 +3,6 @@ package decode
 import (
 	"encoding/base64"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sluicegate/sluice/config"
@@ -25,8 +23,8 @@ var secretFields = []string{"apiVersion", "kind", "metadata", "type", "data", "s
 // condition names the key at fault and never holds anything of a value.
 func (d *decoder) secret(root *yaml.Node) *kube.Secret {
 	s := &kube.Secret{
-		TypeMeta:   metav1.TypeMeta{Kind: "Secret", APIVersion: "v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: d.object.Name, Namespace: d.object.Namespace},
+		TypeMeta:   kube.TypeMeta{Kind: "Secret", APIVersion: "v1"},
+		ObjectMeta: kube.ObjectMeta{Name: d.object.Name, Namespace: d.object.Namespace},
 	}
 	var at *config.Path
 	d.known(root, nil, secretFields)

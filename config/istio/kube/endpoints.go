@@ -1,13 +1,11 @@
 package kube
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 // Endpoints is an Endpoints of v1, which EndpointSlices have replaced, and which people still
 // write by hand.
 type Endpoints struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Subsets           []EndpointSubset `json:"subsets,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Subsets    []EndpointSubset `json:"subsets,omitempty"`
 }
 
 // EndpointSubset is a group of addresses with the same ports.
@@ -58,11 +56,11 @@ const (
 
 // EndpointSlice is an EndpointSlice of discovery.k8s.io/v1.
 type EndpointSlice struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	AddressType       AddressType `json:"addressType"`
-	Endpoints         []Endpoint  `json:"endpoints"`
-	Ports             []SlicePort `json:"ports"`
+	TypeMeta    `json:",inline"`
+	ObjectMeta  `json:"metadata,omitempty"`
+	AddressType AddressType `json:"addressType"`
+	Endpoints   []Endpoint  `json:"endpoints"`
+	Ports       []SlicePort `json:"ports"`
 }
 
 // Endpoint is one endpoint of a slice.

@@ -1,7 +1,5 @@
 package kube
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 const (
 	// PodSucceeded and PodFailed are the phases of a Pod that runs no more.
 	PodSucceeded = "Succeeded"
@@ -14,10 +12,10 @@ const (
 
 // Pod is a Pod of v1, read for its labels, its address and the names of its ports.
 type Pod struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              PodSpec   `json:"spec,omitempty"`
-	Status            PodStatus `json:"status,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Spec       PodSpec   `json:"spec,omitempty"`
+	Status     PodStatus `json:"status,omitempty"`
 }
 
 // PodSpec is what a Pod asks for.
@@ -52,18 +50,18 @@ type PodCondition struct {
 
 // Namespace is a Namespace of v1.
 type Namespace struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              Unread `json:"spec,omitempty"`
-	Status            Unread `json:"status,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Spec       Unread `json:"spec,omitempty"`
+	Status     Unread `json:"status,omitempty"`
 }
 
 // Node is a Node of v1, read for the labels that say where it is.
 type Node struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              Unread `json:"spec,omitempty"`
-	Status            Unread `json:"status,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Spec       Unread `json:"spec,omitempty"`
+	Status     Unread `json:"status,omitempty"`
 }
 
 const (
@@ -76,10 +74,10 @@ const (
 
 // Secret is a Secret of v1.
 type Secret struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Immutable         *bool             `json:"immutable,omitempty"`
-	Data              map[string][]byte `json:"data,omitempty"`
-	StringData        map[string]string `json:"stringData,omitempty"`
-	Type              string            `json:"type,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Immutable  *bool             `json:"immutable,omitempty"`
+	Data       map[string][]byte `json:"data,omitempty"`
+	StringData map[string]string `json:"stringData,omitempty"`
+	Type       string            `json:"type,omitempty"`
 }

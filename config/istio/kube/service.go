@@ -3,8 +3,6 @@ package kube
 import (
 	"encoding/json"
 	"strconv"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Unread is a field that means nothing here.
@@ -22,10 +20,10 @@ const (
 
 // Service is a Service of v1.
 type Service struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-	Spec              ServiceSpec `json:"spec,omitempty"`
-	Status            Unread      `json:"status,omitempty"`
+	TypeMeta   `json:",inline"`
+	ObjectMeta `json:"metadata,omitempty"`
+	Spec       ServiceSpec `json:"spec,omitempty"`
+	Status     Unread      `json:"status,omitempty"`
 }
 
 // ServiceSpec is what a Service asks for.

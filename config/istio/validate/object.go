@@ -3,11 +3,9 @@ package validate
 import (
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // Rules are what objects are held to. The zero value holds them to what Istio does.
@@ -27,22 +25,22 @@ func Object(typed any) []config.Condition { return Rules{}.Object(typed) }
 func (r Rules) Object(typed any) []config.Condition {
 	c := checker{rules: r}
 	switch o := typed.(type) {
-	case *networkingv1.Gateway:
+	case *resource.Gateway:
 		c.metadata(&o.ObjectMeta)
 		c.gateway(o.Name, &o.Spec)
-	case *networkingv1.VirtualService:
+	case *resource.VirtualService:
 		c.metadata(&o.ObjectMeta)
 		c.virtualService(&o.Spec)
-	case *networkingv1.DestinationRule:
+	case *resource.DestinationRule:
 		c.metadata(&o.ObjectMeta)
 		c.destinationRule(&o.Spec)
-	case *networkingv1.ServiceEntry:
+	case *resource.ServiceEntry:
 		c.metadata(&o.ObjectMeta)
 		c.serviceEntry(&o.Spec)
-	case *networkingv1.WorkloadEntry:
+	case *resource.WorkloadEntry:
 		c.metadata(&o.ObjectMeta)
 		c.workloadEntry(&o.Spec, nil, nil, true)
-	case *networkingv1.Sidecar:
+	case *resource.Sidecar:
 		c.metadata(&o.ObjectMeta)
 		c.sidecar(&o.Spec)
 	}
@@ -58,7 +56,7 @@ type checker struct {
 	labels    map[string]string
 }
 
-func (c *checker) metadata(meta *metav1.ObjectMeta) {
+func (c *checker) metadata(meta *kube.ObjectMeta) {
 	c.namespace, c.labels = meta.Namespace, meta.Labels
 	if _, found := meta.Annotations["istio.io/dry-run"]; found {
 		c.fail(NoEffect, field("metadata").Field("annotations").Key("istio.io/dry-run"), "only an AuthorizationPolicy can be tried out: remove the annotation")

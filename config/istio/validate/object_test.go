@@ -5,13 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	networking "istio.io/api/networking/v1alpha3"
-	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
 	"github.com/sluicegate/sluice/config/istio/decode"
 	"github.com/sluicegate/sluice/config/istio/kube"
+	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
 // want is a spec and the conditions it gets: severity (E, W or I), reason and field of
@@ -52,8 +50,8 @@ func TestObjectOtherTypes(t *testing.T) {
 
 func TestObjectMetadata(t *testing.T) {
 	t.Parallel()
-	gateway := &networkingv1.Gateway{
-		ObjectMeta: metav1.ObjectMeta{Name: "a.b", Annotations: map[string]string{"istio.io/dry-run": "true"}},
+	gateway := &resource.Gateway{
+		ObjectMeta: kube.ObjectMeta{Name: "a.b", Annotations: map[string]string{"istio.io/dry-run": "true"}},
 		Spec: networking.Gateway{Servers: []*networking.Server{{
 			Hosts: []string{"*"}, Port: &networking.Port{Number: 80, Name: "http", Protocol: "HTTP"},
 		}}},
