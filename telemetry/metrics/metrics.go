@@ -146,6 +146,12 @@ func (m *Metrics) Apply(spec *router.Spec) {
 		next.inbound = newPolicy(true, t.Inbound.Metrics, m.o.Logger)
 	}
 	m.applied.Store(next)
+	if previous != nil && previous.outbound != next.outbound {
+		m.mu.Lock()
+		m.drain()
+		m.dropDisabled(next)
+		m.mu.Unlock()
+	}
 }
 
 // Wanted returns the names, in lower case, of the headers and trailers of responses that the

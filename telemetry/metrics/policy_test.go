@@ -50,10 +50,15 @@ func TestOverrides(t *testing.T) {
 	if list := gather(t, m, "istio_request_bytes"); len(list) != 1 || len(list[0].Label) != int(labelCount) {
 		t.Errorf("inbound: %v", list)
 	}
+	// Those of a metric that is disabled go at once.
+	m.Apply(&router.Spec{Telemetry: &router.Telemetry{Inbound: router.TelemetryPolicy{Metrics: []router.MetricOverride{{Disabled: true}}}}})
+	if n := len(gather(t, m, "istio_request_bytes")); n != 0 {
+		t.Errorf("%d series of a metric that is disabled", n)
+	}
 	// Without the policy everything is as before.
 	m.Apply(&router.Spec{})
 	m.Complete(0, exchange())
-	if n := len(gather(t, m, "istio_request_bytes")); n != 2 {
+	if n := len(gather(t, m, "istio_request_bytes")); n != 1 {
 		t.Errorf("%d series", n)
 	}
 }

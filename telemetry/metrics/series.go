@@ -179,6 +179,22 @@ func (m *Metrics) expire(now time.Time) {
 	}
 }
 
+// dropDisabled drops the series of metrics that nobody wants any more. The caller holds m.mu.
+func (m *Metrics) dropDisabled(a *applied) {
+	for i := range m.families {
+		for id, s := range m.families[i].series {
+			wanted := a.outbound
+			if s.from.policy.inbound {
+				wanted = a.inbound
+			}
+			if wanted.metrics[i].disabled {
+				s.gone = true
+				delete(m.families[i].series, id)
+			}
+		}
+	}
+}
+
 func clustersByName(spec *router.Spec) map[string]*router.Cluster {
 	m := make(map[string]*router.Cluster, len(spec.Clusters))
 	for _, c := range spec.Clusters {

@@ -95,6 +95,8 @@ spec:
 //	client -> gateway ------------------> sidecar of reviews-v1 -> application
 //	productpage-v1 -> its own sidecar -/
 type mesh struct {
+	// config is the folder that all three read.
+	config string
 	// gateway, tcp and outbound are where those listen.
 	gateway, tcp, outbound string
 	// metrics are where the gateway's, the caller's and the called one's are.
@@ -111,7 +113,7 @@ func startMesh(t testing.TB) *mesh {
 	if err := os.WriteFile(filepath.Join(config, "shop.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &mesh{}
+	m := &mesh{config: config}
 	at := func() string { return fmt.Sprintf("127.0.0.1:%d", freePort(t)) }
 	http, tcp := freePort(t), freePort(t)
 	m.gateway, m.tcp, m.outbound = fmt.Sprintf("127.0.0.1:%d", http), fmt.Sprintf("127.0.0.1:%d", tcp), at()
