@@ -25,12 +25,12 @@ func TestImportsPointOneWay(t *testing.T) {
 			module + "proxy/forward", module + "proxy/http1", module + "proxy/http2", module + "proxy/http3", module + "proxy/tcp", module + "proxy/upstream",
 			module + "proxy/listener", module + "proxy/filter", module + "telemetry/metrics", module + "telemetry/accesslog", module + "telemetry/trace", module + "telemetry/otlp",
 		}},
-		"config/...":    {{module + "discovery", module + "proxy", module + "telemetry"}, above, {"net/http/httputil", "k8s.io/client-go"}},
+		"config/...":    {{module + "discovery", module + "proxy", module + "telemetry"}, above, {"net/http/httputil", "k8s.io/client-go", "k8s.io/apimachinery", "istio.io/client-go"}},
 		"discovery/...": {{module + "config/istio", module + "router", module + "proxy", module + "telemetry"}, above},
 		"role":          {outside, {module + "discovery", module + "config/istio", module + "gateway", module + "sidecar", module + "cmd"}},
 		"gateway":       {outside, {module + "discovery", module + "config/istio", module + "sidecar", module + "cmd"}},
 		"sidecar":       {outside, {module + "discovery", module + "config/istio", module + "gateway", module + "cmd", "golang.org/x/crypto/acme"}},
-		"cmd/sidecar":   {{"k8s.io/client-go", "istio.io/client-go/pkg/clientset", "istio.io/client-go/pkg/informers", module + "gateway"}},
+		"cmd/sidecar":   {{"k8s.io/client-go", "k8s.io/apimachinery", "istio.io/client-go", "google.golang.org/grpc", module + "gateway"}},
 		"cmd/gateway":   {{module + "sidecar"}},
 	} {
 		t.Run(room, func(t *testing.T) {
