@@ -51,7 +51,7 @@ func schemaType(f *pflag.Flag) string {
 		return "boolean"
 	case "int", "uint16", "float64":
 		return "integer"
-	case "stringArray", "stringSlice":
+	case "stringArray", "stringSlice", "float64Slice":
 		return "array"
 	case "stringToString":
 		return "object"
@@ -135,7 +135,7 @@ func flagValues() string {
 // is among them when its value is set.
 func TestChartArguments(t *testing.T) {
 	t.Parallel()
-	samples := map[string]any{"bool": true, "int": 7, "duration": "7s", "string": "x", "stringArray": []any{"x", "y"}, "stringSlice": []any{"x", "y"}, "stringToString": map[string]any{"x": "y"}}
+	samples := map[string]any{"bool": true, "int": 7, "duration": "7s", "string": "x", "stringArray": []any{"x", "y"}, "stringSlice": []any{"x", "y"}, "float64Slice": []any{1, 2.5}, "stringToString": map[string]any{"x": "y"}}
 	values := map[string]any{}
 	for _, f := range chartFlags() {
 		sample, ok := samples[f.Value.Type()]

@@ -22,7 +22,7 @@ type statuses struct {
 
 func (s *statuses) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.on, "status-writing", true, "write what is wrong with objects into their status and into Events, and the gateway's addresses into Ingresses; one replica does")
-	flags.StringVar(&s.options.Lease, "lease-name", kube.DefaultLease, "lease in the gateway's namespace of which the holder writes statuses")
+	flags.StringVar(&s.options.Lease, "lease-name", "", "lease in the gateway's namespace of which the holder writes statuses; empty for one that gateways with the same --labels share")
 	flags.StringVar(&s.options.Service, "publish-service", "", "NAMESPACE/NAME of the Service whose addresses Ingresses get; empty for the one that selects --labels")
 	flags.StringSliceVar(&s.options.Addresses, "publish-address", nil, "IP address or host name that Ingresses get, instead of a Service's (repeatable)")
 }
@@ -49,9 +49,6 @@ func (s *statuses) check(cmd *cobra.Command, inCluster bool) error {
 		if a == "" || strings.ContainsAny(a, " :/") && strings.Count(a, ":") < 2 {
 			return start.Misusef("--publish-address %q: must be an IP address or a host name, without a port", a)
 		}
-	}
-	if s.options.Lease == "" {
-		return start.Misusef("--lease-name: must not be empty; --status-writing=false has this replica never write")
 	}
 	return nil
 }

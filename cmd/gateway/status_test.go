@@ -20,7 +20,6 @@ func TestStatusMisuse(t *testing.T) {
 		"--kube --publish-service a/b --publish-address 192.0.2.1":           "exclude each other",
 		"--kube --publish-address 192.0.2.1:80":                              "without a port",
 		"--kube --publish-address http://edge.example.com":                   "must be an IP address or a host name",
-		"--kube --lease-name=":                                               "must not be empty",
 		"--kube --publish-address 192.0.2.1,2001:db8::1 --trusted-hops -1":   "--trusted-hops", // the addresses are fine
 		"--kube --publish-service istio-system/sluice-gateway --drain -1s":   "--drain",
 		"--kube --publish-address edge.example.com --max-header-bytes 0":     "--max-header-bytes",

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sluicegate/sluice/deploy/crds"
 	"github.com/sluicegate/sluice/deploy/install"
 )
 
@@ -17,8 +18,39 @@ func newManifestCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newManifestGenerateCommand())
+	cmd.AddCommand(newManifestGenerateCommand(), newManifestDefinitionsCommand())
 	return cmd
+}
+
+func newManifestDefinitionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "crds",
+		Short:   "Print the definitions of Istio's API, for kubectl apply",
+		Long:    "Print the definitions of Istio's API as YAML, and nothing else. They are too big for kubectl apply without --server-side.",
+		Example: "  sluice manifest crds | kubectl apply --server-side -f -",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			definitions, err := crds.Objects()
+			if err != nil {
+				return err
+			}
+			return printObjects(cmd, definitions)
+		},
+	}
+}
+
+// printObjects prints objects as YAML.
+func printObjects(cmd *cobra.Command, objects []map[string]any) error {
+	var b strings.Builder
+	for _, object := range objects {
+		text, err := yaml.Marshal(object)
+		if err != nil {
+			return err
+		}
+		b.WriteString("---\n" + string(text))
+	}
+	_, err := fmt.Fprint(cmd.OutOrStdout(), b.String())
+	return err
 }
 
 func newManifestGenerateCommand() *cobra.Command {
@@ -36,14 +68,10 @@ what the chart makes of the profile and the values.`,
 			if err != nil {
 				return err
 			}
-			var b strings.Builder
-			for _, object := range append([]map[string]any{install.Namespace(p.namespace)}, p.definitions...) {
-				text, err := yaml.Marshal(object)
-				if err != nil {
-					return err
-				}
-				b.WriteString("---\n" + string(text))
+			if err := printObjects(cmd, append([]map[string]any{install.Namespace(p.namespace)}, p.definitions...)); err != nil {
+				return err
 			}
+			var b strings.Builder
 			for _, m := range p.manifests {
 				b.WriteString("---\n" + m.Text)
 			}

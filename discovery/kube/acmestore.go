@@ -198,12 +198,18 @@ func checkEntry(key string, data []byte) error {
 // name is the name of the Secret of an entry: one that people can read, made unlike all
 // others by a hash.
 func (s *ACMEStore) name(key string) string {
-	sum := sha256.Sum256([]byte(s.scope + "\n" + key))
-	readable := []byte(strings.ToLower(key))
+	return nameFor("sluice-acme-", key, s.scope+"\n"+key)
+}
+
+// nameFor returns the name of an object that belongs to what identity says, in which people
+// find some words again.
+func nameFor(prefix, words, identity string) string {
+	sum := sha256.Sum256([]byte(identity))
+	readable := []byte(strings.ToLower(words))
 	for i, c := range readable {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			readable[i] = '-'
 		}
 	}
-	return "sluice-acme-" + strings.Trim(string(readable[:min(len(readable), 200)]), "-") + "-" + hex.EncodeToString(sum[:8])
+	return prefix + strings.Trim(string(readable[:min(len(readable), 200)]), "-") + "-" + hex.EncodeToString(sum[:8])
 }

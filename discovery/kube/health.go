@@ -183,7 +183,7 @@ func (c *Cluster) missing() string {
 		return ""
 	}
 	slices.Sort(names)
-	return fmt.Sprintf("the cluster does not have %s, so that there are none; they are read once they are installed: sluice manifest generate | kubectl apply -f -",
+	return fmt.Sprintf("the cluster does not have %s, so that there are none; they are read once they are installed: sluice manifest crds | kubectl apply --server-side -f -",
 		strings.Join(slices.Compact(names), ", "))
 }
 

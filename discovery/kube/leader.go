@@ -173,7 +173,7 @@ var errLeaseChanged = errors.New("somebody else has written it")
 func (l *Lease) fresh(now time.Time) *leaseObject {
 	return &leaseObject{
 		APIVersion: "coordination.k8s.io/v1", Kind: "Lease",
-		Metadata: map[string]any{"name": l.Name, "namespace": l.Namespace},
+		Metadata: map[string]any{"name": l.Name, "namespace": l.Namespace, "labels": map[string]string{managedBy: sluice}},
 		Spec:     leaseSpec{Holder: l.Holder, Seconds: int(leaseDuration / time.Second), Acquired: microTime(now), Renewed: microTime(now)},
 	}
 }

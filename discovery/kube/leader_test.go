@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -191,6 +192,26 @@ func TestFollowersWriteNothing(t *testing.T) {
 			t.Errorf("the log:\n%s", text)
 		}
 	})
+}
+
+// TestLeaseNames: gateways with other labels have a lease of their own, and those with the same
+// share one.
+func TestLeaseNames(t *testing.T) {
+	t.Parallel()
+	name := func(o StatusOptions) string {
+		w, _ := newWriting(t, newObjectAPI(t), o)
+		return w.opt.Lease
+	}
+	a, b := map[string]string{"istio": "ingressgateway", "app": "gw"}, map[string]string{"istio": "egressgateway"}
+	if got := name(StatusOptions{Labels: a}); got != name(StatusOptions{Labels: maps.Clone(a)}) || !strings.HasPrefix(got, DefaultLease+"-app-gw-istio-ingressgateway-") {
+		t.Errorf("got %q", got)
+	}
+	if name(StatusOptions{Labels: a}) == name(StatusOptions{Labels: b}) {
+		t.Error("gateways with other labels share a lease")
+	}
+	if got := name(StatusOptions{Labels: b, Lease: "mine"}); got != "mine" {
+		t.Errorf("got %q", got)
+	}
 }
 
 // TestWriterStopsWithItsLease: no request is made once the lease is lost.

@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/sluicegate/sluice/config"
 )
 
 const (
-	// DefaultLease is the name of the lease of which the holder writes statuses.
+	// DefaultLease is the name of the lease of which the holder writes statuses, or how it
+	// begins, where there are labels.
 	DefaultLease = "sluice-gateway-status"
 	// statusRate is how many requests a second a leader makes, statusBurst how many at once.
 	statusRate, statusBurst = 20, 40
@@ -28,7 +30,8 @@ const (
 // defaults for all.
 type StatusOptions struct {
 	// Lease is the name of the lease by which replicas agree on the one that writes, in the
-	// gateway's own namespace; empty means DefaultLease.
+	// gateway's own namespace; empty means one for gateways with the same Labels, since those with
+	// others write about other objects.
 	Lease string
 	// Holder is who this replica is; empty means $POD_NAME, else the host's name and something
 	// random.
@@ -67,7 +70,12 @@ type StatusWriter struct {
 
 // NewStatusWriter returns a writer for a cluster that is not followed yet.
 func (c *Cluster) NewStatusWriter(o StatusOptions) *StatusWriter {
-	o.Lease = cmp.Or(o.Lease, DefaultLease)
+	if o.Lease == "" {
+		o.Lease = DefaultLease
+		if identity := labels.FormatLabels(o.Labels); len(o.Labels) > 0 {
+			o.Lease = nameFor(DefaultLease+"-", identity, identity)
+		}
+	}
 	if o.Holder = cmp.Or(o.Holder, os.Getenv("POD_NAME")); o.Holder == "" {
 		host, _ := os.Hostname() // what is random tells replicas apart too
 		o.Holder = host + "_" + rand.Text()

@@ -67,7 +67,7 @@ spec: {hosts: ["*"], gateways: [%[2]s], http: [{route: [{destination: {host: mis
 `, ns, name))
 	}
 	for _, name := range []string{"one", "two"} {
-		s.gateway(t, ns, "--labels=proxy="+name, "--lease-name="+name)
+		s.gateway(t, ns, "--labels=proxy="+name)
 	}
 	broken := func(names ...string) {
 		t.Helper()
