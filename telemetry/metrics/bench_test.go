@@ -1,7 +1,12 @@
 package metrics
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -44,4 +49,23 @@ func BenchmarkComplete(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkScrape is of a gateway with 1,000 workloads behind it.
+func BenchmarkScrape(b *testing.B) {
+	m := newTest(b, Options{Identity: edge})
+	for i := range 1000 {
+		ex := exchange()
+		ex.Endpoint.Workload = fmt.Sprintf("default/w%d", i)
+		m.Complete(0, ex)
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(m)
+	handler := promhttp.HandlerFor(r, promhttp.HandlerOpts{DisableCompression: true})
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		b.ReportMetric(float64(w.Body.Len())/1e6, "MB/page")
+	}
 }

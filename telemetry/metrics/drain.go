@@ -107,5 +107,5 @@ func (m *Metrics) merge(a *applied, d *delta, now time.Time) {
 		}
 	}
 	e.series.flow.add(d, now)
-	e.series.listener.add(d)
+	e.series.listener.add(d, now)
 }

@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
 )
 
 const (
@@ -18,6 +20,8 @@ const (
 type listenerSeries struct {
 	responses map[responseKey]uint64
 	duration  Histogram
+	changed   time.Time
+	gone      bool
 }
 
 // responseKey is a class of responses: the first digit of the code, 0 for none, and the flags.
@@ -41,17 +45,29 @@ func (m *Metrics) listener(k *key) *listenerSeries {
 			name = other
 		}
 		if l = m.requests[name]; l == nil {
-			l = &listenerSeries{responses: make(map[responseKey]uint64), duration: newHistogram(m.duration)}
+			l = &listenerSeries{responses: make(map[responseKey]uint64), duration: newHistogram(m.duration), changed: m.o.now()}
 			m.requests[name] = l
 		}
 	}
 	return l
 }
 
-func (l *listenerSeries) add(d *delta) {
+// expireListeners drops the series of listeners that are gone. The caller holds m.mu.
+func (m *Metrics) expireListeners(spec *router.Spec, now time.Time) {
+	for name, l := range m.requests {
+		if now.Sub(l.changed) < m.o.Expiry || slices.ContainsFunc(spec.Listeners, func(l *router.Listener) bool { return l.Name == name }) {
+			continue
+		}
+		l.gone = true
+		delete(m.requests, name)
+	}
+}
+
+func (l *listenerSeries) add(d *delta, now time.Time) {
 	if d.tally.requests == 0 {
 		return
 	}
+	l.changed = now
 	k := responseKey{d.entry.key.status / 100, d.entry.key.flags}
 	if _, known := l.responses[k]; !known && len(l.responses) >= maxFlagged {
 		k.flags = otherFlags

@@ -44,7 +44,7 @@ type resolved struct {
 
 // stale tells that something was dropped meanwhile.
 func (r *resolved) stale() bool {
-	if r == nil || r.flow.gone {
+	if r == nil || r.flow.gone || r.listener.gone {
 		return true
 	}
 	return slices.ContainsFunc(r.series[:], func(s *series) bool { return s != nil && s.gone })
@@ -171,6 +171,7 @@ func (m *Metrics) expire(now time.Time) {
 			}
 		}
 	}
+	m.expireListeners(a.spec, now)
 	for k, f := range m.flows {
 		if now.Sub(f.edge.Seen) >= m.o.Expiry {
 			f.gone = true

@@ -121,7 +121,12 @@ func TestExpiry(t *testing.T) {
 	if n := len(gather(t, m, "istio_requests_total")); n != 4 {
 		t.Fatalf("%d series", n)
 	}
-	m.Apply(&router.Spec{Clusters: []*router.Cluster{stays.Cluster, caller.Cluster}})
+	goes.Request.Listener = "old"
+	m.Complete(0, goes)
+	m.Apply(&router.Spec{Clusters: []*router.Cluster{stays.Cluster, caller.Cluster}, Listeners: []*router.Listener{{Name: stays.Request.Listener}}})
+	if n := len(gather(t, m, "sluice_request_duration_seconds")); n != 2 {
+		t.Errorf("%d listeners", n)
+	}
 	c.pass(DefaultExpiry - time.Minute)
 	if n := len(gather(t, m, "istio_requests_total")); n != 4 {
 		t.Fatalf("%d series after less than that time", n)
@@ -129,6 +134,9 @@ func TestExpiry(t *testing.T) {
 	c.pass(2 * time.Minute)
 	if got := labelsOf(t, m, "istio_requests_total")["destination_workload"]; got != "reviews-v1" {
 		t.Errorf("%s stays", got)
+	}
+	if list := gather(t, m, "sluice_request_duration_seconds"); len(list) != 1 {
+		t.Errorf("%d listeners stay", len(list))
 	}
 	if n := len(m.Edges()); n != 0 {
 		t.Errorf("%d edges without traffic", n)
