@@ -84,10 +84,17 @@ func (c *inquiry) reached(limits []limit) []limit {
 	return open
 }
 
-// rateLimited: a limit of the rate of requests.
+// rateLimited: a limit of what one client may ask for.
 func (c *inquiry) rateLimited() {
-	c.because("more requests came than the route's rate limit allows (%s)", c.Details)
-	c.fix(c.at(""), "raise the limit, or let the client wait as long as retry-after says")
+	c.because("the client asked for more than the rule lets one client have (%s)", c.Details)
+	if route := c.route(); route != nil {
+		for _, p := range route.Policies() {
+			if p.Name == "limit" {
+				c.fact("%s", p.Text)
+			}
+		}
+	}
+	c.fix(c.at(""), "raise the limit (of an Ingress: the annotations limit-rps, limit-rpm and limit-connections), or let the client ask less often")
 }
 
 // overload: the proxy has no memory left.

@@ -25,6 +25,7 @@ func spec() *router.Spec {
 			Routes: []*router.Route{{
 				Name: "cart", Origin: rule, Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}, Method: router.StringMatch{Kind: router.MatchExact, Value: "GET"}},
 				Destinations: []router.Destination{{Cluster: cart}}, Timeout: 2 * time.Second, Retry: &router.Retry{Attempts: 2, PerTry: 500 * time.Millisecond}, MaxRequestBody: 1024,
+				Limits: []router.LocalLimit{{Name: "shop", Requests: 10, Period: time.Second}},
 			}},
 		}}}}}},
 		Clusters: []*router.Cluster{{
@@ -134,7 +135,7 @@ func TestAnswers(t *testing.T) {
 			f.UpstreamDuration, f.UpstreamStatus, f.BytesSent, f.Termination = 1, 200, 9, "EOF"
 		}), "200 (DC", "while the response was on its way", "", "client's doing", "EOF"},
 		"a fault":            {failure(418, "FI", "fault_filter_abort"), "418 (FI", "on purpose", "VirtualService default/shop http[0].fault.abort (shop.yaml:9)", "remove fault", ""},
-		"rate limit":         {failure(429, "RL", "request_rate_limited"), "429 (RL", "rate limit allows", "VirtualService default/shop http[0].match[0] (shop.yaml:9)", "retry-after", ""},
+		"rate limit":         {failure(503, "RL", "local_rate_limited"), "503 (RL", "lets one client have", "VirtualService default/shop http[0].match[0] (shop.yaml:9)", "limit-rps", "10 requests"},
 		"memory":             {failure(503, "OM", "overload"), "503 (OM", "out of memory", "", "GOMEMLIMIT", ""},
 		"the upstream's own": {failure(500, "", "via_upstream"), "500 (Internal Server Error)", "10.0.0.1:80 of " + cart + " answered this itself", "", "x-request-id 7", ""},
 		"a gRPC status":      {change(failure(200, "", "via_upstream"), func(f *recent.Failure) { f.GRPCStatus = "14" }), "200 with grpc-status 14", "answered this itself", "", "", ""},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/admin"
 	because "github.com/sluicegate/sluice/admin/why"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
@@ -114,8 +115,10 @@ type explanation struct {
 	Nearest *missView `json:"nearest,omitempty"`
 	Hint    string    `json:"hint,omitempty"`
 
-	// live: a running proxy was asked, so that what is not there is really missing.
-	live bool
+	// live: a running proxy was asked, so that what is not there is really missing. upstreams
+	// are its clusters, by name.
+	live      bool
+	upstreams map[string]admin.Cluster
 }
 
 // missView is a rule that did not match, and why.
@@ -127,7 +130,7 @@ type missView struct {
 
 // explain routes a call through the table that state makes.
 func explain(state proxyState, c call) explanation {
-	e := explanation{Request: c, live: state.upstreams != nil}
+	e := explanation{Request: c, live: state.upstreams != nil, upstreams: state.upstreams}
 	if e.Status, e.Hint = state.refusal(&c); e.Status != 0 {
 		return e
 	}

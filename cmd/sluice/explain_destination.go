@@ -15,6 +15,8 @@ type destinationView struct {
 	ResponseHeaders []headerView `json:"responseHeaders,omitempty"`
 	// Policies are the cluster's.
 	Policies []router.Policy `json:"policies,omitempty"`
+	// Live is the state that a running proxy tells; nil where files were asked.
+	Live *liveView `json:"live,omitempty"`
 
 	// bytes: it gets those of a connection rather than requests.
 	bytes bool
@@ -50,6 +52,9 @@ func (e *explanation) addDestinations(table *router.Table, list []router.Compile
 			found = true
 			view.Resolution = cluster.Resolution.String()
 			view.Policies = cluster.Policies()
+			if live, ok := e.upstreams[cluster.Name]; ok {
+				view.Live = liveViewOf(&live)
+			}
 			for _, endpoint := range cluster.Endpoints {
 				view.Endpoints = append(view.Endpoints, endpoint.Address)
 			}

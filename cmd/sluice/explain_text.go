@@ -136,7 +136,11 @@ func (e explanation) writeDestinations(w io.Writer, p painter) {
 	fmt.Fprintf(w, "\n%s\n", p.paint(inkBold, "Destinations"))
 	for _, d := range e.Destinations {
 		fmt.Fprintf(w, "  %4s  %s\n", d.Share, d.Cluster)
-		fmt.Fprintf(w, "        %s\n", d.endpoints(p))
+		if d.Live != nil && len(d.Live.Endpoints) > 0 {
+			d.Live.write(w, p)
+		} else {
+			fmt.Fprintf(w, "        %s\n", d.endpoints(p))
+		}
 		if d.Authority != "" && d.Authority != e.Authority {
 			fmt.Fprintf(w, "        authority: %s\n", d.Authority)
 		}

@@ -28,10 +28,18 @@ func (f *failures) run() {
 		case <-ticker.C:
 			f.recorder.routes.forget()
 		case <-f.wake:
-			for i := range f.rings {
-				f.explain(&f.rings[i])
-			}
+			f.explainAll()
 		}
+	}
+}
+
+// explainAll explains what is not explained yet. When it returns, whatever was recorded before
+// is.
+func (f *failures) explainAll() {
+	f.working.Lock()
+	defer f.working.Unlock()
+	for i := range f.rings {
+		f.explain(&f.rings[i])
 	}
 }
 

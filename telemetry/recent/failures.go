@@ -77,6 +77,8 @@ type failures struct {
 	// seen counts all, skipped those that were not remembered.
 	seen, skipped atomic.Uint64
 
+	// working lets one at a time explain.
+	working          sync.Mutex
 	wake, stop, done chan struct{}
 }
 
@@ -194,8 +196,9 @@ func (f *failures) finish(ring *ring, s *slot) {
 	}
 }
 
-// Failures returns those that are remembered, the latest first.
+// Failures returns those that are remembered, the latest first, each with its explanation.
 func (r *Recorder) Failures() []Failure {
+	r.failures.explainAll()
 	var list []Failure
 	for i := range r.failures.rings {
 		ring := &r.failures.rings[i]

@@ -72,9 +72,8 @@ type Header struct {
 // Failure is a request that failed, with the decision that led to that.
 type Failure struct {
 	Summary
-	// Explanation is what the table makes of the request, by which it was answered; nil until
-	// that is worked out, a moment later, and where no table was asked. Of many rules only the
-	// first are listed.
+	// Explanation is what the table makes of the request, by which it was answered; nil where
+	// no table was asked. Of many rules only the first are listed.
 	Explanation *router.Explanation `json:"explanation,omitempty"`
 	// Outdated says that the configuration changed while the request was served, so that the
 	// explanation is not that of its own decision.
