@@ -54,9 +54,6 @@ func (j *telemetryJudge) spec(spec *telemetry.Telemetry) {
 		if p := entry.RandomSamplingPercentage; p != nil && (p.Value < 0 || p.Value > 100) {
 			j.note(config.Warning, TelemetryNotServed, at+".randomSamplingPercentage", fmt.Sprintf("%v is not between 0 and 100: it counts as the nearer of the two", p.Value))
 		}
-		if entry.UseRequestIdForTraceSampling != nil && !entry.UseRequestIdForTraceSampling.Value {
-			j.note(config.Info, TelemetryNotServed, at+".useRequestIdForTraceSampling", "sampling never depends on the request's id here: the field has no effect")
-		}
 	}
 }
 

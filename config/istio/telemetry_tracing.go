@@ -52,6 +52,7 @@ func (t *telemetries) tracing(inForce []*telemetryObject, mode telemetry.Workloa
 	if merged.DisableContextPropagation.GetValue() {
 		out.W3C, out.B3 = false, false
 	}
+	out.SampleAtRandom = merged.UseRequestIdForTraceSampling != nil && !merged.UseRequestIdForTraceSampling.Value
 	out.NoIstioTags = noIstioTags(&merged, defaults)
 	if out.MaxTagLength == 0 {
 		out.MaxTagLength = int(defaults.GetMaxPathTagLength())
@@ -73,6 +74,9 @@ func mergeTracing(into, entry *telemetry.Tracing) {
 	}
 	if entry.EnableIstioTags != nil {
 		into.EnableIstioTags = entry.EnableIstioTags
+	}
+	if entry.UseRequestIdForTraceSampling != nil {
+		into.UseRequestIdForTraceSampling = entry.UseRequestIdForTraceSampling
 	}
 	if entry.CustomTags != nil {
 		into.CustomTags = entry.CustomTags
