@@ -165,6 +165,9 @@ func (c *compiler) unknownName(e *expr) error {
 	if slices.Contains(roots, e.name) {
 		return c.fail(e, "%s is no value by itself; name an attribute of it, such as %s", e.name, examples[e.name])
 	}
+	if slices.Contains(typeNames, e.name) {
+		return c.fail(e, "%s is a type, and no value here", e.name)
+	}
 	return c.fail(e, "%s is not known; attributes begin with %s", e.name, strings.Join(roots, ", "))
 }
 

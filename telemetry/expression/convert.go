@@ -9,7 +9,7 @@ import (
 
 func toInt(_ *machine, a value) value {
 	switch a.kind {
-	case kindInt, kindTime:
+	case kindInt, kindTime, kindDuration:
 		return intValue(a.n)
 	case kindUint:
 		if a.n >= 0 {

@@ -34,7 +34,7 @@ var functions = map[string]function{
 	"contains":   onStrings(strings.Contains),
 	"startsWith": onStrings(strings.HasPrefix),
 	"endsWith":   onStrings(strings.HasSuffix),
-	"int":        conversion(kindInt, toInt, kindInt, kindUint, kindDouble, kindString, kindTime),
+	"int":        conversion(kindInt, toInt, kindInt, kindUint, kindDouble, kindString, kindTime, kindDuration),
 	"uint":       conversion(kindUint, toUint, kindInt, kindUint, kindDouble, kindString),
 	"double":     conversion(kindDouble, toDouble, kindInt, kindUint, kindDouble, kindString),
 	"bool":       conversion(kindBool, toBool, kindBool, kindString),
@@ -83,7 +83,7 @@ func (c *compiler) call(e *expr) (node, typ, error) {
 	}
 	var fit []overload
 	for _, o := range f.overloads {
-		if len(o.params) == len(types) && !slices.ContainsFunc(types, func(t typ) bool { return t.kind == kindNull }) && o.fits(types) {
+		if len(o.params) == len(types) && o.fits(types) {
 			fit = append(fit, o)
 		}
 	}

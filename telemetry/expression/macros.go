@@ -60,11 +60,14 @@ type presence struct {
 
 func (n *presence) eval(m *machine) value {
 	of := n.of.eval(m)
-	if of.kind != kindMap {
+	switch of.kind {
+	case kindError:
 		return failed
+	case kindMap:
+		_, found := mapValue(m, of, stringValue(n.key))
+		return boolValue(found)
 	}
-	_, found := mapValue(m, of, stringValue(n.key))
-	return boolValue(found)
+	return falseVal
 }
 
 // macroKind says what a loop comes to.

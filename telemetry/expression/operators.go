@@ -172,6 +172,9 @@ func (n *membership) eval(m *machine) value {
 	switch {
 	case a.kind == kindError:
 	case in.kind == kindMap:
+		if a.kind == kindBytes || a.kind == kindList || a.kind == kindMap {
+			return failed // these are no keys
+		}
 		_, found := mapValue(m, in, a)
 		return boolValue(found)
 	case in.kind == kindList:

@@ -216,6 +216,12 @@ func (p *parser) list(open, end string) (args []*expr, err error) {
 	if err := p.take(open); err != nil {
 		return nil, err
 	}
+	if p.token.kind == "," && end == "]" {
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		return nil, p.take(end)
+	}
 	for p.token.kind != end {
 		e, err := p.expr()
 		if err != nil {
@@ -311,6 +317,12 @@ func (p *parser) mapLiteral() (*expr, error) {
 	e := &expr{pos: p.token.pos, form: formMap}
 	if err := p.take("{"); err != nil {
 		return nil, err
+	}
+	if p.token.kind == "," {
+		if err := p.advance(); err != nil {
+			return nil, err
+		}
+		return e, p.take("}")
 	}
 	for p.token.kind != "}" {
 		key, err := p.expr()

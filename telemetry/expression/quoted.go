@@ -12,7 +12,7 @@ func quotePrefix(s string) int {
 	for n := 1; n <= 2 && n < len(s); n++ {
 		if s[n] == '"' || s[n] == '\'' {
 			switch strings.ToLower(s[:n]) {
-			case "r", "b", "br", "rb":
+			case "r", "b", "br":
 				return n
 			}
 			return 0

@@ -16,6 +16,9 @@ var (
 
 var kindNames = [...]string{"error", "null", "bool", "int", "uint", "double", "string", "bytes", "timestamp", "duration", "list", "map", "dyn"}
 
+// typeNames are names that CEL has for types.
+var typeNames = []string{"bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"}
+
 // String returns the type's name as CEL has it: "map(string, string)".
 func (t typ) String() string {
 	switch t.kind {
@@ -53,6 +56,10 @@ func comparable(a, b typ) bool {
 	switch {
 	case a.kind == kindDyn || b.kind == kindDyn, a.isNumber() && b.isNumber():
 		return true
+	case a.kind == kindNull || b.kind == kindNull:
+		// Moments and durations are messages, which may be null.
+		other := max(a.kind, b.kind)
+		return other == kindNull || other == kindTime || other == kindDuration
 	case a.kind != b.kind:
 		return false
 	}
