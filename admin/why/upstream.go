@@ -18,19 +18,22 @@ func (c *inquiry) noCluster() {
 		c.fix(router.Origin{}, "nothing, any more: it exists by now (the request met generation %d of the configuration)", c.Generation)
 		return
 	}
+	place := c.at("route")
+	var at Fix
 	for _, condition := range c.evidence.Conditions {
 		if about(condition, c.Rule) && strings.HasPrefix(condition.Field, c.ruleField()+".") && strings.Contains(condition.Field, "destination") {
-			c.fact("%s: %s", condition.Field, condition.Message)
-			c.Fix = Fix{Text: condition.Message, File: condition.File, Line: condition.Line, Rule: c.Rule}
-			c.Fix.Rule.Field = condition.Field
-			return
+			c.because("the route's destination %s does not exist: %s", c.Cluster, condition.Message)
+			place.Field = condition.Field
+			at = Fix{File: condition.File, Line: condition.Line}
+			break
 		}
 	}
 	if subset != "" {
-		c.fix(c.at("route"), "define the subset %q in a DestinationRule for %s, or name one that there is", subset, host)
-		return
+		c.fix(place, "name a subset that there is, or define %q in a DestinationRule for %s", subset, host)
+	} else {
+		c.fix(place, "correct the destination, or add a Service or ServiceEntry for %s with port %s", host, port)
 	}
-	c.fix(c.at("route"), "there must be a Service or ServiceEntry for %s with port %s: add it, or correct the destination", host, port)
+	c.Fix.File, c.Fix.Line = at.File, at.Line
 }
 
 // ruleField is what the fields of the request's rule begin with: "http[0]".

@@ -87,7 +87,10 @@ func TestAnswers(t *testing.T) {
 		"misdirected": {change(failure(421, "NR", "misdirected_request"), func(f *recent.Failure) { f.ServerName = "a.example.com" }), "421", "not served on this TLS connection (server name a.example.com)", "",
 			"asks again", ""},
 		"no cluster": {change(failure(503, "NC", "cluster_not_found"), func(f *recent.Failure) { f.Cluster = "outbound|80|v9|cart.default.svc.cluster.local" }), "503 (NC: no such cluster)", "does not exist",
-			"VirtualService default/shop http[0].route[0].destination.subset (shop.yaml:12)", "no such subset", "no such subset"},
+			"VirtualService default/shop http[0].route[0].destination.subset (shop.yaml:12)", `define "v9" in a DestinationRule for cart.default.svc.cluster.local`, ""},
+		"no service": {change(failure(503, "NC", "cluster_not_found"), func(f *recent.Failure) {
+			f.Cluster, f.Rule.Field = "outbound|80||gone.example.com", "http[1]"
+		}), "503", "does not exist", "VirtualService default/shop http[1].route (shop.yaml:9)", "Service or ServiceEntry for gone.example.com with port 80", ""},
 		"a cluster by now": {failure(503, "NC", "cluster_not_found"), "503", "does not exist", "", "it exists by now", ""},
 		"no endpoints": {change(failure(503, "UH", "no_healthy_upstream"), func(f *recent.Failure) { f.Upstream = &recent.Upstream{} }), "503 (UH: no healthy endpoint)", "has no endpoints",
 			"DestinationRule default/cart subsets[0] (shop.yaml:9)", `has the labels of subset "v1"`, ""},
