@@ -118,7 +118,7 @@ func TestAskPeer(t *testing.T) {
 			t.Errorf("%s is answered %d %s", path, status, body)
 		}
 	}
-	if got := strings.Join(asked, "\n"); !strings.Contains(got, "GET /explain?url=http://a/b%3Fc") || !strings.Contains(got, "GET /why/a%20b%3Fc%23d") || len(asked) != 2 {
+	if got := strings.Join(asked, "\n"); !strings.Contains(got, "GET /explain?url=http://a/b%3Fc") || !strings.Contains(got, "GET /why/a%20b%3Fc%23d") || !strings.Contains(got, "GET /why/..%2Fquitquitquit") || len(asked) != 3 {
 		t.Errorf("the peer was asked %q", asked)
 	}
 	peer.Close()

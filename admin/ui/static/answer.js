@@ -1,7 +1,7 @@
 // Asking a proxy a question, and showing what it answers.
 
 import { el } from "./dom.js";
-import { place, share } from "./format.js";
+import { place, plural, share } from "./format.js";
 
 // ask returns the answer of a proxy to "explain" or "why/ID" as JSON, or {problem} where there
 // is none.
@@ -35,7 +35,7 @@ export function answer(told, proxy) {
     e.nearest && el("div", {}, el("h3", {}, "Nearest miss"), misses([e.nearest])),
     e.knownHosts?.length > 0 && el("p", {}, `Hosts most like it: ${e.knownHosts.join(", ")}`),
     e.knownPorts?.length > 0 && el("p", {}, `Ports with routes: ${e.knownPorts.join(", ")}`),
-    e.earlier?.length > 0 && el("details", {}, el("summary", {}, `${e.earlier.length === 1 ? "One rule" : `${e.earlier.length} rules`} before, and why not`), misses(e.earlier)),
+    e.earlier?.length > 0 && el("details", {}, el("summary", {}, `${plural(e.earlier.length, "rule")}${e.route ? " before it" : ""}, and why not`), misses(e.earlier)),
     el("details", {}, el("summary", {}, "The whole answer"), el("pre", { tabindex: "0" }, JSON.stringify(told, null, 2))));
 }
 

@@ -63,12 +63,12 @@ function routesTo(card) {
       const stats = routeStats(p, route);
       const sum = route.destinations.reduce((a, d) => a + d.weight, 0);
       const parts = route.destinations.map((d, i) => `${d.subset || d.host.split(".")[0] || d.cluster} ${share(route.destinations.length === 1 ? 1 : d.weight / sum)} → ${share(stats.shares[i])}`);
-      // Every caller's proxy has a route to every service: those that nobody takes say nothing.
-      if (stats.requests === 0 && route.destinations.length === 1) return;
-      items.push({ key: `${p.id} ${n}`, name: `${p.label}: ${route.match}`, value: `${rate(stats.rate)} · ${parts.join(", ")}${route.origin ? ` · ${route.origin}` : ""}` });
+      items.push({ idle: stats.requests === 0, key: `${p.id} ${n}`, name: `${p.label}: ${route.match}`, value: `${rate(stats.rate)} · ${parts.join(", ")}${route.origin ? ` · ${route.origin}` : ""}` });
     });
   }
-  return items;
+  // Every caller's proxy has a route to every service: those that nobody takes say little.
+  const busy = items.filter((i) => !i.idle);
+  return busy.length > 0 ? busy : items;
 }
 
 function endpointsOf(card) {

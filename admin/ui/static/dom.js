@@ -32,6 +32,11 @@ export function set(node, name, value) {
   if (node.getAttribute(name) !== text) node.setAttribute(name, text);
 }
 
+// style changes a property of an element's own style where it is another.
+export function style(node, name, value) {
+  if (node.style.getPropertyValue(name) !== value) node.style.setProperty(name, value);
+}
+
 // text changes a node's text where it is another.
 export function text(node, value) {
   const s = String(value ?? "");

@@ -28,7 +28,6 @@ export function share(n) {
 // ms writes milliseconds.
 export function ms(n) {
   if (n === null || n === undefined) return none;
-  if (n === Infinity) return "beyond";
   if (n < 1) return `${n.toFixed(1)} ms`;
   if (n < 1000) return `${Math.round(n)} ms`;
   if (n < 60000) return `${(n / 1000).toFixed(1)} s`;

@@ -1,7 +1,7 @@
 // Draws the service graph: cards are buttons, with one stop for the Tab key and arrow keys
 // among them; lines lie under the cards.
 
-import { byID, el, keyed, set, svg, text } from "./dom.js";
+import { byID, el, keyed, set, style, svg, text } from "./dom.js";
 import { heightOf, place, size } from "./layout.js";
 import { ms, none, rate, share } from "./format.js";
 import { level } from "./trouble.js";
@@ -45,20 +45,29 @@ export class Graph {
     const shape = JSON.stringify([width, model.cards.map((c) => [c.id, c.rows.map((r) => r.id)]), model.links.map((l) => l.id).sort()]);
     if (shape !== this.#shape) {
       this.#shape = shape;
+      const fitted = !this.#layout || this.#layout.height <= this.#root.clientHeight;
       this.#layout = place(model.cards, model.links, width);
       this.#paths.clear();
       set(this.#lines, "width", this.#layout.width);
       set(this.#lines, "height", this.#layout.height);
       this.#cards.style.width = `${this.#layout.width}px`;
       this.#cards.style.height = `${this.#layout.height}px`;
+      if (fitted) this.#showBeginning();
     }
     if (!model.cards.some((c) => c.id === this.#current)) this.#current = this.#layout.columns[0][0].id;
     const inOrder = this.#layout.columns.flat();
-    keyed(this.#cards, inOrder.map((c) => model.cards.find((m) => m.id === c.id)), (c) => c.id, () => this.#makeCard(), (node, card) => this.#updateCard(node, card));
+    const cards = new Map(model.cards.map((c) => [c.id, c]));
+    keyed(this.#cards, inOrder.map((c) => cards.get(c.id)), (c) => c.id, () => this.#makeCard(), (node, card) => this.#updateCard(node, card));
     // Labels lie over all lines.
     const [lines, labels] = this.#lines.children;
     keyed(lines, model.links, (l) => l.id, () => svg("path"), (node, link) => this.#updateLine(node, link));
     keyed(labels, model.links, (l) => l.id, () => svg("text"), (node, link) => this.#updateLabel(node, link));
+  }
+
+  // #showBeginning scrolls a graph that has become taller than its frame to where calls begin.
+  #showBeginning() {
+    const first = this.#layout.at.get(this.#layout.columns[0][0].id);
+    this.#root.scrollTop = first.y + first.height / 2 - this.#root.clientHeight / 2;
   }
 
   choose(id) {
@@ -78,9 +87,9 @@ export class Graph {
 
   #updateCard(node, card) {
     const at = this.#layout.at.get(card.id);
-    node.style.transform = `translate(${at.x}px, ${at.y}px)`;
-    node.style.width = `${at.width}px`;
-    node.style.height = `${heightOf(card)}px`;
+    style(node, "transform", `translate(${at.x}px, ${at.y}px)`);
+    style(node, "width", `${at.width}px`);
+    style(node, "height", `${heightOf(card)}px`);
     const [head, stats, rows] = node.children;
     text(head.firstChild, card.title);
     text(head.lastChild, card.subtitle);
@@ -93,7 +102,7 @@ export class Graph {
     node.classList.toggle("dim", !this.#match(card));
     keyed(rows, card.rows, (r) => r.id, () => el("span", { class: "node-row" }, el("i"), el("b"), " ", el("span")), (row, r) => {
       const [bar, label, value] = row.children;
-      bar.style.width = `${Math.round((r.share ?? 0) * 100)}%`;
+      style(bar, "width", `${Math.round((r.share ?? 0) * 100)}%`);
       text(label, r.label);
       text(value, r.stats.errors > 0.001 ? `${share(r.stats.errors)} err` : share(r.share));
       set(row, "data-level", level(r.stats));
@@ -104,7 +113,8 @@ export class Graph {
     const busy = link.stats.rate ?? 0;
     if (!this.#paths.has(link.id)) this.#paths.set(link.id, this.#path(link));
     set(node, "d", this.#paths.get(link.id));
-    node.style.strokeWidth = `${Math.min(7, 1.4 + Math.log10(1 + busy) * 1.8).toFixed(2)}px`;
+    // In steps: each new width is a new picture of the whole graph.
+    style(node, "stroke-width", `${Math.round(2 * Math.min(7, 1.4 + Math.log10(1 + busy) * 1.8)) / 2}px`);
     set(node, "data-idle", busy === 0);
     this.#mark(node, link);
   }

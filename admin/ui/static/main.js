@@ -3,7 +3,7 @@
 
 import { byID, set, text } from "./dom.js";
 import { clock } from "./format.js";
-import { build } from "./model.js";
+import { build, narrow } from "./model.js";
 import { Detail } from "./detail.js";
 import { Explain } from "./explain.js";
 import { Failures } from "./failures.js";
@@ -12,6 +12,9 @@ import { Graph } from "./graph.js";
 import { index, own, restart, take, totals } from "./store.js";
 import { Certificates, Conditions, edgeRows, edgesTable, Endpoints, Routes, tiles } from "./tables.js";
 import { find, Verdict } from "./trouble.js";
+
+// Of more services than this the filter leaves the others out.
+const manyCards = 30;
 
 let words = [];
 let model = { cards: [], links: [] };
@@ -24,7 +27,8 @@ const verdict = new Verdict();
 const explain = new Explain();
 const failures = new Failures((f) => explain.fill(f));
 const detail = new Detail(() => graph.choose(null));
-const graph = new Graph((card) => detail.show(card, model), (card) => match(card.title, card.subtitle, card.host, ...card.rows.map((r) => r.label)));
+const wanted = (card) => match(card.title, card.subtitle, card.host, ...card.rows.map((r) => r.label));
+const graph = new Graph((card) => detail.show(card, model), wanted);
 const edges = edgesTable(byID("edges-table"), "Calls between services");
 const parts = [
   ["failures", () => failures.show(match)],
@@ -42,7 +46,8 @@ function render() {
   text(byID("foot"), `Configuration ${p.info.generation}, ${(p.info.config ?? []).join(", ")}. Seen ${clock(updated)}.`);
   tiles(byID("tiles"), totals(p), p);
   verdict.show(find(model));
-  graph.draw(model);
+  // A small graph stays whole under the filter, and what is not wanted is dimmed.
+  graph.draw(words.length > 0 && model.cards.length > manyCards ? narrow(model, wanted) : model);
   detail.show(graph.selected, model);
   if (byID("edges-table").closest("details").open) edges.show(edgeRows(model).filter((l) => match(l.fromName, l.toName)));
   for (const part of parts) part.show();

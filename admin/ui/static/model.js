@@ -37,6 +37,14 @@ export function build() {
   return { cards: [...cards.values()].map(finish).sort(byTitle), links: list };
 }
 
+// narrow returns of a model the cards that are wanted and those beside them.
+export function narrow(model, wanted) {
+  const bright = new Set(model.cards.filter(wanted).map((c) => c.id));
+  const links = model.links.filter((l) => bright.has(l.from) || bright.has(l.to));
+  const near = new Set([...bright, ...links.flatMap((l) => [l.from, l.to])]);
+  return { cards: model.cards.filter((c) => near.has(c.id)), links };
+}
+
 // preferred returns the edges to draw: where both ends counted a call, the caller's count.
 function preferred() {
   const best = new Map();

@@ -120,7 +120,7 @@ function stats(list, bounds) {
 }
 
 // quantile returns the value that a share q of a histogram does not exceed, as if each
-// bucket's were spread evenly; null of an empty one.
+// bucket's were spread evenly, at most the highest bound; null of an empty one.
 export function quantile(q, buckets, bounds) {
   const total = buckets.reduce((a, b) => a + b, 0);
   if (total === 0 || bounds.length === 0) return null;
@@ -128,7 +128,7 @@ export function quantile(q, buckets, bounds) {
   let below = 0;
   for (let i = 0; i < buckets.length; i++) {
     if (buckets[i] > 0 && below + buckets[i] >= rank) {
-      if (i >= bounds.length) return Infinity;
+      if (i >= bounds.length) break;
       const from = i === 0 ? 0 : bounds[i - 1];
       return from + ((bounds[i] - from) * (rank - below)) / buckets[i];
     }

@@ -85,7 +85,7 @@ export class Routes {
   #table = new Table(byID("routes-table"), {
     label: "Routes", empty: "There is no route.", key: (r) => `${r.proxy.id} ${r.number}`,
     columns: [
-      { title: "Host", cell: (r) => r.route.domains[0] ?? r.route.host, sort: (r) => r.route.domains[0], hint: (r) => `${r.route.listener} · ${r.route.domains.join(", ")}` },
+      { title: "Host", cell: (r) => r.route.domains[0] ?? r.route.host, sort: (r) => r.route.domains[0], hint: (r) => `${r.route.listener} · ${r.route.domains.join(", ")}`, class: "host" },
       { title: "Match", cell: (r) => r.route.match, sort: (r) => r.route.match, hint: (r) => [r.route.name, r.route.origin].filter(Boolean).join(" · "), class: "match" },
       shares,
       measured[0], sparkline, ...measured.slice(1), byProxy,

@@ -131,7 +131,7 @@ export class Verdict {
 function calmDetail(p) {
   if (!p?.info) return "";
   const endpoints = p.clusters.reduce((n, c) => n + c.endpoints.length, 0);
-  const since = p.info.generation ? `Configuration ${p.info.generation} is in force since ${clock(p.info.updated)}: ` : "";
+  const since = p.info.updated ? `Configuration ${p.info.generation} is in force since ${clock(p.info.updated)}: ` : "";
   return `${since}${plural(p.routes.length, "route")}, ${plural(endpoints, "endpoint")}, ${plural(totals(p).requests, "request")} in the last minute.`;
 }
 

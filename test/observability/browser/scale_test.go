@@ -22,6 +22,18 @@ func TestManyServicesAndRoutes(t *testing.T) {
 	ask[any](t, tab, `void (document.querySelector("#routes-table .frame").scrollTop = 1e6)`)
 	until(t, tab, `document.querySelector("#routes-table").textContent.includes("/part/999/")`)
 
+	// The filter leaves of the graph what is wanted, and what is beside it.
+	filter := func(text string) {
+		ask[any](t, tab, `(() => { const f = document.getElementById("filter"); f.value = `+quote(text)+`; f.dispatchEvent(new Event("input")); })()`)
+	}
+	filter("service-123")
+	until(t, tab, `document.querySelectorAll("#graph .node").length === 2`)
+	filter("")
+	until(t, tab, `document.querySelectorAll("#graph .node").length >= 200`)
+	if !ask[bool](t, tab, `(() => { const g = document.getElementById("graph").getBoundingClientRect(), c = document.querySelector("#graph .node").getBoundingClientRect(); return c.top >= g.top && c.bottom <= g.bottom })()`) {
+		t.Error("the beginning of a tall graph is out of view")
+	}
+
 	cost := func() (total float64) {
 		var m struct {
 			Metrics []struct {
