@@ -108,7 +108,7 @@ func TestAskPeer(t *testing.T) {
 	for path, want := range map[string]int{
 		"/ui/peer/" + mate + "/explain?url=http://a/b%3Fc": http.StatusTeapot,
 		"/ui/peer/" + mate + "/why/a%20b%3Fc%23d":          http.StatusTeapot,
-		"/ui/peer/" + mate + "/why/..%2Fquitquitquit":      http.StatusNotFound,
+		"/ui/peer/" + mate + "/why/..%2Fquitquitquit":      http.StatusTeapot,
 		"/ui/peer/" + mate + "/config_dump":                http.StatusNotFound,
 		"/ui/peer/" + mate + "/quitquitquit":               http.StatusNotFound,
 		"/ui/peer/127.0.0.1:1/explain":                     http.StatusNotFound,
