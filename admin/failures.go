@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -73,17 +75,35 @@ func whyID(o Options) http.HandlerFunc {
 	}
 }
 
+const (
+	// whyGrace is how long a failure is waited for that is not remembered yet: a client may have
+	// its answer, and ask, before the request is over here. whyPause is between two looks.
+	whyGrace = 200 * time.Millisecond
+	whyPause = 10 * time.Millisecond
+)
+
 func answerWhy(w http.ResponseWriter, o Options, wanted func(*recent.Summary) bool, missing string) {
-	for _, f := range o.Recent.Failures() {
-		if !wanted(&f.Summary) {
-			continue
-		}
-		c := o.Config()
-		a := why.Of(&f, why.Evidence{Spec: c.Spec, Conditions: c.Conditions, Locate: o.Locate})
-		writeJSON(w, Why{Answer: a, Conditions: Conditions(a.Conditions)})
+	f := lookFor(o.Recent, wanted)
+	for end := time.Now().Add(whyGrace); f == nil && time.Now().Before(end); f = lookFor(o.Recent, wanted) {
+		time.Sleep(whyPause)
+	}
+	if f == nil {
+		writeProblem(w, http.StatusNotFound, missing)
 		return
 	}
-	writeProblem(w, http.StatusNotFound, missing)
+	c := o.Config()
+	a := why.Of(f, why.Evidence{Spec: c.Spec, Conditions: c.Conditions, Locate: o.Locate})
+	writeJSON(w, Why{Answer: a, Conditions: Conditions(a.Conditions)})
+}
+
+// lookFor returns the latest failure that is wanted, or nil.
+func lookFor(r *recent.Recorder, wanted func(*recent.Summary) bool) *recent.Failure {
+	list := r.Failures()
+	i := slices.IndexFunc(list, func(f recent.Failure) bool { return wanted(&f.Summary) })
+	if i < 0 {
+		return nil
+	}
+	return &list[i]
 }
 
 // parseLast reads ?last=: a status, a class, a range or a response flag; nothing takes all.
