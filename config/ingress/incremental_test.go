@@ -21,9 +21,10 @@ func randomIngress(random *rand.Rand, name string) string {
 	fmt.Fprintf(&b, "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: %s\n  namespace: %s\n  creationTimestamp: \"2024-01-0%dT00:00:00Z\"\n  annotations:\n    x: z\n",
 		name, pick("a", "b"), 1+random.IntN(9))
 	for _, annotation := range []string{
+		`limit-rps: "10"`, `limit-connections: "5"`, `proxy-read-timeout: "30"`,
 		`ssl-redirect: "false"`, `force-ssl-redirect: "true"`, `rewrite-target: /x`, `proxy-connect-timeout: "3"`, `affinity: cookie`, `from-to-www-redirect: "true"`,
 		`server-alias: alias.example.com`, `auth-tls-secret: ca`, `ssl-passthrough: "true"`, `auth-url: http://x`, `backend-protocol: GRPC`, `canary: "true"`, `app-root: /root`,
-		`upstream-vhost: inner`, `limit-rps: "1"`, `unheard-of: z`,
+		`upstream-vhost: inner`, `unheard-of: z`,
 	} {
 		if random.IntN(9) == 0 {
 			fmt.Fprintf(&b, "    nginx.ingress.kubernetes.io/%s\n", annotation)

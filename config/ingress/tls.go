@@ -244,7 +244,8 @@ func (t *translator) gatewaysOf(h *host) []string {
 	return out
 }
 
-// putGateways makes the Gateways of the layout. One that says the same as before is kept.
+// putGateways makes the Gateways of the layout. One that says the same as before, of the same
+// Ingress, is kept.
 func (t *translator) putGateways(before layout) {
 	hosts := map[server][]string{}
 	for host, s := range t.layout.byHost {
@@ -258,11 +259,12 @@ func (t *translator) putGateways(before layout) {
 		t.layout.gateways[s] = key
 		used[key] = true
 		at := created(t.layout.owners[s])
-		if old := t.outputs[key]; old != nil && old.Created.Equal(at) && reflect.DeepEqual(old.Derived.Typed.(*resource.Gateway).Spec.Servers, g.Spec.Servers) {
+		if old := t.outputs[key]; old != nil && old.Created.Equal(at) && reflect.DeepEqual(old.Derived.Typed.(*resource.Gateway).Spec.Servers, g.Spec.Servers) &&
+			sameOrigin(s, before.owners[s], t.layout.owners[s]) {
 			continue
 		}
 		t.put(derived(g.Kind, g.Namespace, g.Name, at, g, func(field string) (config.Key, string) {
-			return t.gatewayOrigin(s, field)
+			return gatewayOrigin(s, t.layout.owners[s], field)
 		}), t.layout.owners[s])
 	}
 	for _, key := range before.gateways {
@@ -272,9 +274,20 @@ func (t *translator) putGateways(before layout) {
 	}
 }
 
-// gatewayOrigin says what a field of a Gateway for TLS was made from.
-func (t *translator) gatewayOrigin(s server, field string) (config.Key, string) {
-	owners := t.layout.owners[s]
+// sameOrigin says whether what is wrong with a Gateway for TLS is still of the same place.
+func sameOrigin(s server, before, now []*ingress) bool {
+	for _, field := range []string{"credentialName", "caCertCredentialName", "hosts"} {
+		oldKey, oldField := gatewayOrigin(s, before, field)
+		key, field := gatewayOrigin(s, now, field)
+		if key != oldKey || field != oldField {
+			return false
+		}
+	}
+	return true
+}
+
+// gatewayOrigin says what a field of a Gateway for TLS, of some Ingresses, was made from.
+func gatewayOrigin(s server, owners []*ingress, field string) (config.Key, string) {
 	if len(owners) == 0 {
 		return config.Key{Group: group, Kind: "Ingress", Namespace: s.namespace}, ""
 	}
