@@ -1,0 +1,300 @@
+package logs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds each wait.
+const patience = 20 * time.Second
+
+var (
+	buildOnce sync.Once
+	built     string
+	buildErr  error
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if built != "" {
+		os.RemoveAll(filepath.Dir(built))
+	}
+	os.Exit(status)
+}
+
+// binary returns the gateway, built once.
+func binary(t *testing.T) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		var dir string
+		if dir, buildErr = os.MkdirTemp("", "sluice-logs-"); buildErr != nil {
+			return
+		}
+		built = filepath.Join(dir, "sluice-gateway")
+		build := exec.Command("go", "build", "-o", built, "./cmd/gateway")
+		build.Dir = filepath.Join("..", "..", "..")
+		if out, err := build.CombinedOutput(); err != nil {
+			buildErr = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if buildErr != nil {
+		t.Fatal(buildErr)
+	}
+	return built
+}
+
+// gateway is a running gateway over a folder of manifests.
+type gateway struct {
+	dir, url, admin string
+	cmd             *exec.Cmd
+	out, err        buffer
+	ended           chan struct{}
+}
+
+// start writes manifests and starts a gateway; it is ready when start returns, and ends with
+// the test.
+func start(t *testing.T, manifests string, flags ...string) *gateway {
+	t.Helper()
+	g := &gateway{dir: t.TempDir(), admin: freeAddress(t), ended: make(chan struct{})}
+	at, status := freeAddress(t), freeAddress(t)
+	g.url = "http://" + at
+	g.write(t, "gateway.yaml", manifests)
+	args := append([]string{"--config", g.dir, "--address", "127.0.0.1", "--port-map", "80=" + portOf(at), "--admin", g.admin, "--status", status, "--drain", "2s"}, flags...)
+	g.cmd = exec.Command(binary(t), args...)
+	g.cmd.Stdout, g.cmd.Stderr = &g.out, &g.err
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		g.cmd.Wait()
+		close(g.ended)
+	}()
+	t.Cleanup(func() {
+		g.stop()
+		if t.Failed() {
+			t.Logf("stderr:\n%s", g.err.String())
+		}
+	})
+	await(t, "the gateway to be ready", func() bool {
+		select {
+		case <-g.ended:
+			t.Fatalf("the gateway has ended:\n%s", g.err.String())
+		default:
+		}
+		code, _ := fetch("http://"+status+"/healthz/ready", "")
+		return code == http.StatusOK
+	})
+	return g
+}
+
+// write replaces a file of the configuration.
+func (g *gateway) write(t *testing.T, name, text string) {
+	t.Helper()
+	file := filepath.Join(g.dir, name)
+	if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop ends the gateway in order, and returns when it has ended.
+func (g *gateway) stop() {
+	g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-g.ended:
+	case <-time.After(patience):
+		g.cmd.Process.Kill()
+		<-g.ended
+	}
+}
+
+// get asks for a path and returns the status.
+func (g *gateway) get(t *testing.T, path string) int {
+	t.Helper()
+	code, err := fetch(g.url+path, "shop.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// metric returns a metric's value, empty where there is none.
+func (g *gateway) metric(t *testing.T, name string) string {
+	t.Helper()
+	res, err := http.Get("http://" + g.admin + "/stats/prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func fetch(url, host string) (int, error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Host = host
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return res.StatusCode, err
+}
+
+// await polls until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for until := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// shop starts a backend, and returns manifests that have the gateway serve it at /shop.
+func shop(t *testing.T) string {
+	t.Helper()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Shelf", "7")
+		fmt.Fprintln(w, "shop")
+	}))
+	t.Cleanup(backend.Close)
+	return `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: shop, namespace: default}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 80, name: http, protocol: HTTP}
+    hosts: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [shop]
+  http:
+  - name: shelves
+    match: [{uri: {prefix: /shop}}]
+    route: [{destination: {host: shop.internal}}]
+---
+` + entry("shop.internal", "http", 80, backend.Listener.Addr().String())
+}
+
+// entry is a service with one endpoint.
+func entry(host, protocol string, port int, address string) string {
+	ip, at, _ := net.SplitHostPort(address)
+	return fmt.Sprintf(`
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: %q, namespace: default}
+spec:
+  hosts: [%s]
+  resolution: STATIC
+  ports: [{number: %d, name: %s, protocol: %s}]
+  endpoints: [{address: %s, ports: {%s: %s}}]
+---
+`, strings.ReplaceAll(host, ".", "-"), host, port, protocol, strings.ToUpper(protocol), ip, protocol, at)
+}
+
+// telemetry is a mesh's configuration with an access log of one provider.
+func telemetry(provider, logging string) string {
+	return `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    extensionProviders:
+` + indent(4, provider) + `
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: mesh, namespace: istio-system}
+spec:
+  accessLogging:
+` + indent(2, logging)
+}
+
+func indent(by int, text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) != "" {
+			b.WriteString(strings.Repeat(" ", by) + strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// given are the ports that freeAddress has returned.
+var given sync.Map
+
+// freeAddress returns an address of loopback that nobody listens at. Its port is none of those
+// that the system gives to connections: such a one could be taken by the time it is used.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+func portOf(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+// buffer collects what several goroutines write.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
