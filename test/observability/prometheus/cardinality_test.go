@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/telemetry/identity"
 )
 
 // TestCardinality: whatever clients write into requests, they make no series.
@@ -68,10 +70,11 @@ func (way way) strange(from, to int) error {
 		w := bufio.NewWriter(c)
 		for i := from; i < to; i++ {
 			name := way.known
+			self := identity.Identity{Workload: fmt.Sprint("random-", i), Namespace: "random"}
 			if i%2 == 0 {
 				name = way.unknown(i)
 			}
-			fmt.Fprintf(w, "RANDOM%d /random/%d?random=%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: random/%d\r\nX-Request-Id: random-%d\r\nX-Envoy-Peer-Metadata: random%d\r\nX-Random-%d: 1\r\n\r\n", i, i, i, name, i, i, i, i)
+			fmt.Fprintf(w, "RANDOM%d /random/%d?random=%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: random/%d\r\nX-Request-Id: random-%d\r\nX-Envoy-Peer-Metadata: %s\r\nX-Random-%d: 1\r\n\r\n", i, i, i, name, i, i, self.EncodePeer(), i)
 		}
 		w.Flush()
 	}()
