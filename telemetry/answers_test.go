@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 
@@ -34,5 +35,21 @@ func TestCORSCounts(t *testing.T) {
 	want := map[answerKey]uint64{{reason: "allowed", cors: true}: 1, {reason: "refused", cors: true}: 2, {reason: "preflight", cors: true}: 1}
 	if got := m.shards[0].counts; !maps.Equal(got, want) {
 		t.Errorf("counts %v, want %v", got, want)
+	}
+}
+
+// What is told of refusals is bounded, whatever the reasons are, and nothing is left uncounted.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	m := newAnswerMetrics(1)
+	const n = maxAnswers + 500
+	for i := range n {
+		m.record(0, &proxy.Exchange{Flags: proxy.FlagDownstreamProtocolError, Details: fmt.Sprint("reason ", i)})
+	}
+	if got := len(m.shards[0].counts); got != maxAnswers+1 {
+		t.Errorf("%d reasons, want %d", got, maxAnswers+1)
+	}
+	if got := m.shards[0].counts[answerKey{other, other, false}]; got != 500 {
+		t.Errorf("%d other requests, want 500", got)
 	}
 }
