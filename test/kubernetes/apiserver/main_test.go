@@ -21,6 +21,7 @@ const (
 	insideVar  = "SLUICE_TEST_INSIDE"
 	gatewayVar = "SLUICE_TEST_GATEWAY"
 	sluiceVar  = "SLUICE_TEST_SLUICE"
+	pebbleVar  = "SLUICE_TEST_PEBBLE"
 	crdsVar    = "SLUICE_TEST_CRDS"
 	binVar     = "SLUICE_TEST_BIN"
 )
@@ -66,6 +67,11 @@ func outside() (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	// The module of the tests of protocols has the authority.
+	pebble := filepath.Join(dir, "pebble")
+	if _, err := root("go", "build", "-C", filepath.Join("test", "protocols"), "-o", pebble, "github.com/letsencrypt/pebble/v2/cmd/pebble"); err != nil {
+		return 0, err
+	}
 	api, err := root("go", "list", "-m", "-f", "{{.Dir}}", "istio.io/api")
 	if err != nil {
 		return 0, err
@@ -74,7 +80,7 @@ func outside() (status int, err error) {
 	runtime.LockOSThread()
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideVar+"=1", gatewayVar+"="+gateway, sluiceVar+"="+sluice, binVar+"="+bin,
+	cmd.Env = append(os.Environ(), insideVar+"=1", gatewayVar+"="+gateway, sluiceVar+"="+sluice, pebbleVar+"="+pebble, "PEBBLE_VA_NOSLEEP=1", binVar+"="+bin,
 		crdsVar+"="+filepath.Join(api, "kubernetes", "customresourcedefinitions.gen.yaml"))
 	cmd.SysProcAttr = ownNetwork()
 	if err := cmd.Start(); err != nil {

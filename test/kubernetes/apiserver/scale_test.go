@@ -166,4 +166,3 @@ func (p *process) processorTime(t *testing.T) time.Duration {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every architecture that Go knows
 	return time.Duration(user+kernel) * tick
 }
-
