@@ -87,6 +87,7 @@ func (c *cluster) follow(logger *slog.Logger, ingresses ingress.Options, proxy i
 func wants(o ingress.Options, proxy istio.Options) func(config.Delta) config.Wants {
 	c := ingress.NewCompiler(o, proxy)
 	seen := map[config.Key]bool{}
+	var wanted config.Wants
 	return func(d config.Delta) config.Wants {
 		var some config.Delta
 		for _, object := range d.Set {
@@ -103,8 +104,9 @@ func wants(o ingress.Options, proxy istio.Options) func(config.Delta) config.Wan
 		}
 		if len(some.Set)+len(some.Removed) > 0 {
 			c.Apply(some)
+			wanted = c.Wants()
 		}
-		return c.Wants()
+		return wanted
 	}
 }
 
