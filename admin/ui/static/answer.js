@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { place, plural, share } from "./format.js";
+import { state } from "./tables.js";
 
 // ask returns the answer of a proxy to "explain" or "why/ID" as JSON, or {problem} where there
 // is none.
@@ -31,7 +32,7 @@ export function answer(told, proxy) {
     told.outdated && el("p", { class: "quiet" }, "The configuration has changed since: this is what it makes of the request now."),
     !told.cause && e.outcome && el("p", { class: "headline" }, outcome(e)),
     e.outcome && way(e),
-    e.route && route(e.route),
+    e.route && route(e.route, proxy),
     e.nearest && el("div", {}, el("h3", {}, "Nearest miss"), misses([e.nearest])),
     e.knownHosts?.length > 0 && el("p", {}, `Hosts most like it: ${e.knownHosts.join(", ")}`),
     e.knownPorts?.length > 0 && el("p", {}, `Ports with routes: ${e.knownPorts.join(", ")}`),
@@ -59,14 +60,23 @@ function way(e) {
   return el("dl", {}, steps.filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
 }
 
-function route(r) {
+function route(r, proxy) {
   const list = r.destinations ?? [];
   const sum = list.reduce((a, d) => a + d.weight, 0);
   return el("div", {},
     r.timeout && el("p", {}, `Timeout ${r.timeout}`),
     policies(r.policies),
     list.length > 0 && el("ul", { class: "facts" }, list.map((d) => el("li", { "data-level": d.missing ? "bad" : null },
-      el("b", {}, share(list.length === 1 ? 1 : d.weight / (sum || 1))), ` ${d.cluster}${d.missing ? ": there is no such cluster, so its share is answered 503" : ""}`, policies(d.policies)))));
+      el("b", {}, share(list.length === 1 ? 1 : d.weight / (sum || 1))), ` ${d.cluster}${d.missing ? ": there is no such cluster, so its share is answered 503" : ""}`, policies(d.policies), endpoints(proxy.clusters.find((c) => c.name === d.cluster))))));
+}
+
+// endpoints are those that one of is picked from now.
+function endpoints(cluster) {
+  if (!cluster?.endpoints.length) return null;
+  const more = cluster.endpoints.length - 20;
+  return el("ul", { class: "facts" },
+    cluster.endpoints.slice(0, 20).map((e) => el("li", { "data-level": e.healthy ? null : "bad" }, el("b", {}, e.address), el("span", {}, ` ${state(e)} · ${e.active} active · ${share(e.share / 100)} of the requests`))),
+    more > 0 && el("li", {}, `and ${more} more`));
 }
 
 function policies(list) {

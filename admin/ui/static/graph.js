@@ -94,7 +94,7 @@ export class Graph {
     text(head.firstChild, card.title);
     text(head.lastChild, card.subtitle);
     const quiet = card.kind === "outside" || (card.kind === "caller" && card.parts.length === 0);
-    text(stats, quiet ? "" : numbers(card.stats));
+    text(stats, quiet ? "" : numbers(card.stats, card.protocol));
     set(node, "data-level", level(card.stats));
     set(node, "data-kind", card.kind);
     set(node, "tabindex", card.id === this.#current ? 0 : -1);
@@ -214,9 +214,9 @@ export class Graph {
   }
 }
 
-function numbers(s) {
+function numbers(s, protocol) {
   if (s.rate === null) return none;
-  const parts = [rate(s.rate)];
+  const parts = [rate(s.rate, protocol)];
   if (s.errors > 0.001) parts.push(`${share(s.errors)} err`);
   else if (s.p95 !== null) parts.push(`p95 ${ms(s.p95)}`);
   return parts.join(" · ");

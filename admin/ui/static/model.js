@@ -30,6 +30,7 @@ export function build() {
     const card = cards.get(link.to);
     card.parts.push(...link.parts);
     card.bounds = link.bounds;
+    card.protocol = card.protocol && card.protocol !== link.protocol ? "http" : link.protocol;
     card.rows.get(link.toRow)?.parts.push(...link.parts);
   }
   const list = [...links.values()];

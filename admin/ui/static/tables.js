@@ -150,7 +150,8 @@ export class Endpoints {
   }
 }
 
-function state(e) {
+// state says in a word whether an endpoint is used.
+export function state(e) {
   if (!e.healthy) return e.ejections > 0 ? `ejected (${e.ejections}×)` : "unhealthy";
   if (e.warming) return "warming up";
   return e.ejections > 0 ? `healthy (was ejected ${e.ejections}×)` : "healthy";

@@ -148,6 +148,50 @@ func hostile() *fake {
 	return f
 }
 
+// troubled is a proxy with every kind of trouble.
+func troubled() *fake {
+	f := newFake()
+	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+	f.o.Admin.Ready = func() error { return errors.New("no listener can be bound") }
+	f.o.Admin.Listeners = func() []admin.Listener {
+		return []admin.Listener{{Name: "0.0.0.0_80", Error: "permission denied"}, {Name: "0.0.0.0_443", Bound: true, Connections: 1234}}
+	}
+	f.o.Admin.Certificates = func() []admin.Certificate {
+		return []admin.Certificate{
+			{Name: "secret shop/fine", Subject: "CN=fine", Key: "ECDSA-P-256", Names: []string{"fine.example.com"}, NotBefore: in(-time.Hour), NotAfter: in(60 * 24 * time.Hour)},
+			{Name: "secret shop/soon", Names: []string{"soon.example.com"}, NotAfter: in(7*24*time.Hour + time.Minute)},
+			{Name: "secret shop/over", Names: []string{"over.example.com"}, NotAfter: in(-50 * time.Hour)},
+			{Name: "secret shop/missing", Error: "there is no such Secret"},
+		}
+	}
+	f.o.Admin.Config = func() admin.Config {
+		return admin.Config{Generation: 3, Updated: time.Now(), Conditions: []config.Condition{
+			{Severity: config.Warning, Object: config.Key{Kind: "Gateway", Namespace: "shop", Name: "web"}, Field: "servers[0]", Message: "nobody is selected"},
+			{Severity: config.Info, Object: config.Key{Kind: "Service", Name: "quiet"}, Message: "worth knowing"},
+		}}
+	}
+	f.o.Admin.Clusters = func() []admin.Cluster {
+		return []admin.Cluster{
+			{Name: "outbound|80||half", Endpoints: []admin.Endpoint{{Address: "10.0.0.1:80", Healthy: true, Ejections: 2}, {Address: "10.0.0.2:80", Ejections: 1, Active: 3}}},
+			{Name: "outbound|80||none", Endpoints: []admin.Endpoint{{Address: "10.0.0.3:80"}}},
+		}
+	}
+	n := uint64(0)
+	f.o.Edges = func() ([]ui.Edge, []float64) {
+		n++
+		web := ui.End{Workload: "web", Namespace: "shop"}
+		return []ui.Edge{
+			{Reporter: "source", From: web, To: ui.End{Workload: "half-v1", Version: "v1"}, Service: "half", ServiceName: "half", Protocol: "http", Counts: ui.Counts{Requests: 100 * n, Errors: 3 * n, Buckets: []uint64{100 * n}}},
+			{Reporter: "source", From: web, To: ui.End{Workload: "db-0"}, Service: "db", ServiceName: "db", Protocol: "tcp", Opened: 5 * n, Sent: n},
+		}, []float64{10}
+	}
+	f.o.Failures = func() []ui.Failure {
+		return []ui.Failure{{Sequence: 9, ID: "x", Time: time.Now(), Method: "GET", Host: "half", Path: "/", Status: 0, Flags: "DC", Reason: "the client left"}, {Sequence: 8, Time: time.Now(), Host: "db:5432", Flags: "UF"}}
+	}
+	f.o.Peers = func() []ui.Peer { return []ui.Peer{{Name: "half-v1", Address: "127.0.0.1:1"}} }
+	return f
+}
+
 // crowd is a proxy with many services and routes, all of them busy.
 func crowd(services, routes int) *fake {
 	f := newFake()
