@@ -119,6 +119,10 @@ func tidy(e *router.Explanation) {
 	if e.Nearest != nil {
 		tidyConditions(e.Nearest.Failed)
 	}
+	e.Location = withoutSecrets(e.Location)
+	if e.Route != nil {
+		e.Route.Path = withoutSecrets(e.Route.Path)
+	}
 }
 
 func tidyConditions(list []router.FailedCondition) {
@@ -128,6 +132,8 @@ func tidyConditions(list []router.FailedCondition) {
 		parameter, isParameter := strings.CutPrefix(c.Condition, "query parameter ")
 		if !c.Absent && (isHeader && secret(header) || isParameter && secretParameter(parameter)) {
 			c.Got = redacted
+		} else if c.Condition == "path with query" {
+			c.Got = withoutSecrets(c.Got)
 		}
 	}
 }

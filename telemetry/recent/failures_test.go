@@ -26,7 +26,7 @@ func TestFailures(t *testing.T) {
 		r.Publish(table)
 		r.Complete(0, ended(table, "/cart"))
 		r.Complete(0, missed(table, "/basket?token=geheim&x=1"))
-		down := ended(table, "/cart/1")
+		down := ended(table, "/cart/1?password=geheim")
 		down.Status, down.Details, down.Flags = 503, "no_healthy_upstream", proxy.FlagNoHealthyUpstream
 		r.Complete(1, down)
 		synctest.Wait()
@@ -38,6 +38,9 @@ func TestFailures(t *testing.T) {
 		if f := got[0]; f.Status != 503 || f.Cluster != "outbound|80|v1|cart" || f.Upstream == nil || f.Upstream.Endpoints[0].Address != "10.0.0.1:80" ||
 			f.Explanation.Outcome != "Forward" || f.Explanation.Route.Name != "cart" || f.Rule.Name != "shop" || f.Outdated {
 			t.Errorf("no healthy upstream: %+v, %+v", f, f.Explanation)
+		}
+		if path := got[0].Explanation.Route.Path; path != "/cart/1?password=[redacted]" {
+			t.Errorf("the upstream's path is %s", path)
 		}
 		f := got[1]
 		if f.ID != "id-of/basket?token=geheim&x=1" || f.Flags != "NR" || f.Generation != 1 || f.Duration != 12 || f.Client != "192.0.2.1:5000" {
