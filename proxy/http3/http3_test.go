@@ -52,6 +52,15 @@ func (handler) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 		a := proxy.NewWaiter()
 		down.Attach(a)
 		<-a.Woken()
+		if _, timeout := down.Lost(); timeout {
+			down.Respond(ex, &proxy.Response{Status: 504}, nil, true)
+		}
+		return
+	case strings.HasPrefix(ex.Request.Path, "/stall"):
+		down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyStream}}, []byte("some"), false)
+		a := proxy.NewWaiter()
+		down.Attach(a)
+		<-a.Woken()
 		return
 	case strings.HasPrefix(ex.Request.Path, "/echo"):
 		echo(ex, down)
@@ -332,5 +341,49 @@ func TestDrain(t *testing.T) {
 	}
 	if err := <-drained; err != nil {
 		t.Errorf("Drain: %v", err)
+	}
+}
+
+// TestIdle: an upstream that says nothing is waited for as long as the options say.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	events := make(chan proxy.ConnEvent, 100)
+	_, c, url := serve(t, func(o *Options) {
+		o.HTTP.Timeouts.Stream = 200 * time.Millisecond
+		o.Observe = func(e proxy.ConnEvent) { events <- e }
+	})
+	if r, _ := do(t, c, "GET", url+"/wait", nil); r.StatusCode != 504 {
+		t.Errorf("status %d, want 504", r.StatusCode)
+	}
+	for e := range events {
+		if e == proxy.ConnStreamTimeout {
+			break
+		}
+	}
+	// A response that does not go on does not end as if it were complete.
+	r, err := http.NewRequest("GET", url+"/stall", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "a.example.com"
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(resp.Body); err == nil || string(got) != "some" {
+		t.Errorf("%q, %v: want an error behind it", got, err)
+	}
+	resp.Body.Close()
+	// What moves goes on, for longer than that.
+	body, send := io.Pipe()
+	go func() {
+		for range 10 {
+			time.Sleep(50 * time.Millisecond)
+			io.WriteString(send, "x")
+		}
+		send.Close()
+	}()
+	if r, got := do(t, c, "POST", url+"/echo", body); r.StatusCode != 200 || got != "xxxxxxxxxx" {
+		t.Errorf("%d %q", r.StatusCode, got)
 	}
 }

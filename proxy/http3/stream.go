@@ -50,10 +50,12 @@ type stream struct {
 	again   int
 
 	bodyless bool
-	cut      bool
+	// open: a response has begun, and not ended. cut: it is not to be completed.
+	open, cut bool
 
 	mu       sync.Mutex
 	stop     func() bool
+	idle     idle
 	timedOut bool
 }
 
@@ -78,7 +80,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	} else {
 		s.options.HTTP.Engine.Serve(ex, st)
 	}
-	if st.cut {
+	if st.cut || st.open {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -137,6 +139,9 @@ func (st *stream) ReadBody(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := st.readBody(p)
+	if n > 0 {
+		st.move()
+	}
 	st.ex.BytesReceived += int64(n)
 	if st.keep {
 		if st.keep = len(st.kept)+n <= maxKept; st.keep {
@@ -260,6 +265,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 		header.Set("Content-Length", "0")
 	}
 	ex.HeadSent += responseSize(r.Status, header)
+	st.open = true
 	st.w.WriteHeader(r.Status)
 	err := st.WriteBody(body, nil, end)
 	if err == nil && !end {
@@ -277,6 +283,7 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 		if _, err := st.w.Write(p); err != nil {
 			return err
 		}
+		st.move()
 		st.ex.BytesSent += int64(len(p))
 	}
 	st.ex.HeadSent += trailersSize(trailers)
@@ -284,7 +291,8 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 		st.w.Header().Add(http.TrailerPrefix+h.Name, h.Value)
 	}
 	if end {
-		return nil // The handler's return ends the stream.
+		st.open = false // The handler's return ends the stream.
+		return nil
 	}
 	return st.control.Flush()
 }
@@ -309,6 +317,7 @@ func (st *stream) Attach(a *proxy.Aborter) bool {
 	if a != nil {
 		st.stop = context.AfterFunc(st.r.Context(), a.Abort)
 	}
+	st.watch(a)
 	return st.r.Context().Err() == nil
 }
 
