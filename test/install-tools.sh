@@ -2,10 +2,9 @@
 # Installs what some tests need from Debian: nginx and HAProxy, wrk and h2load (the
 # benchmark's peers and its load), strace (system calls per request), curl and openssl
 # (clients), sslscan (what TLS offers), Redis and MariaDB (servers behind TCP routes),
-# Prometheus and promtool (which read the metrics), Chromium (which shows the dashboard). It
-# does nothing where they are there
-# already, and leaves systems alone that are not Debian or where it is not root: the tests
-# then skip, but fail where CI=true.
+# Prometheus and promtool (which read the metrics), Chromium (which shows the dashboard).
+# It does nothing where they are there already, and leaves systems alone that are not
+# Debian or where it is not root: the tests then skip, but fail where CI=true.
 set -euo pipefail
 
 missing=()
