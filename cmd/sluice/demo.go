@@ -268,6 +268,10 @@ stars are missing (v1), black (v2) or red (v3). Then, in another terminal:
   {{.Sluice}} explain{{.AdminFlag}} {{.URL}}/productpage
   {{.Sluice}} explain --config $D/config --workload-labels app=productpage,version=v1 http://reviews:9080/reviews/0 -H 'end-user: jason'
 
+  # Why one failed, and what passes through.
+  curl -s {{.URL}}/nowhere; {{.Sluice}} why{{.AdminFlag}}
+  {{.Sluice}} top{{.AdminFlag}}
+
 What is live, and what is wrong with it, is told here. Ctrl-C ends.
 
 `))

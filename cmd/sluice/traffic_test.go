@@ -292,3 +292,16 @@ func TestDashboardCommand(t *testing.T) {
 		t.Errorf("exited %d: %s", status, stderr)
 	}
 }
+
+// TestCompletions: a shell is offered the values of flags.
+func TestCompletions(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"why --last ": "404", "tap --status ": "5xx", "tap --flag ": "UH", "top --sort ": "latency", "tap -o ": "json", "dashboard --admin ": "127.0.0.1:15005", "t": "top",
+	} {
+		_, out, _ := invoke(append([]string{"__complete"}, strings.Split(line, " ")...)...)
+		if !strings.Contains(out, want) {
+			t.Errorf("%q offers %q", line, out)
+		}
+	}
+}
