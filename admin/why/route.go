@@ -16,6 +16,10 @@ func (c *inquiry) noRoute() {
 		c.withoutFlag()
 		return
 	}
+	if c.Method == "" {
+		c.noStream()
+		return
+	}
 	if e == nil {
 		c.because("no route takes the request")
 		c.fix(router.Origin{}, "there is no configuration that could have one: see /conditions, or sluice validate")
@@ -33,6 +37,26 @@ func (c *inquiry) noRoute() {
 		rule = c.hostOf(e)
 	}
 	c.fix(rule, "%s", NotFoundHint(e, c.Port))
+}
+
+// noStream: the server that took a connection has no route for its bytes.
+func (c *inquiry) noStream() {
+	c.because("no route of the server that took the connection is for the address that was called, %s", c.Authority)
+	c.fix(c.chainOrigin(), "add a route without destinationSubnets, or one whose destinationSubnets hold that address")
+}
+
+// chainOrigin is where the server stands that took the connection.
+func (c *inquiry) chainOrigin() router.Origin {
+	if c.evidence.Spec != nil {
+		for _, l := range c.evidence.Spec.Listeners {
+			for _, chain := range l.Chains {
+				if l.Name == c.Listener && chain.Name == c.Chain {
+					return chain.Origin
+				}
+			}
+		}
+	}
+	return router.Origin{}
 }
 
 // nearestFacts say what the nearest rule lacks.

@@ -172,8 +172,10 @@ func TestAnswers(t *testing.T) {
 
 // evidence is the shop with one defect, every object of which stands in line 9.
 func evidence() Evidence {
+	shop := spec()
+	shop.Listeners[0].Chains = []*router.Chain{{Name: "tcp", Origin: router.Origin{Kind: "Gateway", Namespace: "shop", Name: "edge", Field: "servers[0]"}}}
 	return Evidence{
-		Spec: spec(),
+		Spec: shop,
 		Conditions: []config.Condition{
 			{Severity: config.Error, Reason: "SubsetNotFound", Object: config.Key{Kind: rule.Kind, Namespace: rule.Namespace, Name: rule.Name}, Field: "http[0].route[0].destination.subset",
 				Message: `"v9": no such subset`, File: "shop.yaml", Line: 12},
