@@ -139,3 +139,23 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseFields(f *testing.F) {
+	for _, s := range []string{`{"a": "%PROTOCOL%", "b": {"c": "d"}}`, `{"a": 1}`, `{"a": ["b"]}`, `{}`, `{"a"`} {
+		f.Add(s)
+	}
+	ex := rich()
+	f.Fuzz(func(t *testing.T, s string) {
+		fields, err := ParseFields(s)
+		if err != nil {
+			return
+		}
+		o, _, err := compileFields(fields, true)
+		if err != nil {
+			return
+		}
+		if got := o.append(nil, ofExchange(ex)); !json.Valid(got) {
+			t.Fatalf("%q makes invalid JSON: %s", s, got)
+		}
+	})
+}

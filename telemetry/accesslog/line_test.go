@@ -153,3 +153,20 @@ func TestDefaultTextOfConnections(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkLine(b *testing.B) {
+	for name, spec := range map[string]router.AccessLog{"text": {}, "JSON": {JSON: true}, "record": {OTLP: &router.OTLP{}}} {
+		b.Run(name, func(b *testing.B) {
+			line, _, err := compileLine(&spec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ex := forwarded()
+			dst := make([]byte, 0, 4096)
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = line(dst[:0], ofExchange(ex))
+			}
+		})
+	}
+}

@@ -94,7 +94,7 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 	t.Parallel()
 	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
 	c := &counts{}
-	l := newSink("test", out, 1, c, quiet)
+	l := newSink("test", out, flushInterval, 1, c, quiet)
 	l.one()
 	<-out.entered
 	line := len(theDefault()(nil, source{ex: forwarded(), start: testStart}))
@@ -123,7 +123,7 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 func TestCloseLeavesStuckWriter(t *testing.T) {
 	t.Parallel()
 	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
-	l := newSink("test", out, 1, &counts{}, quiet)
+	l := newSink("test", out, flushInterval, 1, &counts{}, quiet)
 	l.one()
 	<-out.entered
 	began := time.Now()
@@ -142,7 +142,7 @@ func TestFailedWritesAreCounted(t *testing.T) {
 	var log bytes.Buffer
 	out := &outlet{fail: errors.New("no space left on device")}
 	c := &counts{}
-	l := newSink("test", out, 1, c, slog.New(slog.NewTextHandler(&log, nil)))
+	l := newSink("test", out, flushInterval, 1, c, slog.New(slog.NewTextHandler(&log, nil)))
 	for range 3 {
 		l.one()
 	}
@@ -193,5 +193,30 @@ func TestLogFileThatCannotBeOpened(t *testing.T) {
 	_, err := New(Options{Shards: 1, File: filepath.Join(t.TempDir(), "missing", "access.log")})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "access log: ") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestShardsShareWrites: little of several shards is one write, much of one is its own.
+func TestShardsShareWrites(t *testing.T) {
+	t.Parallel()
+	out := &outlet{}
+	c := &counts{}
+	k := newSink("test", out, time.Hour, 4, c, quiet)
+	line := len(theDefault()(nil, source{ex: forwarded(), start: testStart}))
+	small, big := 3, shardUrgent/line+1
+	for i := range uint32(4) {
+		for range small {
+			k.record(i, theDefault(), source{ex: forwarded(), start: testStart})
+		}
+	}
+	for range big { // which is urgent
+		k.record(2, theDefault(), source{ex: forwarded(), start: testStart})
+	}
+	k.close()
+	if got := len(out.lines()); got != 4*small+big || c.lines.Load() != uint64(got) {
+		t.Errorf("%d lines, counted %d, want %d", got, c.lines.Load(), 4*small+big)
+	}
+	if out.writes > 3 {
+		t.Errorf("%d writes", out.writes)
 	}
 }

@@ -16,8 +16,9 @@ const (
 	shardUrgent = 64 << 10
 	// shardKeep is the largest buffer that is used again.
 	shardKeep = 256 << 10
-	// flushInterval is how long a line may wait for others.
-	flushInterval = 100 * time.Millisecond
+	// flushInterval is how long a line may wait for others, collectInterval how long a record.
+	flushInterval   = 100 * time.Millisecond
+	collectInterval = time.Second
 	// closePatience bounds how long close waits for a destination that is stuck.
 	closePatience = 2 * time.Second
 )
@@ -45,8 +46,12 @@ type sink struct {
 	logger *slog.Logger
 	counts *counts
 	shards []shard
-	// bad says that the last write failed; only the writing goroutine uses it.
-	bad bool
+	delay  time.Duration // how long a line may wait for others
+	// batch has the lines of several shards that go together, and bad says that the last write
+	// failed; only the writing goroutine uses them.
+	batch      []byte
+	batchLines uint64
+	bad        bool
 
 	wake   chan struct{} // a shard has its first line
 	urgent chan struct{} // a shard should be written now
@@ -69,13 +74,14 @@ type shard struct {
 const cacheLine = 128
 
 // newSink starts a sink; close ends it, and its destination.
-func newSink(name string, out destination, shards int, c *counts, logger *slog.Logger) *sink {
+func newSink(name string, out destination, delay time.Duration, shards int, c *counts, logger *slog.Logger) *sink {
 	k := &sink{
 		name:   name,
 		out:    out,
 		logger: logger,
 		counts: c,
 		shards: make([]shard, shards),
+		delay:  delay,
 		wake:   make(chan struct{}, 1),
 		urgent: make(chan struct{}, 1),
 		anew:   make(chan struct{}, 1),
@@ -119,7 +125,7 @@ func signal(c chan struct{}) {
 // run sleeps until there is a line, lets others gather, and writes them together.
 func (k *sink) run() {
 	defer close(k.done)
-	timer := time.NewTimer(flushInterval)
+	timer := time.NewTimer(k.delay)
 	for {
 		select {
 		case <-k.wake:
@@ -131,7 +137,7 @@ func (k *sink) run() {
 			k.flush(true)
 			return
 		}
-		timer.Reset(flushInterval)
+		timer.Reset(k.delay)
 		select {
 		case <-timer.C:
 		case <-k.urgent:
@@ -145,7 +151,8 @@ func (k *sink) run() {
 	}
 }
 
-// flush writes what the shards hold; with last they take no more.
+// flush writes what the shards hold, that of several together where it is little; with last
+// they take no more.
 func (k *sink) flush(last bool) {
 	for i := range k.shards {
 		h := &k.shards[i]
@@ -154,8 +161,13 @@ func (k *sink) flush(last bool) {
 		h.filled, h.spare, h.lines = h.spare[:0], nil, 0
 		h.closed = h.closed || last
 		h.mu.Unlock()
-		if len(b) > 0 {
+		if len(k.batch)+len(b) > shardUrgent {
+			k.writeBatch()
+		}
+		if len(b) > shardUrgent {
 			k.write(b, lines)
+		} else {
+			k.batch, k.batchLines = append(k.batch, b...), k.batchLines+lines
 		}
 		if cap(b) <= shardKeep {
 			h.mu.Lock()
@@ -163,6 +175,15 @@ func (k *sink) flush(last bool) {
 			h.mu.Unlock()
 		}
 	}
+	k.writeBatch()
+}
+
+// writeBatch writes the batch, where there is something in it.
+func (k *sink) writeBatch() {
+	if len(k.batch) > 0 {
+		k.write(k.batch, k.batchLines)
+	}
+	k.batch, k.batchLines = k.batch[:0], 0
 }
 
 // write hands a shard's lines to the destination; those of a failed write are lost.
