@@ -13,6 +13,10 @@ import (
 type liveView struct {
 	// Endpoints are those that the proxy may pick, with what share of the requests each gets.
 	Endpoints []admin.Endpoint `json:"endpoints"`
+	// Connections are open, Requests in progress, Pending wait for a connection.
+	Connections uint64 `json:"connections"`
+	Requests    uint64 `json:"requests"`
+	Pending     uint64 `json:"pending"`
 	// Breakers are the circuit breakers that are open, by Envoy's names.
 	Breakers []string `json:"openBreakers,omitempty"`
 }
@@ -21,6 +25,14 @@ type liveView struct {
 func liveViewOf(c *admin.Cluster) *liveView {
 	v := &liveView{Endpoints: c.Endpoints}
 	for _, s := range c.Stats {
+		switch s.Name {
+		case "upstream_cx_active":
+			v.Connections = s.Value
+		case "upstream_rq_active":
+			v.Requests = s.Value
+		case "upstream_rq_pending_active":
+			v.Pending = s.Value
+		}
 		if name, ok := strings.CutPrefix(s.Name, "circuit_breakers.default."); ok && s.Value > 0 {
 			v.Breakers = append(v.Breakers, strings.TrimSuffix(name, "_open"))
 		}
@@ -40,6 +52,7 @@ func (v *liveView) write(w io.Writer, p painter) {
 		rows = append(rows, liveRow(&v.Endpoints[i]))
 	}
 	writeTable(w, p, "        ", rows)
+	fmt.Fprintf(w, "        pool now: %s, %s in progress, %d waiting\n", count(int(v.Connections), "connection"), count(int(v.Requests), "request"), v.Pending)
 	if len(v.Breakers) > 0 {
 		fmt.Fprintf(w, "        %s\n", p.paint(inkRed, "circuit breakers are open: "+strings.Join(v.Breakers, ", ")))
 	}

@@ -143,6 +143,31 @@ func TestLiveState(t *testing.T) {
 	}
 }
 
+// TestExplainLive: a live proxy's endpoints are told of as they are.
+func TestExplainLive(t *testing.T) {
+	t.Parallel()
+	v := liveViewOf(&admin.Cluster{
+		Endpoints: []admin.Endpoint{
+			{Address: "10.0.0.1:80", Healthy: true, Share: 66.7, Active: 2, Open: 1, Requests: 9, Failures: 1, Warming: true},
+			{Address: "10.0.0.2:80", EjectedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local), Ejection: "5 times 5xx"},
+		},
+		Stats: []admin.Stat{{Name: "upstream_cx_active", Value: 1}, {Name: "upstream_rq_active", Value: 2}, {Name: "upstream_rq_pending_active", Value: 3}, {Name: "circuit_breakers.default.rq_open", Value: 1}, {Name: "circuit_breakers.default.cx_open"}},
+	})
+	for i := range 9 {
+		v.Endpoints = append(v.Endpoints, admin.Endpoint{Address: strings.Repeat("x", i+1), Healthy: true})
+	}
+	var out strings.Builder
+	v.write(&out, painter{})
+	for _, want := range []string{
+		"10.0.0.1:80  gets 67%, warming up", "2 in progress, 1 connection, 9 requests (1 failed)\n", "10.0.0.2:80  out of use since 03:04:05: 5 times 5xx",
+		"and 3 more\n", "pool now: 1 connection, 2 requests in progress, 3 waiting\n", "circuit breakers are open: rq\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
 func TestLiveProblems(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
