@@ -30,7 +30,7 @@ func (c *compiler) operator(e *expr) (node, typ, error) {
 	case "[]":
 		return c.index(e, nodes, types)
 	case "==", "!=":
-		if !comparable(types[0], types[1]) {
+		if !mayEqual(types[0], types[1]) {
 			return nil, dynType, c.fail(e, "%s compares a %s with a %s, which are never equal%s", e.name, types[0], types[1], convertHint(types[0], types[1]))
 		}
 		return &equality{nodes[0], nodes[1], e.name == "!="}, boolType, nil
@@ -76,7 +76,7 @@ func (c *compiler) index(e *expr, nodes []node, types []typ) (node, typ, error) 
 			return nil, dynType, c.fail(e.args[1], "a list is indexed by a number, from 0, and this is a %s", key)
 		}
 	case of.kind == kindMap:
-		if !comparable(key, of.mapKey()) {
+		if !mayEqual(key, of.mapKey()) {
 			return nil, dynType, c.fail(e.args[1], "the keys of this map are of type %s, and this is a %s", of.mapKey(), key)
 		}
 	default:
@@ -91,8 +91,8 @@ func (c *compiler) index(e *expr, nodes []node, types []typ) (node, typ, error) 
 func (c *compiler) in(e *expr, nodes []node, types []typ) (node, typ, error) {
 	switch of := types[1]; {
 	case of.kind == kindDyn:
-	case of.kind == kindList && comparable(types[0], of.element()):
-	case of.kind == kindMap && comparable(types[0], of.mapKey()):
+	case of.kind == kindList && mayEqual(types[0], of.element()):
+	case of.kind == kindMap && mayEqual(types[0], of.mapKey()):
 	case of.kind == kindList || of.kind == kindMap:
 		return nil, dynType, c.fail(e, "a %s is never in a %s%s", types[0], of, convertHint(types[0], of.element()))
 	default:

@@ -51,8 +51,8 @@ func (t typ) isNumber() bool {
 // may tells whether a value of the type can be of that kind.
 func (t typ) may(k kind) bool { return t.kind == k || t.kind == kindDyn }
 
-// comparable tells whether values of two types can be equal.
-func comparable(a, b typ) bool {
+// mayEqual tells whether values of two types can be equal.
+func mayEqual(a, b typ) bool {
 	switch {
 	case a.kind == kindDyn || b.kind == kindDyn, a.isNumber() && b.isNumber():
 		return true
@@ -63,7 +63,7 @@ func comparable(a, b typ) bool {
 	case a.kind != b.kind:
 		return false
 	}
-	return comparable(a.element(), b.element()) && comparable(a.mapKey(), b.mapKey())
+	return mayEqual(a.element(), b.element()) && mayEqual(a.mapKey(), b.mapKey())
 }
 
 // join returns the type of what may be of either.

@@ -30,21 +30,19 @@ var (
 func TestMain(m *testing.M) {
 	status := m.Run()
 	if built != "" {
-		os.RemoveAll(filepath.Dir(built))
+		os.RemoveAll(built)
 	}
 	os.Exit(status)
 }
 
-// binary returns the gateway, built once.
-func binary(t *testing.T) string {
+// binary returns one of the product's binaries, "gateway" or "sidecar", built once.
+func binary(t *testing.T, role string) string {
 	t.Helper()
 	buildOnce.Do(func() {
-		var dir string
-		if dir, buildErr = os.MkdirTemp("", "sluice-logs-"); buildErr != nil {
+		if built, buildErr = os.MkdirTemp("", "sluice-logs-"); buildErr != nil {
 			return
 		}
-		built = filepath.Join(dir, "sluice-gateway")
-		build := exec.Command("go", "build", "-o", built, "./cmd/gateway")
+		build := exec.Command("go", "build", "-o", built+string(filepath.Separator), "./cmd/gateway", "./cmd/sidecar")
 		build.Dir = filepath.Join("..", "..", "..")
 		if out, err := build.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("%w\n%s", err, out)
@@ -53,57 +51,64 @@ func binary(t *testing.T) string {
 	if buildErr != nil {
 		t.Fatal(buildErr)
 	}
-	return built
+	return filepath.Join(built, role)
 }
 
-// gateway is a running gateway over a folder of manifests.
-type gateway struct {
+// proxy is a running gateway or sidecar over a folder of manifests; url is the gateway's.
+type proxy struct {
 	dir, url, admin string
 	cmd             *exec.Cmd
 	out, err        buffer
 	ended           chan struct{}
 }
 
-// start writes manifests and starts a gateway; it is ready when start returns, and ends with
-// the test.
-func start(t *testing.T, manifests string, flags ...string) *gateway {
+// start writes manifests and starts a gateway.
+func start(t *testing.T, manifests string, flags ...string) *proxy {
 	t.Helper()
-	g := &gateway{dir: t.TempDir(), admin: freeAddress(t), ended: make(chan struct{})}
-	at, status := freeAddress(t), freeAddress(t)
-	g.url = "http://" + at
-	g.write(t, "gateway.yaml", manifests)
-	args := append([]string{"--config", g.dir, "--address", "127.0.0.1", "--port-map", "80=" + portOf(at), "--admin", g.admin, "--status", status, "--drain", "2s"}, flags...)
-	g.cmd = exec.Command(binary(t), args...)
-	g.cmd.Stdout, g.cmd.Stderr = &g.out, &g.err
-	if err := g.cmd.Start(); err != nil {
+	at := freeAddress(t)
+	p := run(t, "gateway", manifests, append([]string{"--address", "127.0.0.1", "--port-map", "80=" + portOf(at)}, flags...)...)
+	p.url = "http://" + at
+	return p
+}
+
+// run writes manifests and starts a proxy; it is ready when run returns, and ends with the
+// test.
+func run(t *testing.T, role, manifests string, flags ...string) *proxy {
+	t.Helper()
+	p := &proxy{dir: t.TempDir(), admin: freeAddress(t), ended: make(chan struct{})}
+	status := freeAddress(t)
+	p.write(t, "manifests.yaml", manifests)
+	p.cmd = exec.Command(binary(t, role), append([]string{"--config", p.dir, "--admin", p.admin, "--status", status, "--drain", "2s"}, flags...)...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		g.cmd.Wait()
-		close(g.ended)
+		p.cmd.Wait()
+		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		g.stop()
+		p.stop()
 		if t.Failed() {
-			t.Logf("stderr:\n%s", g.err.String())
+			t.Logf("stderr:\n%s", p.err.String())
 		}
 	})
-	await(t, "the gateway to be ready", func() bool {
+	await(t, "the proxy to be ready", func() bool {
 		select {
-		case <-g.ended:
-			t.Fatalf("the gateway has ended:\n%s", g.err.String())
+		case <-p.ended:
+			t.Fatalf("the proxy has ended:\n%s", p.err.String())
 		default:
 		}
 		code, _ := fetch("http://"+status+"/healthz/ready", "")
 		return code == http.StatusOK
 	})
-	return g
+	return p
 }
 
 // write replaces a file of the configuration.
-func (g *gateway) write(t *testing.T, name, text string) {
+func (p *proxy) write(t *testing.T, name, text string) {
 	t.Helper()
-	file := filepath.Join(g.dir, name)
+	file := filepath.Join(p.dir, name)
 	if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -112,21 +117,21 @@ func (g *gateway) write(t *testing.T, name, text string) {
 	}
 }
 
-// stop ends the gateway in order, and returns when it has ended.
-func (g *gateway) stop() {
-	g.cmd.Process.Signal(syscall.SIGTERM)
+// stop ends the proxy in order, and returns when it has ended.
+func (p *proxy) stop() {
+	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-g.ended:
+	case <-p.ended:
 	case <-time.After(patience):
-		g.cmd.Process.Kill()
-		<-g.ended
+		p.cmd.Process.Kill()
+		<-p.ended
 	}
 }
 
 // get asks for a path and returns the status.
-func (g *gateway) get(t *testing.T, path string) int {
+func (p *proxy) get(t *testing.T, path string) int {
 	t.Helper()
-	code, err := fetch(g.url+path, "shop.example.com")
+	code, err := fetch(p.url+path, "shop.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,9 +139,9 @@ func (g *gateway) get(t *testing.T, path string) int {
 }
 
 // metric returns a metric's value, empty where there is none.
-func (g *gateway) metric(t *testing.T, name string) string {
+func (p *proxy) metric(t *testing.T, name string) string {
 	t.Helper()
-	res, err := http.Get("http://" + g.admin + "/stats/prometheus")
+	res, err := http.Get("http://" + p.admin + "/stats/prometheus")
 	if err != nil {
 		t.Fatal(err)
 	}
