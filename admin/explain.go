@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/sluicegate/sluice/router"
@@ -40,6 +41,8 @@ type Answer struct {
 	// Query is what was asked, with what was left out filled in.
 	Query Query `json:"query"`
 	*router.Explanation
+	// Upstreams is the state of the destinations: their endpoints, connections and breakers.
+	Upstreams []Cluster `json:"upstreams,omitempty"`
 }
 
 // explainQuery answers a question in the URL.
@@ -93,7 +96,8 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 	}
 	target.connection.Listener = q.Listener
 	if target.request == nil {
-		writeJSON(w, Answer{Generation: table.Generation(), Query: q, Explanation: explainConnection(table, &target.connection)})
+		why := explainConnection(table, &target.connection)
+		writeJSON(w, Answer{Generation: table.Generation(), Query: q, Explanation: why, Upstreams: upstreams(o, why)})
 		return
 	}
 	request := target.request
@@ -104,7 +108,28 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 			return
 		}
 	}
-	writeJSON(w, Answer{Generation: table.Generation(), Query: q, Explanation: explainRequest(table, target)})
+	why := explainRequest(table, target)
+	writeJSON(w, Answer{Generation: table.Generation(), Query: q, Explanation: why, Upstreams: upstreams(o, why)})
+}
+
+// upstreams returns the state of an explanation's destinations.
+func upstreams(o Options, e *router.Explanation) []Cluster {
+	var wanted []router.ExplainedDestination
+	if e.Route != nil {
+		wanted = e.Route.Destinations
+	} else if e.Connection != nil && e.Connection.Stream != nil {
+		wanted = e.Connection.Stream.Destinations
+	}
+	if len(wanted) == 0 || o.Clusters == nil {
+		return nil
+	}
+	var list []Cluster
+	for _, c := range o.Clusters() {
+		if slices.ContainsFunc(wanted, func(d router.ExplainedDestination) bool { return d.Cluster == c.Name }) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // explainRequest explains a request, and its connection where the listener has chains.

@@ -108,3 +108,17 @@ func TestDumpHidesKeys(t *testing.T) {
 		t.Errorf("got %s", body)
 	}
 }
+
+// TestExplainTellsOfEndpoints: the state of the destinations stands beside the explanation.
+func TestExplainTellsOfEndpoints(t *testing.T) {
+	t.Parallel()
+	h := NewHandler(options(t))
+	var a Answer
+	w := ask(h, "GET", "/explain?url=http://bookinfo.example.com/v2", "")
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || len(a.Upstreams) != 1 || a.Upstreams[0].Name != "outbound|9080|v2|productpage" || len(a.Upstreams[0].Endpoints) != 2 {
+		t.Errorf("%v: %s", err, w.Body)
+	}
+	if w := ask(h, "GET", "/explain?url=http://bookinfo.example.com/", ""); strings.Contains(w.Body.String(), "upstreams") {
+		t.Errorf("a redirect has upstreams: %s", w.Body)
+	}
+}
