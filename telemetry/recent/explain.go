@@ -11,26 +11,52 @@ import (
 const (
 	// maxEarlier bounds the rules that an explanation lists.
 	maxEarlier = 20
+	// restFactor is how much longer than the work on an explanation the rest after it is.
+	restFactor = 20
 	// sweep is how often routes without traffic are looked for.
 	sweep = 5 * time.Minute
 )
 
 // run explains failures soon after they happened: while the table by which they were answered
-// is at hand, and their cluster is in the state that it was in.
+// is at hand, and their cluster is in the state that it was in. After each it rests in
+// proportion to what that took, which is long where a host has thousands of rules: a flood of
+// failures must not cost a processor.
 func (f *failures) run() {
 	defer close(f.done)
 	ticker := time.NewTicker(sweep)
 	defer ticker.Stop()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for {
 		select {
 		case <-f.stop:
 			return
 		case <-ticker.C:
 			f.recorder.routes.forget()
+			continue
 		case <-f.wake:
-			f.explainAll()
+		}
+		for began := time.Now(); f.explainNext(); began = time.Now() {
+			rest.Reset(restFactor * time.Since(began))
+			select {
+			case <-rest.C:
+			case <-f.stop:
+				return
+			}
 		}
 	}
+}
+
+// explainNext explains one failure, and tells whether there was one to explain.
+func (f *failures) explainNext() bool {
+	f.working.Lock()
+	defer f.working.Unlock()
+	for i := range f.rings {
+		if f.explain(&f.rings[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // explainAll explains what is not explained yet. When it returns, whatever was recorded before
@@ -39,7 +65,8 @@ func (f *failures) explainAll() {
 	f.working.Lock()
 	defer f.working.Unlock()
 	for i := range f.rings {
-		f.explain(&f.rings[i])
+		for f.explain(&f.rings[i]) {
+		}
 	}
 }
 
@@ -53,28 +80,27 @@ type question struct {
 	cluster  string
 }
 
-// explain explains what of a ring is not explained yet.
-func (f *failures) explain(ring *ring) {
-	for {
-		q, ok := ring.question()
-		if !ok {
-			return
-		}
-		var answer slot
-		if q.request != nil && q.table != nil {
-			answer.explanation = q.table.Explain(q.request)
-			answer.outdated = outdated(q, answer.explanation)
-			tidy(answer.explanation)
-		}
-		if q.cluster != "" && f.recorder.options.Upstream != nil {
-			answer.upstream = f.recorder.options.Upstream(q.cluster)
-		}
-		ring.mu.Lock()
-		if s := &ring.slots[q.slot]; s.sequence == q.sequence {
-			s.explanation, s.outdated, s.upstream = answer.explanation, answer.outdated, answer.upstream
-		}
-		ring.mu.Unlock()
+// explain explains one of a ring's failures that is not explained yet, if there is one.
+func (f *failures) explain(ring *ring) bool {
+	q, ok := ring.question()
+	if !ok {
+		return false
 	}
+	var answer slot
+	if q.request != nil && q.table != nil {
+		answer.explanation = q.table.Explain(q.request)
+		answer.outdated = outdated(q, answer.explanation)
+		tidy(answer.explanation)
+	}
+	if q.cluster != "" && f.recorder.options.Upstream != nil {
+		answer.upstream = f.recorder.options.Upstream(q.cluster)
+	}
+	ring.mu.Lock()
+	if s := &ring.slots[q.slot]; s.sequence == q.sequence {
+		s.explanation, s.outdated, s.upstream = answer.explanation, answer.outdated, answer.upstream
+	}
+	ring.mu.Unlock()
+	return true
 }
 
 // question returns one that has no answer yet, and counts it as answered.

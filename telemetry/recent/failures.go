@@ -1,6 +1,7 @@
 package recent
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"sync"
@@ -209,7 +210,7 @@ func (r *Recorder) Failures() []Failure {
 		}
 		ring.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b Failure) int { return int(b.Sequence) - int(a.Sequence) })
+	slices.SortFunc(list, func(a, b Failure) int { return cmp.Compare(b.Sequence, a.Sequence) })
 	return list
 }
 
