@@ -38,7 +38,7 @@ func New(o Options) *Recorder {
 // Publish tells which table is in force from now on.
 func (r *Recorder) Publish(t *router.Table) {
 	r.table.Store(t)
-	r.routes.epoch.Add(1)
+	r.routes.refresh()
 }
 
 // Complete remembers an exchange that has ended. shard is a number that the callers who run at

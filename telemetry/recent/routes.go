@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -72,8 +71,6 @@ func (c RouteCounts) Since(earlier *RouteCounts) RouteCounts {
 
 // routes counts requests by route.
 type routes struct {
-	// epoch changes with the table: what shards remember of the last one is of no use then.
-	epoch  atomic.Uint64
 	shards []routeShard
 
 	mu    sync.Mutex
@@ -83,10 +80,10 @@ type routes struct {
 
 // routeShard is where a part of the request path counts.
 type routeShard struct {
-	mu    sync.Mutex
-	epoch uint64
-	at    map[routeKey]*RouteCounts
-	_     [128]byte
+	mu sync.Mutex
+	// at is where to count, as far as it is known: it only saves looking.
+	at map[routeKey]*RouteCounts
+	_  [128]byte
 }
 
 // routeKey finds a route's counts by what the exchange points to.
@@ -118,9 +115,8 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	n := int(shard) % len(s.shards)
 	at := &s.shards[n]
 	at.mu.Lock()
-	if epoch := s.epoch.Load(); at.epoch != epoch || len(at.at) > maxCached {
+	if len(at.at) > maxCached {
 		clear(at.at)
-		at.epoch = epoch
 	}
 	key := routeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
 	counts := at.at[key]
@@ -252,5 +248,15 @@ func (s *routes) forget() {
 	}
 	s.mu.Unlock()
 	// Shards must not go on counting where nobody looks.
-	s.epoch.Add(1)
+	s.refresh()
+}
+
+// refresh has the shards look anew where to count, and lets go of what an old table holds.
+func (s *routes) refresh() {
+	for i := range s.shards {
+		at := &s.shards[i]
+		at.mu.Lock()
+		clear(at.at)
+		at.mu.Unlock()
+	}
 }
