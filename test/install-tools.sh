@@ -12,6 +12,8 @@ for tool in nginx haproxy wrk h2load:nghttp2-client strace curl openssl sslscan 
 	name=${tool%:*} package=${tool#*:}
 	command -v "$name" >/dev/null || [ -x "/usr/sbin/$name" ] || missing+=("$package")
 done
+# The load test has nginx pass connections on as bytes too.
+[ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || [ ! -r /etc/debian_version ]; then
