@@ -2,9 +2,6 @@ module github.com/sluicegate/sluice
 
 go 1.26.0
 
-// istio.io/client-go v1.31.1 asks for a pseudo-version of istio.io/api that the module proxy does not have.
-replace istio.io/api => istio.io/api v1.31.1
-
 require (
 	charm.land/bubbletea/v2 v2.0.9
 	github.com/cespare/xxhash/v2 v2.3.0

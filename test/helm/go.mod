@@ -5,8 +5,6 @@ go 1.26.0
 
 replace github.com/sluicegate/sluice => ../..
 
-replace istio.io/api => istio.io/api v1.31.1
-
 require (
 	github.com/sluicegate/sluice v0.0.0-00010101000000-000000000000
 	helm.sh/helm/v3 v3.22.0

@@ -42,7 +42,4 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 )
 
-replace (
-	github.com/sluicegate/sluice => ../..
-	istio.io/api => istio.io/api v1.31.1
-)
+replace github.com/sluicegate/sluice => ../..
