@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,8 @@ type conn struct {
 	age int32
 	// left is what was read and not used, out what is to be written.
 	left, out []byte
+	// fresh says that it is new, and that TLS may hold bytes of which no event tells.
+	fresh bool
 	// queued says that out will be written at the end of this turn of the loop.
 	queued bool
 }
@@ -100,7 +103,7 @@ func (c *conn) begin() error {
 	if err := c.flush(); err != nil {
 		return err
 	}
-	c.socket.patient, c.socket.drained = false, false
+	c.socket.patient, c.socket.drained, c.fresh = false, false, c.tls != nil
 	return nil
 }
 
@@ -115,6 +118,15 @@ func (c *conn) close() {
 		c.socket.Close()
 	}
 	c.socket = nil
+}
+
+// broken closes a connection on which something came that must not: a failure, even where
+// nothing was asked.
+func (c *conn) broken(err error) {
+	if !slices.ContainsFunc(c.lanes, func(l *lane) bool { return l.busy }) {
+		c.loop.failed(1, err.Error())
+	}
+	c.fail(err.Error())
 }
 
 // fail closes the connection; what was asked on it has failed.
@@ -162,6 +174,13 @@ func (c *conn) flush() error {
 	return err
 }
 
+func (c *conn) read(p []byte) (int, error) {
+	if c.tls != nil {
+		return c.tls.Read(p)
+	}
+	return c.socket.Read(p)
+}
+
 // ready does what an event allows.
 func (c *conn) ready(events uint32) {
 	if events&unix.EPOLLOUT != 0 && len(c.socket.pending) > 0 {
@@ -170,9 +189,10 @@ func (c *conn) ready(events uint32) {
 			return
 		}
 	}
-	if events&^unix.EPOLLOUT == 0 {
+	if events&^unix.EPOLLOUT == 0 && !c.fresh {
 		return
 	}
+	c.fresh = false
 	hangup := events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	c.socket.drained = false
 	for c.socket != nil {
@@ -183,7 +203,7 @@ func (c *conn) ready(events uint32) {
 			c.codec.eof(c)
 			c.fail("the connection was closed before the answer was complete")
 		case err != nil:
-			c.fail(err.Error())
+			c.broken(err)
 		case !more:
 			return
 		case hangup:
@@ -204,13 +224,8 @@ func (c *conn) receive() (more bool, err error) {
 		}
 		return true, err
 	}
-	var n int
 	p := c.loop.room
-	if c.tls != nil {
-		n, err = c.tls.Read(p)
-	} else {
-		n, err = c.socket.Read(p)
-	}
+	n, err := c.read(p)
 	if errors.Is(err, unix.EAGAIN) {
 		return false, nil
 	}

@@ -26,6 +26,8 @@ func serve(t *testing.T, inTLS bool, handler http.HandlerFunc) string {
 	s.Config.Protocols.SetHTTP2(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.EnableHTTP2 = true
+	// Small windows, so that uploads meet them.
+	s.Config.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerConnection: 65536, MaxReceiveBufferPerStream: 20_000}
 	if inTLS {
 		s.StartTLS()
 	} else {

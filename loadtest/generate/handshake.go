@@ -77,8 +77,8 @@ func (s *shaker) run(ctx context.Context, atRate bool, start time.Time, first in
 			case <-time.After(time.Until(due)):
 			}
 		}
-		err := errors.New("not begun within " + drain.String())
-		if time.Since(start) < s.Duration+drain {
+		err := errors.New("not begun within " + s.drain.String())
+		if time.Since(start) < s.Duration+s.drain {
 			err = s.once(ctx, s.Protocol == work.Resumption)
 		}
 		switch {

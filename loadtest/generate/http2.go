@@ -41,6 +41,8 @@ type h2 struct {
 	nextID  uint32
 	streams map[uint32]*h2Stream
 	bySlot  []*h2Stream
+	// settled says that the peer's settings are known.
+	settled bool
 	// blocked says that some stream waits for a window.
 	blocked                  bool
 	sendWindow, streamWindow int
@@ -97,13 +99,29 @@ func (w *blockWriter) Write(p []byte) (int, error) {
 
 func (h *h2) grpc() bool { return h.protocol == work.GRPCUnary || h.protocol == work.GRPCStream }
 
-// begin sends the client's preface; the server's settings come when they come.
+// begin sends the client's preface, and waits for the server's settings: not all servers bear
+// with what is sent before they are known.
 func (h *h2) begin(c *conn) error {
 	c.out = append(c.out, http2.ClientPreface...)
 	c.out = appendFrameHead(c.out, 12, http2.FrameSettings, 0, 0)
 	c.out = appendSetting(c.out, http2.SettingEnablePush, 0)
 	c.out = appendSetting(c.out, http2.SettingInitialWindowSize, window)
 	c.out = appendWindowUpdate(c.out, 0, window-firstWindow)
+	if err := c.flush(); err != nil {
+		return err
+	}
+	for !h.settled {
+		n, err := c.read(c.loop.room)
+		if err != nil {
+			return fmt.Errorf("HTTP/2: before the server's settings: %w", err)
+		}
+		c.left = append(c.left, c.loop.room[:n]...)
+		used, err := h.read(c, c.left)
+		if err != nil {
+			return err
+		}
+		c.left = append(c.left[:0], c.left[used:]...)
+	}
 	return nil
 }
 

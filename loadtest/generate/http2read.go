@@ -91,6 +91,7 @@ func (h *h2) settings(c *conn, flags http2.Flags, p []byte) error {
 			}
 		}
 	}
+	h.settled = true
 	c.out = appendFrameHead(c.out, 0, http2.FrameSettings, http2.FlagSettingsAck, 0)
 	return nil
 }

@@ -48,10 +48,10 @@ type Load struct {
 	// Ready, where not nil, is called when all connections are open, before the first request:
 	// what is measured from there has no part in opening them.
 	Ready func()
-}
 
-// drain is how long answers are waited for when no more requests are sent.
-const drain = 10 * time.Second
+	// drain is how long answers are waited for when no more requests are sent.
+	drain time.Duration
+}
 
 // Open offers requests at a fixed rate. Each connection, or stream, has its times at which
 // requests are due; one that is still busy then sends late, and the time of the request counts
@@ -97,6 +97,9 @@ func (l Load) run(ctx context.Context, atRate bool) (Result, error) {
 func (l *Load) check() error {
 	l.Connections, l.Streams = max(l.Connections, 1), max(l.Streams, 1)
 	l.Hosts, l.RoutesPerHost = max(l.Hosts, 1), max(l.RoutesPerHost, 1)
+	if l.drain == 0 {
+		l.drain = 10 * time.Second
+	}
 	switch l.Protocol {
 	case work.HTTPS, work.Handshake, work.Resumption:
 		l.TLS, l.Streams = true, 1

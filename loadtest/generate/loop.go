@@ -36,7 +36,8 @@ type loop struct {
 	// total.
 	start       time.Time
 	turn, total int
-	inFlight    int
+	// inFlight are requests that are sent, over those that were answered or failed.
+	inFlight, over int
 	// idle are lanes that have just become so, unsent the connections with something to
 	// write.
 	idle, idleNext []*lane
@@ -226,6 +227,7 @@ func (p *loop) done(l *lane, problem string) {
 	}
 	l.busy = false
 	p.inFlight--
+	p.over++
 	p.idle = append(p.idle, l)
 	if problem != "" {
 		p.failed(1, problem)
@@ -256,10 +258,10 @@ func (p *loop) flush() {
 // ended tells whether everything is answered, or no longer waited for.
 func (p *loop) ended(now time.Duration) bool {
 	switch {
-	case now > p.Duration+drain:
+	case now > p.Duration+p.drain:
 		return true
 	case p.atRate:
-		return p.result.Requests+p.result.Failed >= p.total
+		return p.over >= p.total
 	}
 	return now >= p.Duration && p.inFlight == 0
 }
@@ -281,7 +283,13 @@ func (p *loop) patience(now time.Duration) time.Duration {
 // serve waits for events, and handles them.
 func (p *loop) serve(events []unix.EpollEvent, wait time.Duration) error {
 	timeout := unix.NsecToTimespec(int64(wait))
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	// A short wait is not worth telling the runtime of, which would look for other work and
+	// wake a thread to watch.
+	call := unix.Syscall6
+	if wait < time.Millisecond {
+		call = unix.RawSyscall6
+	}
+	n, _, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
 	switch errno {
 	case 0:
 	case unix.EINTR:
@@ -305,10 +313,10 @@ func (p *loop) serve(events []unix.EpollEvent, wait time.Duration) error {
 func (p *loop) giveUp() {
 	unanswered := p.inFlight
 	if p.atRate && p.result.Failed < tooMany {
-		unanswered = p.total - p.result.Requests - p.result.Failed
+		unanswered = p.total - p.over
 	}
 	if unanswered > 0 {
-		p.failed(unanswered, fmt.Sprintf("not answered within %s", drain))
+		p.failed(unanswered, fmt.Sprintf("not answered within %s", p.drain))
 	}
 	for _, l := range p.lanes {
 		l.busy = false

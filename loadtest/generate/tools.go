@@ -126,14 +126,10 @@ func parseWrk(out string, want int) (Result, error) {
 
 func (l Load) h2load() []string {
 	_, port, _ := net.SplitHostPort(l.Addr)
-	args := []string{
+	return []string{
 		"-t1", fmt.Sprintf("-c%d", max(l.Connections, 1)), fmt.Sprintf("-m%d", max(l.Streams, 1)), "-D" + l.seconds(),
-		"--connect-to=" + l.Addr, "-H", "User-Agent: loadtest", "-H", "Accept: */*",
+		"--connect-to=" + l.Addr, "-H", "User-Agent: loadtest", "-H", "Accept: */*", l.url(net.JoinHostPort(l.Host, port)),
 	}
-	if l.TLS {
-		args = append(args, "--sni="+l.Host)
-	}
-	return append(args, l.url(net.JoinHostPort(l.Host, port)))
 }
 
 var (

@@ -72,11 +72,7 @@ func (w *webSocket) begin(c *conn) error {
 	}
 	var head []byte
 	for !bytes.Contains(head, []byte("\r\n\r\n")) {
-		read := c.socket.Read
-		if c.tls != nil {
-			read = c.tls.Read
-		}
-		n, err := read(c.loop.room)
+		n, err := c.read(c.loop.room)
 		if err != nil {
 			return fmt.Errorf("upgrading to WebSocket: %w", err)
 		}
