@@ -1,0 +1,100 @@
+// Command loadtest measures the gateway next to its peers, and next to itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicegate/sluice/loadtest/backend"
+	"github.com/sluicegate/sluice/loadtest/work"
+)
+
+// misuse is an error in what was typed.
+type misuse struct{ error }
+
+func misusef(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "backend" { // started by the test itself
+		if err := backend.Main(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "Error:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:]))
+}
+
+// execute runs a command line and returns the exit status: 1 where it failed, 2 where it makes
+// no sense.
+func execute(ctx context.Context, args []string) int {
+	started := false
+	root := &cobra.Command{
+		Use:               "loadtest",
+		Short:             "Measure the gateway next to nginx, HAProxy, Caddy, Traefik and Envoy, or a change next to what was before it",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRun:  func(*cobra.Command, []string) { started = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(newRun(), newCompare(), newList())
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case started && !errors.As(err, new(misuse)):
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		return 1
+	}
+	fmt.Fprintf(os.Stderr, "Error: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
+	return 2
+}
+
+func newList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the works", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			for _, w := range work.All() {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-20s %s\n", w.Name, w.Title)
+			}
+		},
+	}
+}
+
+// chosen returns the works of these names.
+func chosen(names []string) ([]work.Work, error) {
+	works, unknown := work.Named(names)
+	if len(unknown) > 0 {
+		return nil, misusef("no such work: %q; see loadtest list", unknown)
+	}
+	return works, nil
+}
+
+// titles are those of works by name.
+func titles(works []work.Work) map[string]string {
+	m := make(map[string]string, len(works))
+	for _, w := range works {
+		m[w.Name] = w.Title
+	}
+	return m
+}
+
+// workNames are for the shell's completion.
+func workNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, w := range work.All() {
+		names = append(names, w.Name)
+	}
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

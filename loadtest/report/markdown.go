@@ -1,0 +1,126 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluicegate/sluice/loadtest/work"
+)
+
+// Markdown writes the tables: first what the subject costs next to each peer, then the figures
+// themselves, work by work.
+func (s *Summary) Markdown(titles map[string]string) string {
+	var b strings.Builder
+	s.ratios(&b, titles)
+	for _, name := range s.Works {
+		s.figures(&b, name, titles[name])
+	}
+	return b.String()
+}
+
+// ratios is the table that leads: one line a work, one column a peer.
+func (s *Summary) ratios(b *strings.Builder, titles map[string]string) {
+	fmt.Fprintf(b, "### %s next to each peer\n\n", s.Subject)
+	b.WriteString("Processor time of a request as a ratio, of the same round each: below 1 is less than the peer. Median, and the range of the rounds.\n\n| work |")
+	for _, p := range s.Peers[1:] {
+		fmt.Fprintf(b, " of %s |", p)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(s.Peers)-1) + "\n")
+	for _, name := range s.Works {
+		k := Key{Work: name, Figure: work.CPU}
+		if len(s.records[k][s.Subject]) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "| %s |", titles[name])
+		for _, p := range s.Peers[1:] {
+			r := s.Ratio(k, p)
+			switch {
+			case r.Rounds == 0:
+				b.WriteString(" |")
+			case r.Median > 1:
+				// What is slower than a peer is shown as such.
+				fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) slower |", r.Median, r.Min, r.Max)
+			default:
+				fmt.Fprintf(b, " %.2f (%.2f to %.2f) |", r.Median, r.Min, r.Max)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+}
+
+// figures is the table of one work.
+func (s *Summary) figures(b *strings.Builder, name, title string) {
+	fmt.Fprintf(b, "### %s (`%s`)\n\n| |", title, name)
+	for _, p := range s.Peers {
+		fmt.Fprintf(b, " %s |", p)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(s.Peers)) + "\n")
+	for _, k := range s.Keys(name) {
+		fmt.Fprintf(b, "| %s |", Label(k))
+		for _, p := range s.Peers {
+			if v := s.Value(k, p); v.Rounds > 0 {
+				fmt.Fprintf(b, " %s |", Format(k.Figure, v.Median))
+			} else {
+				b.WriteString(" |")
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if failed := s.Failed[name]; len(failed) > 0 {
+		b.WriteString("| requests lost |")
+		for _, p := range s.Peers {
+			fmt.Fprintf(b, " %d |", failed[p])
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+}
+
+// Label says what a figure is, with its unit.
+func Label(k Key) string {
+	switch k.Figure {
+	case work.CPU:
+		if k.Detail != "" {
+			return "of that, " + k.Detail
+		}
+		return "processor time of a request, microseconds"
+	case work.Saturation:
+		return "requests a second, at most"
+	case work.Latency:
+		return "latency " + k.Detail + ", milliseconds"
+	case work.Memory:
+		return "resident, MB"
+	case work.SystemCalls:
+		return "system calls of a request"
+	case work.Load:
+		return "start until served, milliseconds"
+	case work.Change:
+		return "a change until served, milliseconds"
+	}
+	return string(k.Figure) + " " + k.Detail
+}
+
+// Format writes a value of a figure in the unit of its Label.
+func Format(f work.Figure, v float64) string {
+	switch f {
+	case work.Saturation:
+		return fmt.Sprintf("%.0f", v)
+	case work.Latency, work.Load, work.Change:
+		return significant(v / 1000)
+	case work.Memory:
+		return significant(v / 1e6)
+	}
+	return significant(v)
+}
+
+// significant writes three digits that matter.
+func significant(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

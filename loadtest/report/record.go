@@ -1,0 +1,21 @@
+package report
+
+import "github.com/sluicegate/sluice/loadtest/work"
+
+// Record is one figure of one peer in one round.
+type Record struct {
+	Work   string      `json:"work"`
+	Peer   string      `json:"peer"`
+	Round  int         `json:"round"`
+	Figure work.Figure `json:"figure"`
+	// Detail tells figures of one sort apart: "user" and "system" of processor time, "p50",
+	// "p99" and "p99.9" of latency; empty for the whole.
+	Detail string `json:"detail,omitempty"`
+	// Value is in microseconds a request for processor time and latency, requests a second
+	// for saturation, bytes for memory, calls a request for system calls, and microseconds
+	// for loads and changes.
+	Value float64 `json:"value"`
+	// Requests and Failed are those of the round.
+	Requests int `json:"requests,omitempty"`
+	Failed   int `json:"failed,omitempty"`
+}
