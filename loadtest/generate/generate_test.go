@@ -249,6 +249,9 @@ func TestLateIsCounted(t *testing.T) {
 	if got := res.Latency.Quantile(.99); got < stall*9/10 {
 		t.Errorf("p99 is %s, after a stall of %s", got, stall)
 	}
+	if res.Lag > stall/10 {
+		t.Errorf("the generator calls itself %s late: it was the server", res.Lag)
+	}
 	if got := res.Latency.Quantile(.65); got < stall/4 {
 		t.Errorf("p65 is %s: those that were late count from when they were sent", got)
 	}

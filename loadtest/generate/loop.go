@@ -43,6 +43,9 @@ type loop struct {
 	idle, idleNext []*lane
 	unsent         []*conn
 	result         Result
+	// lag is how late requests were sent, in sum, of which prompt could have been in time.
+	lag    time.Duration
+	prompt int
 }
 
 // lane sends one request after the other: it is a connection, or a stream of one.
@@ -176,6 +179,7 @@ func (p *loop) run(ctx context.Context) (Result, error) {
 		}
 	}
 	p.result.Elapsed = time.Since(p.start)
+	p.result.Lag = p.lag / time.Duration(max(p.prompt, 1))
 	p.giveUp()
 	err := p.finish(events)
 	return p.result, err
@@ -194,7 +198,9 @@ func (p *loop) dispatch(now time.Duration) {
 	}
 	for p.atRate && p.turn < p.total && p.due(p.turn) <= now {
 		// A busy lane sends it when it is done.
-		if l := p.lanes[p.turn%len(p.lanes)]; l.next == p.turn {
+		if l := p.lanes[p.turn%len(p.lanes)]; l.next == p.turn && !l.busy {
+			p.lag += now - p.due(p.turn)
+			p.prompt++
 			p.next(l, now)
 		}
 		p.turn++

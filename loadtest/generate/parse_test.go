@@ -139,3 +139,40 @@ func FuzzHTTP2(f *testing.F) {
 		sameInPieces(t, l, data, at)
 	})
 }
+
+// TestCodecsAllocate nothing for a request and its answer, once they are warm: the generator
+// shares its processor with the backends.
+func TestCodecsAllocate(t *testing.T) {
+	message := append(binary.BigEndian.AppendUint32([]byte{0}, 5), "abcde"...)
+	frame := appendFrameHead(nil, len(message), http2.FrameData, 0, 1)
+	for protocol, data := range map[work.Protocol][]byte{
+		work.HTTP1:      []byte("HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nabcde"),
+		work.WebSocket:  []byte("\x82\x05abcde"),
+		work.TCP:        []byte("xxxxx"),
+		work.GRPCStream: append(frame, message...),
+	} {
+		l := load("", protocol, 5)
+		p := &loop{Load: l, start: time.Now(), result: Result{Latency: new(Histogram)}}
+		c := &conn{loop: p, socket: &socket{fd: -1}, codec: newCodecs(Load{Target: l.Target, Streams: 1, Want: 5})()}
+		one := &lane{conn: c}
+		if h, ok := c.codec.(*h2); ok {
+			h.sendWindow, h.streamWindow = 1<<30, 1<<30
+		}
+		again := func() {
+			one.busy = true
+			p.idle, p.unsent, c.out, c.queued = p.idle[:0], p.unsent[:0], c.out[:0], false
+			c.codec.request(c, one)
+			c.queue()
+			if h, ok := c.codec.(*h2); ok {
+				h.bySlot[0].status = 200
+			}
+			if used, err := c.codec.read(c, data); used != len(data) || err != nil || one.busy {
+				t.Fatalf("%s: %d bytes of %d used, %v", protocol, used, len(data), err)
+			}
+		}
+		again()
+		if n := testing.AllocsPerRun(100, again); n > 0 || p.result.Failed > 0 {
+			t.Errorf("%s: %v allocations, %d failed: %s", protocol, n, p.result.Failed, p.result.Problem)
+		}
+	}
+}

@@ -11,6 +11,9 @@ type Result struct {
 	Elapsed time.Duration
 	// Latency is nil where it was not measured.
 	Latency *Histogram
+	// Lag is how late the generator itself was, on average, with requests at a fixed rate whose
+	// connection was free: where it is not small beside the times, its processor was too busy.
+	Lag time.Duration
 	// Problem is the first failure, for people.
 	Problem string
 }
