@@ -89,6 +89,9 @@ func newRun() *cobra.Command {
 			if ready["sluice"] == "" {
 				return fmt.Errorf("the gateway itself cannot be built: %w", missing["sluice"])
 			}
+			if err := s.pin(); err != nil {
+				return err
+			}
 			o := s.options()
 			o.Works = works
 			for _, name := range peers {
@@ -106,7 +109,7 @@ func newRun() *cobra.Command {
 }
 
 func (s *settings) options() run.Options {
-	return run.Options{Rounds: s.rounds, Duration: s.duration, ProxyCPUs: s.proxyCPUs, LoadCPUs: s.loadCPUs, Cache: s.cache}
+	return run.Options{Rounds: s.rounds, Duration: s.duration, ProxyCPUs: s.proxyCPUs, LoadCPUs: s.loadCPUs, AllCPUs: os.Getenv(pinned), Cache: s.cache}
 }
 
 // carryOut measures, and writes what came of it however it ended.

@@ -36,6 +36,9 @@ func newCompare() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := s.pin(); err != nil {
+				return err
+			}
 			dir, err := os.MkdirTemp("", "loadtest-compare-")
 			if err != nil {
 				return err

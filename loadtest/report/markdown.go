@@ -88,6 +88,9 @@ func Label(k Key) string {
 	case work.Saturation:
 		return "requests a second, at most"
 	case work.Latency:
+		if k.Detail == "lag" {
+			return "the generator itself was late, milliseconds"
+		}
 		return "latency " + k.Detail + ", milliseconds"
 	case work.Memory:
 		return "resident, MB"

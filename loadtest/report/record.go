@@ -9,7 +9,8 @@ type Record struct {
 	Round  int         `json:"round"`
 	Figure work.Figure `json:"figure"`
 	// Detail tells figures of one sort apart: "user" and "system" of processor time, "p50",
-	// "p99" and "p99.9" of latency; empty for the whole.
+	// "p99" and "p99.9" of latency, and "lag", how late the generator itself was on
+	// average; empty for the whole.
 	Detail string `json:"detail,omitempty"`
 	// Value is in microseconds a request for processor time and latency, requests a second
 	// for saturation, bytes for memory, calls a request for system calls, and microseconds

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,12 +62,12 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 	} else if err := lost(res); err != nil {
 		return err
 	}
-	before, err := measure.Processor(t.PIDs)
-	if err != nil {
-		return err
-	}
+	// Opening the connections is no part of the requests.
+	var before measure.Usage
+	var problem error
+	load.Ready = func() { before, problem = measure.Processor(t.PIDs) }
 	res, err := generate.Open(ctx, load)
-	if err != nil {
+	if err = errors.Join(err, problem); err != nil {
 		return err
 	}
 	after, err := measure.Processor(t.PIDs)
@@ -88,6 +89,9 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 		}{{"p50", .5}, {"p99", .99}, {"p99.9", .999}} {
 			t.record(o, w, round, work.Latency, q.name, float64(res.Latency.Quantile(q.at).Nanoseconds())/1000, res)
 		}
+	}
+	if w.Has(work.Latency) {
+		t.record(o, w, round, work.Latency, "lag", float64(res.Lag.Nanoseconds())/1000, res)
 	}
 	return lost(res)
 }

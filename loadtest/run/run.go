@@ -22,9 +22,10 @@ type Options struct {
 	Rounds   int
 	// Duration is that of one measurement; a work may have its own.
 	Duration time.Duration
-	// ProxyCPUs and LoadCPUs pin both sides (lists as taskset takes them); empty leaves that to
-	// the kernel.
-	ProxyCPUs, LoadCPUs string
+	// ProxyCPUs and LoadCPUs pin both sides (lists as taskset takes them), but for works with
+	// more cores, which have AllCPUs; empty leaves that to the kernel. The generator is where
+	// this process is.
+	ProxyCPUs, LoadCPUs, AllCPUs string
 	// Cache is where built peers are, Scratch a folder for configurations and logs.
 	Cache, Scratch string
 	// Progress, where not nil, is told of each step before it begins.
@@ -145,7 +146,7 @@ func (o Options) launch(ctx context.Context, s Subject, w work.Work, dir string)
 	}
 	cpus := o.ProxyCPUs
 	if w.Cores > 1 {
-		cpus = ""
+		cpus = o.AllCPUs
 	}
 	return peer.Start(ctx, s.Peer, w.Site, peer.Options{Dir: own, Cache: o.Cache, Cores: max(w.Cores, 1), CPUs: cpus, Binary: s.Binary})
 }
