@@ -36,9 +36,6 @@ type conn struct {
 	last bool
 }
 
-// errEnd ends a connection without there being anything wrong.
-var errEnd = errors.New("end")
-
 // longest bounds the input that is kept for one connection.
 const longest = 32 << 20
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +26,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"dict":  dict,
 	"port":  func(addr string) string { _, p, _ := net.SplitHostPort(addr); return p },
 	"ip":    func(addr string) string { h, _, _ := net.SplitHostPort(addr); return h },
+	"base":  path.Base,
 	"strip": func(prefix string) string { return strings.TrimSuffix(prefix, "/") },
 }).ParseFS(configs, "config/*.tmpl"))
 
@@ -178,8 +180,8 @@ func (in *instance) write(file, name string, data any) error {
 	if err := templates.ExecuteTemplate(&text, name, data); err != nil {
 		return err
 	}
-	path := filepath.Join(in.Dir, file)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	whole := in.path(file)
+	if err := os.MkdirAll(filepath.Dir(whole), 0o755); err != nil {
 		return err
 	}
 	// Beside its folder, so that nobody who watches that sees it half written.
@@ -187,7 +189,7 @@ func (in *instance) write(file, name string, data any) error {
 	if err := os.WriteFile(half, text.Bytes(), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(half, path)
+	return os.Rename(half, whole)
 }
 
 // path is that of a file in the instance's folder.

@@ -60,7 +60,7 @@ type proxy struct {
 	noRequestID bool
 }
 
-var proxies = []*proxy{sluiceProxy, nginxProxy, haproxyProxy}
+var proxies = []*proxy{sluiceProxy, nginxProxy, haproxyProxy, caddyProxy, traefikProxy, envoyProxy}
 
 // Names returns the peers, the gateway first. Beside them there is "direct", which is no proxy:
 // the backend's own address.
