@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/cmd/internal/start"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // TestMain lets the test's own binary be the gateway's.
@@ -188,12 +190,7 @@ func (p *gatewayProcess) await(t *testing.T, text string) string {
 
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 }
 
 func write(t *testing.T, dir, text string) {

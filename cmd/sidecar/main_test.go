@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/cmd/internal/start"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 func TestMisuse(t *testing.T) {
@@ -106,12 +108,7 @@ func TestCommand(t *testing.T) {
 
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 }
 
 // get asks for a URL by a host, once somebody listens there.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	_ "github.com/sluicegate/sluice/config/istio"
 	_ "github.com/sluicegate/sluice/discovery/file"
 	_ "github.com/sluicegate/sluice/gateway"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // connections is how many keep-alive clients the load has.
@@ -39,17 +40,6 @@ func tool(t *testing.T, name string) string {
 	}
 	t.Skipf("%s is missing; test/install-tools.sh installs it", name)
 	return ""
-}
-
-// freePort returns a port that nobody listens on just now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // start runs a program until the test ends, and returns its process.
@@ -124,7 +114,7 @@ http {
 // backend serves a body of so many bytes at /, and returns its port.
 func backend(t *testing.T, size int) int {
 	t.Helper()
-	port, root := freePort(t), t.TempDir()
+	port, root := freeport.Take(), t.TempDir()
 	write(t, filepath.Join(root, "index.html"), strings.Repeat("x", size))
 	os.Chmod(filepath.Dir(root), 0o755)
 	os.Chmod(root, 0o755)

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // site is what every proxy serves: a backend at /app/, plainly or inside TLS.
@@ -66,7 +68,7 @@ func (s site) url(port int) string {
 // nginxProxy starts nginx as a proxy for a site, and returns its URL and worker.
 func nginxProxy(t *testing.T, s site) (url string, pid int) {
 	t.Helper()
-	port := freePort(t)
+	port := freeport.Take()
 	listen := ""
 	if s.tls {
 		// Tickets and the cache are as nginx has them by default: both off or small; the load
@@ -89,7 +91,7 @@ func nginxProxy(t *testing.T, s site) (url string, pid int) {
 // haproxy starts HAProxy with one thread as a proxy for a site.
 func haproxy(t *testing.T, s site) (url string, pid int) {
 	t.Helper()
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), freeport.Take()
 	bind := ""
 	if s.tls {
 		bind = " ssl crt \"" + s.cert + "\" alpn h2,http/1.1"
@@ -132,7 +134,7 @@ func gateway(t *testing.T, s site) (url string, pid int) {
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/sluicegate/sluice/cmd/gateway").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), freeport.Take()
 	server := fmt.Sprintf("{port: {number: %d, name: http, protocol: HTTP}, hosts: [\"*\"]}", port)
 	if s.tls {
 		server = fmt.Sprintf("{port: {number: %d, name: https, protocol: HTTPS}, hosts: [\"*\"], tls: {mode: SIMPLE, serverCertificate: %q, privateKey: %q}}", port, s.cert, s.key)

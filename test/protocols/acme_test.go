@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 const acmeManifests = `
@@ -46,7 +48,7 @@ func TestACME(t *testing.T) {
 		t.Run(challenge, func(t *testing.T) {
 			t.Parallel()
 			p := newPebble(t)
-			ports := map[int]int{80: freePort(t), 443: freePort(t)}
+			ports := map[int]int{80: freeport.Take(), 443: freeport.Take()}
 			switch challenge {
 			case "http-01":
 				p.serve(t, ports[80], 1) // Nobody answers at port 1: TLS-ALPN-01 fails.
@@ -101,7 +103,7 @@ type pebble struct {
 // newPebble makes an authority's place; serve starts it.
 func newPebble(t *testing.T) *pebble {
 	t.Helper()
-	p := &pebble{dir: t.TempDir(), listen: freePort(t)}
+	p := &pebble{dir: t.TempDir(), listen: freeport.Take()}
 	p.directory = fmt.Sprintf("https://localhost:%d/dir", p.listen)
 	a := newAuthority(t)
 	cert, key := a.issue(t, "localhost")
@@ -120,7 +122,7 @@ func (p *pebble) serve(t *testing.T, httpPort, tlsPort int) {
 	t.Helper()
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress":                  fmt.Sprintf("127.0.0.1:%d", p.listen),
-		"managementListenAddress":        fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		"managementListenAddress":        fmt.Sprintf("127.0.0.1:%d", freeport.Take()),
 		"certificate":                    filepath.Join(p.dir, "cert.pem"),
 		"privateKey":                     filepath.Join(p.dir, "key.pem"),
 		"httpPort":                       httpPort,

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // redis starts a Redis and returns its port.
 func redis(t *testing.T) int {
 	t.Helper()
-	port := freePort(t)
+	port := freeport.Take()
 	daemon(t, need(t, "redis-server"), "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
 	reachable(t, port)
 	return port
@@ -32,7 +34,7 @@ func mariadb(t *testing.T) int {
 	if err := os.WriteFile(users, []byte("CREATE USER app@'%' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO app@'%';\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := freeport.Take()
 	daemon(t, server, "--no-defaults", data, "--user=root", "--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port),
 		"--socket="+filepath.Join(dir, "s"), "--pid-file="+filepath.Join(dir, "pid"), "--init-file="+users, "--skip-name-resolve",
 		"--proxy-protocol-networks=127.0.0.1", "--max-allowed-packet=64M", "--innodb-buffer-pool-size=16M")

@@ -16,6 +16,8 @@ import (
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // scripted is a test service whose calls do what a test says.
@@ -131,7 +133,7 @@ func TestGRPCServerDies(t *testing.T) {
 func TestGRPCLocalReplies(t *testing.T) {
 	t.Parallel()
 	g := startGRPC(t, newAuthority(t),
-		grpcHost{name: "nowhere.test", endpoints: []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}},
+		grpcHost{name: "nowhere.test", endpoints: []string{fmt.Sprintf("127.0.0.1:%d", freeport.Take())}},
 		grpcHost{name: "fault.test", endpoints: []string{interopServer(t)}, route: ", fault: {abort: {httpStatus: 403, percentage: {value: 100}}}"},
 		grpcHost{name: "status.test", endpoints: []string{interopServer(t)}, route: ", fault: {abort: {grpcStatus: DATA_LOSS, percentage: {value: 100}}}"},
 	)

@@ -12,6 +12,8 @@ import (
 
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // webCaller calls by gRPC-Web, as a browser does.
@@ -132,7 +134,7 @@ func TestGRPCWeb(t *testing.T) {
 	server := interopServer(t)
 	steps := serveGRPC(t, &scripted{turn: turn})
 	g := startGRPC(t, ca, grpcHost{name: "web.test", endpoints: []string{server}}, grpcHost{name: "steps.test", endpoints: []string{steps}},
-		grpcHost{name: "nowhere.test", endpoints: []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}})
+		grpcHost{name: "nowhere.test", endpoints: []string{fmt.Sprintf("127.0.0.1:%d", freeport.Take())}})
 	for _, version := range []string{"HTTP/1.1", "HTTP/2"} {
 		for _, text := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/text=%v", version, text), func(t *testing.T) {

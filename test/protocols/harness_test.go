@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // patience is how long a test waits for what must happen.
@@ -87,7 +88,7 @@ func start(t testing.TB, manifests string, ports []int, flags ...string) *gatewa
 	t.Helper()
 	at := map[int]int{}
 	for _, p := range ports {
-		at[p] = freePort(t)
+		at[p] = freeport.Take()
 	}
 	return startAt(t, manifests, at, flags...)
 }
@@ -97,8 +98,8 @@ func startAt(t testing.TB, manifests string, ports map[int]int, flags ...string)
 	t.Helper()
 	g := &gateway{ports: ports, config: t.TempDir()}
 	g.write(t, "config.yaml", manifests)
-	status := freePort(t)
-	g.admin = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	status := freeport.Take()
+	g.admin = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 	args := []string{"--config", g.config, "--address", "127.0.0.1", "--admin", g.admin, "--status", fmt.Sprintf("127.0.0.1:%d", status), "--log-level", "debug"}
 	for asked, at := range ports {
 		args = append(args, "--port-map", fmt.Sprintf("%d=%d", asked, at))
@@ -162,17 +163,6 @@ func (g *gateway) write(t testing.TB, name, text string) {
 
 // at returns where the gateway listens for a port.
 func (g *gateway) at(port int) string { return fmt.Sprintf("127.0.0.1:%d", g.ports[port]) }
-
-// freePort returns a port that nobody listened at a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // need skips a test whose tool is not installed; in CI, where it must be, the test fails.
 func need(t testing.TB, name string) string {

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -205,14 +206,16 @@ func writeFile(t testing.TB, name, text string) string {
 	return path
 }
 
-// freePort returns a port that nobody listened at a moment ago.
+// freePort returns a port that nobody listened at a moment ago. It is none of those that the
+// system gives to connections: such a one could be taken by the time it is used.
 func freePort() int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err) // no loopback, no tests
+	for {
+		port := 10000 + rand.IntN(20000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // get returns the status and body of a page.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // patience bounds each wait.
@@ -260,25 +261,11 @@ func indent(by int, text string) string {
 	return b.String()
 }
 
-// given are the ports that freeAddress has returned.
-var given sync.Map
-
 // freeAddress returns an address of loopback that nobody listens at. Its port is none of those
 // that the system gives to connections: such a one could be taken by the time it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 }
 
 func portOf(address string) string {

@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // manifests are those of a shop behind a gateway. The numbers of ports are filled in.
@@ -108,14 +110,14 @@ func startMesh(t testing.TB) *mesh {
 	t.Helper()
 	config := t.TempDir()
 	app := startApplication(t)
-	inbound := freePort(t)
-	text := fmt.Sprintf(manifests, inbound, startGRPC(t), startEcho(t), freePort(t))
+	inbound := freeport.Take()
+	text := fmt.Sprintf(manifests, inbound, startGRPC(t), startEcho(t), freeport.Take())
 	if err := os.WriteFile(filepath.Join(config, "shop.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m := &mesh{config: config}
-	at := func() string { return fmt.Sprintf("127.0.0.1:%d", freePort(t)) }
-	http, tcp := freePort(t), freePort(t)
+	at := func() string { return fmt.Sprintf("127.0.0.1:%d", freeport.Take()) }
+	http, tcp := freeport.Take(), freeport.Take()
 	m.gateway, m.tcp, m.outbound = fmt.Sprintf("127.0.0.1:%d", http), fmt.Sprintf("127.0.0.1:%d", tcp), at()
 	m.start(t, 0, "sluice-gateway", config, "--address", "127.0.0.1",
 		"--port-map", fmt.Sprintf("80=%d", http), "--port-map", fmt.Sprintf("3306=%d", tcp))
@@ -128,8 +130,8 @@ func startMesh(t testing.TB) *mesh {
 // start starts one of the mesh's proxies.
 func (m *mesh) start(t testing.TB, n int, name, config string, args ...string) {
 	t.Helper()
-	m.metrics[n] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	m.metrics[n] = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
+	status := fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 	args = append(args, "--config", config, "--admin", "", "--status", status, "--metrics", m.metrics[n])
 	run(t, "http://"+status+"/healthz/ready", nil, binary(t, name), args...)
 }

@@ -2,9 +2,7 @@ package prometheus
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -153,15 +151,4 @@ func get(url string) (string, error) {
 		return "", fmt.Errorf("%s: %s: %s", url, r.Status, body.String())
 	}
 	return body.String(), nil
-}
-
-// freePort returns a port that nobody listened at a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

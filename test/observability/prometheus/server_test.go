@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // configuration is Prometheus' own: it scrapes the mesh's proxies, as it would pods.
@@ -35,7 +37,7 @@ func startPrometheus(t testing.TB, m *mesh) *server {
 	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, m.metrics[0], m.metrics[1], m.metrics[2]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &server{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
+	s := &server{url: fmt.Sprintf("http://127.0.0.1:%d", freeport.Take())}
 	run(t, s.url+"/-/ready", nil, program, "--config.file", config, "--storage.tsdb.path", filepath.Join(dir, "data"),
 		"--web.listen-address", s.url[len("http://"):], "--log.level", "warn")
 	return s

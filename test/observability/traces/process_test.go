@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 var (
@@ -118,25 +119,11 @@ func (p *process) await(t *testing.T, url string) {
 	}
 }
 
-// given are the ports that freeAddress has returned.
-var given sync.Map
-
 // freeAddress returns an address of loopback that nobody listens at. Its port is none of those
 // that the system gives to connections: such a one could be taken by the time it is used.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", freeport.Take())
 }
 
 func portOf(address string) string {
