@@ -63,7 +63,8 @@ api-server: crds ## the gateway against a real API server; that takes minutes to
 	cd test/kubernetes && export CGO_ENABLED=0 GOFLAGS='-buildvcs=false -trimpath' && \
 		$(GO) vet ./apiserver ./cluster && $(GO) test -count=1 -timeout 10m ./apiserver
 
-test-cluster: crds ## the chart, bookinfo and kubectl on a real Kubernetes node; needs root on Debian
+# Not part of test: it takes root, control groups and minutes; test/kubernetes/README.md says more.
+test-cluster: crds ## the chart, bookinfo, restarts under load on a real Kubernetes node; root on Debian
 	test/kubernetes/test-cluster.sh
 
 race: ## the tests under the race detector, the long ones left out
