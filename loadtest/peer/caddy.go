@@ -18,22 +18,22 @@ var caddyProxy = &proxy{
 		if in.TCP() {
 			return fmt.Errorf("caddy passes no connections on without a plugin")
 		}
-		return in.write("Caddyfile", "Caddyfile.tmpl", in)
+		return in.write("caddy.json", "caddy.json.tmpl", in)
 	},
 	start: func(in *instance) error {
 		// Its folders are in the scratch folder, not in the user's home.
 		env := append(in.gomaxprocs(), "XDG_DATA_HOME="+in.Dir, "XDG_CONFIG_HOME="+in.Dir)
-		_, err := in.run(in.binary, env, "run", "--config", in.path("Caddyfile"), "--adapter", "caddyfile")
+		_, err := in.run(in.binary, env, "run", "--config", in.path("caddy.json"))
 		return err
 	},
 	// What caddy reload does, but for reading the file.
 	reload: func(in *instance) error {
-		file, err := os.Open(in.path("Caddyfile"))
+		file, err := os.Open(in.path("caddy.json"))
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		resp, err := http.Post("http://"+in.Admin+"/load", "text/caddyfile", file)
+		resp, err := http.Post("http://"+in.Admin+"/load", "application/json", file)
 		if err != nil {
 			return err
 		}

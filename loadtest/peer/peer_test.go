@@ -108,7 +108,7 @@ func start(t *testing.T, name string, site work.Site) *Running {
 	}
 	t.Cleanup(stop)
 	site.Backends = addrs
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 	defer cancel()
 	r, err := Start(ctx, name, site, Options{Dir: t.TempDir(), Cache: folder(name)})
 	if err != nil {
