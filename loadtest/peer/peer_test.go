@@ -47,7 +47,7 @@ var sites = []struct {
 	{"access-log", work.Site{Body: 1024, AccessLog: true, Metrics: true}},
 }
 
-// works are those in which a peer takes no part.
+// without are the sites that a peer cannot serve.
 var without = map[string][]string{"caddy": {"tcp"}}
 
 // TestPeers has every peer that is there serve every kind of site: Start fails where one does
@@ -108,7 +108,7 @@ func start(t *testing.T, name string, site work.Site) *Running {
 	}
 	t.Cleanup(stop)
 	site.Backends = addrs
-	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	r, err := Start(ctx, name, site, Options{Dir: t.TempDir(), Cache: folder(name)})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a proxy may take to serve a configuration.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // seen is a request as a backend got it.
 type seen struct {
