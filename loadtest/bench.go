@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/sluicegate/sluice/loadtest/peer"
 	"github.com/sluicegate/sluice/loadtest/report"
 	"github.com/sluicegate/sluice/loadtest/run"
+	"github.com/sluicegate/sluice/loadtest/work"
 )
 
 // settings are what both commands that measure have in common.
@@ -98,6 +100,9 @@ func newRun() *cobra.Command {
 				if _, ok := ready[name]; ok {
 					o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
 				}
+			}
+			if slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(work.Direct) }) {
+				o.Subjects = append(o.Subjects, run.Subject{Name: work.Direct, Peer: work.Direct})
 			}
 			return s.carryOut(cmd, o, ready)
 		},

@@ -74,7 +74,7 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 	if err != nil {
 		return err
 	}
-	if w.Has(work.CPU) && res.Requests > 0 {
+	if w.Has(work.CPU) && res.Requests > 0 && len(t.PIDs) > 0 {
 		each := func(d time.Duration) float64 {
 			return float64(d.Nanoseconds()) / 1000 / float64(res.Requests)
 		}
@@ -114,14 +114,14 @@ func (t turn) idle(ctx context.Context, o Options, w work.Work, round int) error
 
 // conclude measures what is measured once.
 func (t turn) conclude(ctx context.Context, o Options, w work.Work) error {
-	if w.Has(work.Memory) && w.Idle == 0 {
+	if w.Has(work.Memory) && w.Idle == 0 && len(t.PIDs) > 0 {
 		resident, err := measure.Resident(t.PIDs)
 		if err != nil {
 			return err
 		}
 		t.record(o, w, 1, work.Memory, "", float64(resident), generate.Result{})
 	}
-	if !w.Has(work.SystemCalls) {
+	if !w.Has(work.SystemCalls) || len(t.PIDs) == 0 {
 		return nil
 	}
 	o.tell(Step{Work: w.Name, Subject: t.subject.Name, What: "counting system calls"})
@@ -158,14 +158,13 @@ func (o Options) configurations(ctx context.Context, w work.Work, dir string) er
 }
 
 func (o Options) configuration(ctx context.Context, w work.Work, s Subject, dir string, round int) error {
-	began := time.Now()
 	r, err := o.launch(ctx, s, w, dir)
 	if err != nil {
 		return err
 	}
 	defer r.Stop()
 	t := turn{s, r}
-	t.record(o, w, round, work.Load, "", float64(time.Since(began).Microseconds()), generate.Result{})
+	t.record(o, w, round, work.Load, "", float64(r.Loaded.Microseconds()), generate.Result{})
 	took, err := r.Reload(w.Site)
 	if err != nil {
 		return err

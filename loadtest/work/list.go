@@ -100,7 +100,7 @@ func telling() []Work {
 func standing() []Work {
 	return []Work{
 		{Name: "idle-10k", Title: "10,000 idle connections", Protocol: HTTP1, Idle: 10000, Site: with(func(s *Site) { s.Body = 100 }), Figures: []Figure{Memory}},
-		{Name: "sidecars", Title: "two sidecars between client and server, 1 KB", Protocol: HTTP1, Connections: 32, Rate: 3000, Cores: 2, Site: with(func(s *Site) { s.Body, s.Sidecars = kilobyte, true }), Figures: []Figure{Latency, CPU, Memory}, Peers: []string{"sluice", "direct"}},
+		{Name: "sidecars", Title: "two sidecars between client and server, 1 KB", Protocol: HTTP1, Connections: 32, Rate: 3000, Cores: 2, Site: with(func(s *Site) { s.Body, s.Sidecars = kilobyte, true }), Figures: []Figure{Latency, CPU, Memory}, Peers: []string{"sluice", Direct}},
 	}
 }
 
@@ -122,8 +122,13 @@ func Named(names []string) (works []Work, unknown []string) {
 	return works, unknown
 }
 
+// Direct is the peer that is none: clients reach the backend itself, in works that say so.
+const Direct = "direct"
+
 // Takes tells whether a peer can do the work.
-func (w Work) Takes(peer string) bool { return w.Peers == nil || slices.Contains(w.Peers, peer) }
+func (w Work) Takes(peer string) bool {
+	return w.Peers == nil && peer != Direct || slices.Contains(w.Peers, peer)
+}
 
 // Has tells whether a figure is wanted.
 func (w Work) Has(f Figure) bool { return slices.Contains(w.Figures, f) }
