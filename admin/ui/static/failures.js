@@ -7,9 +7,13 @@ import { answer, ask } from "./answer.js";
 
 const step = 20;
 
+const keyOf = (f) => `${f.proxy.id} ${f.sequence}`;
+
 export class Failures {
   #shown = step;
   #rows = [];
+  // Those that are open stay until they are closed, however many come after them.
+  #open = new Map();
   #explain;
 
   // explain is called with a failure whose request a person wants explained.
@@ -30,14 +34,16 @@ export class Failures {
   }
 
   #render() {
-    const rows = this.#rows.slice(0, this.#shown);
-    byID("failures-more").hidden = rows.length === this.#rows.length;
+    const newest = this.#rows.slice(0, this.#shown);
+    byID("failures-more").hidden = newest.length === this.#rows.length;
+    const there = new Set(newest.map(keyOf));
+    const rows = [...newest, ...[...this.#open].filter(([key]) => !there.has(key)).map(([, f]) => f)];
     const list = byID("failures-list");
     if (rows.length === 0) {
       keyed(list, [{ key: "none" }], (r) => r.key, () => el("li", { class: "quiet" }, "No request has failed of late."), () => {});
       return;
     }
-    keyed(list, rows, (f) => `${f.proxy.id} ${f.sequence}`, (f) => this.#make(f), () => {});
+    keyed(list, rows, keyOf, (f) => this.#make(f), () => {});
   }
 
   // A failure does not change once it is there.
@@ -57,6 +63,8 @@ export class Failures {
     const open = body.hidden;
     body.hidden = !open;
     set(head, "aria-expanded", String(open));
+    if (open) this.#open.set(keyOf(f), f);
+    else this.#open.delete(keyOf(f));
     if (!open || body.firstChild) return;
     body.append(el("p", { class: "quiet" }, "Asking …"));
     const facts = [["Request id", f.id], ["Details", f.details], ["Route", f.route], ["Cluster", f.cluster], ["Endpoint", f.endpoint], ["Took", ms(f.duration)], ["Proxy", f.proxy.label]];

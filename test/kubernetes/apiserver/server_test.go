@@ -8,7 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -210,7 +210,7 @@ func writeFile(t testing.TB, name, text string) string {
 // system gives to connections: such a one could be taken by the time it is used.
 func freePort() int {
 	for {
-		port := 10000 + rand.IntN(20000)
+		port := 10000 + mathrand.IntN(20000)
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			l.Close()
 			return port
