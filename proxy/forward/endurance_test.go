@@ -69,8 +69,6 @@ func TestKeepAliveRace(t *testing.T) {
 type replica struct {
 	addr   string
 	server *http.Server
-	// last is when a connection was last opened or used.
-	last atomic.Int64
 }
 
 func startReplica(t *testing.T) *replica {
@@ -81,39 +79,70 @@ func startReplica(t *testing.T) *replica {
 	}
 	r := &replica{addr: l.Addr().String()}
 	r.server = &http.Server{
-		Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) }),
-		ConnState: func(net.Conn, http.ConnState) { r.last.Store(time.Now().UnixNano()) },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) }),
 	}
 	go r.server.Serve(l)
 	t.Cleanup(func() { r.server.Close() })
 	return r
 }
 
-// load has clients send GETs until the returned function is called, which returns how many
-// there were.
-func load(t *testing.T, g *gateway, clients int) (stop func() int64) {
-	done := make(chan bool)
-	var n atomic.Int64
-	var wg sync.WaitGroup
-	for range clients {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+// clients send GETs, each twenty on a connection and then twenty on another.
+type clients struct {
+	done   chan bool
+	ending sync.WaitGroup
+	// twenties are how often each client has sent twenty.
+	twenties []atomic.Int64
+	// failed counts the clients that gave up.
+	failed atomic.Int64
+}
+
+func load(t *testing.T, g *gateway, n int) *clients {
+	c := &clients{done: make(chan bool), twenties: make([]atomic.Int64, n)}
+	for i := range n {
+		c.ending.Go(func() {
 			for {
 				select {
-				case <-done:
+				case <-c.done:
 					return
 				default:
 				}
 				if err := hammer(g.addr, 20); err != nil {
+					c.failed.Add(1)
 					t.Error(err)
 					return
 				}
-				n.Add(20)
+				c.twenties[i].Add(1)
 			}
-		}()
+		})
 	}
-	return func() int64 { close(done); wg.Wait(); return n.Load() }
+	return c
+}
+
+// stop returns how many requests there were.
+func (c *clients) stop() (requests int64) {
+	close(c.done)
+	c.ending.Wait()
+	for i := range c.twenties {
+		requests += 20 * c.twenties[i].Load()
+	}
+	return requests
+}
+
+// answered returns once every request that has begun by now has its answer.
+func (c *clients) answered(t *testing.T) {
+	t.Helper()
+	before := make([]int64, len(c.twenties))
+	for i := range c.twenties {
+		before[i] = c.twenties[i].Load()
+	}
+	eventually(t, 4*patience, "what has begun is answered", func() bool {
+		for i := range c.twenties {
+			if c.twenties[i].Load() == before[i] && c.failed.Load() == 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // Every endpoint is replaced, one at a time, under load: a new one is added, an old one is
@@ -144,7 +173,7 @@ func TestRollingReplacement(t *testing.T) {
 				return s
 			}
 			g := start(t, spec(), func(s *setup) { s.quiet = true })
-			stop := load(t, g, 24)
+			clients := load(t, g, 24)
 			for range 2 * len(replicas) {
 				replicas = append(replicas, startReplica(t))
 				g.engine.Publish(build(t, spec()))
@@ -153,16 +182,14 @@ func TestRollingReplacement(t *testing.T) {
 				replicas = replicas[1:]
 				g.engine.Publish(build(t, spec()))
 				// Requests that had begun with the old table are on their way to it.
-				eventually(t, patience, "the endpoint that left is left alone", func() bool {
-					return time.Since(time.Unix(0, old.last.Load())) > 300*time.Millisecond
-				})
+				clients.answered(t)
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				if err := old.server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
 					t.Errorf("an endpoint that left is still used: %v", err)
 				}
 				cancel()
 			}
-			t.Logf("%d requests", stop())
+			t.Logf("%d requests", clients.stop())
 			eventually(t, patience, "nothing is left behind", func() bool {
 				s := g.stats()
 				return s[upstream.RqActive] == 0 && s[upstream.RqPendingActive] == 0
@@ -193,14 +220,14 @@ func TestPolicyReloadsUnderLoad(t *testing.T) {
 		return s
 	}
 	g := start(t, spec(0), func(s *setup) { s.quiet = true })
-	stop := load(t, g, 16)
+	clients := load(t, g, 16)
 	for n := range 1000 {
 		g.engine.Publish(build(t, spec(n)))
 		if n%4 == 0 {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	t.Logf("%d requests", stop())
+	t.Logf("%d requests", clients.stop())
 	eventually(t, patience, "nothing is left behind", func() bool {
 		s := g.stats()
 		return s[upstream.RqActive] == 0 && s[upstream.RqPendingActive] == 0
