@@ -81,7 +81,7 @@ type record struct {
 func (r *record) line(dst []byte, s source) []byte {
 	dst, at := begin(dst, scopeRecords)
 	for _, field := range [...]protowire.Number{recordTime, recordObserved} {
-		n := s.start.UnixNano()
+		n := s.start().UnixNano()
 		if field == recordObserved {
 			n += int64(s.duration())
 		}
@@ -142,8 +142,8 @@ func (o *object) text(dst []byte, m *member, s source) (value []byte, there bool
 	for i := range m.pieces {
 		p := &m.pieces[i]
 		dst = append(dst, p.literal...)
-		there = there || p.get == nil
-		if p.get == nil {
+		if !p.operator() {
+			there = true
 			continue
 		}
 		at := len(dst)

@@ -29,7 +29,7 @@ func recordOf(t *testing.T, spec router.AccessLog, ex *proxy.Exchange, st *proxy
 		t.Fatal(err)
 	}
 	var scope logspb.ScopeLogs
-	if err := proto.Unmarshal(line(nil, source{ex, st, testStart}), &scope); err != nil {
+	if err := proto.Unmarshal(line(nil, atTestStart(ex, st)), &scope); err != nil {
 		t.Fatal(err)
 	}
 	if len(scope.LogRecords) != 1 {

@@ -19,6 +19,40 @@ var verbatim = func() (set [256]bool) {
 
 const hexDigits = "0123456789ABCDEF"
 
+// verbatimText says whether all of a text may stand in a log line as it is. It looks at eight
+// bytes at a time, as most of what it is asked about is harmless.
+func verbatimText(s string, quoted bool) bool {
+	if len(s) > maxValue {
+		return false
+	}
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		odd := w | (w - everyByte*0x20) | (w + everyByte) | // above 0x7f, below 0x20, 0x7f
+			zeroByte(w^everyByte*'"') | zeroByte(w^everyByte*'\\')
+		if !quoted {
+			odd |= zeroByte(w ^ everyByte*' ')
+		}
+		if odd&(everyByte*0x80) != 0 {
+			return false
+		}
+	}
+	for ; i < len(s); i++ {
+		if !verbatim[s[i]] && (s[i] != ' ' || !quoted) {
+			return false
+		}
+	}
+	return true
+}
+
+// everyByte times a byte has that byte eight times.
+const everyByte = 0x0101010101010101
+
+// zeroByte has the highest bit of some byte set where a byte of w is zero; above the first such
+// it may err.
+func zeroByte(w uint64) uint64 { return (w - everyByte) &^ w }
+
 // escape escapes what stands in line from at on, so that it can neither end its line nor its
 // field, nor send a terminal a control sequence: what is not visible ASCII, quotes and
 // backslashes become \xHH. Spaces are kept only inside quotes.

@@ -24,7 +24,7 @@ func jsonLine(t testing.TB, text string, omit bool, ex *proxy.Exchange, st *prox
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(o.append(nil, source{ex, st, testStart}))
+	return string(o.append(nil, atTestStart(ex, st)))
 }
 
 func TestJSON(t *testing.T) {

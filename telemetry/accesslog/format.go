@@ -10,10 +10,14 @@ import (
 // getter appends a value as it is; ok is false, and nothing appended, where there is none.
 type getter func(dst []byte, s source) (value []byte, ok bool)
 
-// piece is a part of a format: a literal, or an operator where get is not nil.
+// piece is a part of a format: a literal, an operator, or in a Format an operator behind a
+// literal.
 type piece struct {
 	literal string
-	get     getter
+	// text returns the value of an operator that has it at hand, "" for none; get appends that
+	// of others. A piece without either is a literal.
+	text func(s source) string
+	get  getter
 	// limit cuts the value to so many bytes; 0 for no limit.
 	limit int
 	// safe says that no value of the operator needs escaping, and number that they are JSON as
@@ -72,8 +76,29 @@ func Compile(text string, omitEmpty bool) (*Format, error) {
 	for i := range f.pieces {
 		f.pieces[i].quoted = i > 0 && i+1 < len(f.pieces) && strings.HasSuffix(f.pieces[i-1].literal, `"`) && strings.HasPrefix(f.pieces[i+1].literal, `"`)
 	}
+	f.pieces = joined(f.pieces)
 	return f, nil
 }
+
+// joined puts literals into the operators behind them.
+func joined(pieces []piece) (fewer []piece) {
+	literal := ""
+	for _, p := range pieces {
+		if !p.operator() {
+			literal += p.literal
+			continue
+		}
+		p.literal, literal = literal, ""
+		fewer = append(fewer, p)
+	}
+	if literal != "" {
+		fewer = append(fewer, piece{literal: literal})
+	}
+	return fewer
+}
+
+// operator says whether the piece is more than a literal.
+func (p *piece) operator() bool { return p.text != nil || p.get != nil }
 
 // Check returns what is wrong with a format, nil where nothing is.
 func Check(text string) error {
@@ -101,6 +126,16 @@ func (f *Format) append(dst []byte, s source) []byte {
 	for i := range f.pieces {
 		p := &f.pieces[i]
 		dst = append(dst, p.literal...)
+		if p.text != nil {
+			if v := p.cut(p.text(s)); v == "" {
+				dst = append(dst, f.empty...)
+			} else if n := len(dst); verbatimText(v, p.quoted) {
+				dst = append(dst, v...)
+			} else {
+				dst = escape(append(dst, v...), n, p.quoted)
+			}
+			continue
+		}
 		if p.get == nil {
 			continue
 		}
@@ -119,7 +154,7 @@ func (f *Format) plain(dst []byte, s source) []byte {
 	for i := range f.pieces {
 		p := &f.pieces[i]
 		dst = append(dst, p.literal...)
-		if p.get == nil {
+		if !p.operator() {
 			continue
 		}
 		var ok bool
@@ -130,8 +165,20 @@ func (f *Format) plain(dst []byte, s source) []byte {
 	return dst
 }
 
+// cut cuts a value to the piece's limit.
+func (p *piece) cut(v string) string {
+	if p.limit > 0 && len(v) > p.limit {
+		return v[:p.limit]
+	}
+	return v
+}
+
 // value appends an operator's value, cut to its limit. An empty one is missing.
 func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
+	if p.text != nil {
+		v := p.cut(p.text(s))
+		return append(dst, v...), v != ""
+	}
 	at := len(dst)
 	dst, ok = p.get(dst, s)
 	if !ok || len(dst) == at {

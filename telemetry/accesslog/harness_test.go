@@ -116,6 +116,28 @@ func (s *outlet) reopen() error { return nil }
 func (s *outlet) abort()        {}
 func (s *outlet) close()        {}
 
+// atTestStart returns a source whose moments are moved such that it began at testStart.
+func atTestStart(ex *proxy.Exchange, st *proxy.Stream) source {
+	began := 1 + int64(testStart.Sub(proxy.Wall(1)))
+	move := func(from int64, moments ...*int64) {
+		for _, m := range moments {
+			if *m != 0 {
+				*m += began - from
+			}
+		}
+	}
+	if ex != nil {
+		moved := *ex
+		moved.Start, moved.End = began, began+ex.End-ex.Start
+		move(ex.Start, &moved.UpstreamStart, &moved.UpstreamFirst, &moved.ResponseFlushed)
+		return source{ex: &moved}
+	}
+	moved := *st
+	moved.Start, moved.End = began, began+st.End-st.Start
+	move(st.Start, &moved.Connected)
+	return source{st: &moved}
+}
+
 // line returns what a format comes to at testStart, for an exchange or a connection.
 func line(t testing.TB, text string, ex *proxy.Exchange, st *proxy.Stream) string {
 	t.Helper()
@@ -123,7 +145,7 @@ func line(t testing.TB, text string, ex *proxy.Exchange, st *proxy.Stream) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(f.append(nil, source{ex, st, testStart}))
+	return string(f.append(nil, atTestStart(ex, st)))
 }
 
 // await waits until something is so.

@@ -130,14 +130,14 @@ func (o *object) value(dst []byte, m *member, s source) (value []byte, there boo
 	if m.object != nil {
 		return m.object.append(dst, s), true
 	}
-	if len(m.pieces) == 1 && m.pieces[0].get != nil {
+	if len(m.pieces) == 1 && m.pieces[0].operator() {
 		return appendTyped(dst, &m.pieces[0], s)
 	}
 	dst = append(dst, '"')
 	for i := range m.pieces {
 		p := &m.pieces[i]
 		at := len(dst)
-		if dst = append(dst, p.literal...); p.get != nil {
+		if dst = append(dst, p.literal...); p.operator() {
 			var ok bool
 			if dst, ok = p.value(dst, s); !ok && !o.omit {
 				dst = append(dst, '-')

@@ -23,7 +23,7 @@ var theDefault = sync.OnceValue(func() lineFormat {
 })
 
 // one records an exchange.
-func (k *sink) one() { k.record(0, theDefault(), source{ex: forwarded(), start: testStart}) }
+func (k *sink) one() { k.record(0, theDefault(), atTestStart(forwarded(), nil)) }
 
 // TestLogKeepsEveryLine: what many goroutines write at once arrives whole, once, and in
 // far fewer writes than lines.
@@ -97,7 +97,7 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 	l := newSink("test", out, flushInterval, 1, c, quiet)
 	l.one()
 	<-out.entered
-	line := len(theDefault()(nil, source{ex: forwarded(), start: testStart}))
+	line := len(theDefault()(nil, atTestStart(forwarded(), nil)))
 	const extra = 1000
 	n := shardLimit/line + extra
 	for range n {
@@ -202,15 +202,15 @@ func TestShardsShareWrites(t *testing.T) {
 	out := &outlet{}
 	c := &counts{}
 	k := newSink("test", out, time.Hour, 4, c, quiet)
-	line := len(theDefault()(nil, source{ex: forwarded(), start: testStart}))
+	line := len(theDefault()(nil, atTestStart(forwarded(), nil)))
 	small, big := 3, shardUrgent/line+1
 	for i := range uint32(4) {
 		for range small {
-			k.record(i, theDefault(), source{ex: forwarded(), start: testStart})
+			k.record(i, theDefault(), atTestStart(forwarded(), nil))
 		}
 	}
 	for range big { // which is urgent
-		k.record(2, theDefault(), source{ex: forwarded(), start: testStart})
+		k.record(2, theDefault(), atTestStart(forwarded(), nil))
 	}
 	k.close()
 	if got := len(out.lines()); got != 4*small+big || c.lines.Load() != uint64(got) {

@@ -57,8 +57,26 @@ func appendAddress(dst []byte, a netip.AddrPort) ([]byte, bool) {
 	if !a.IsValid() {
 		return dst, false
 	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).AppendTo(dst), true
+	host := a.Addr().Unmap()
+	if !host.Is4() {
+		return netip.AddrPortFrom(host, a.Port()).AppendTo(dst), true
+	}
+	for i, octet := range host.As4() {
+		if i > 0 {
+			dst = append(dst, '.')
+		}
+		dst = append(dst, octets[octet]...)
+	}
+	return strconv.AppendUint(append(dst, ':'), uint64(a.Port()), 10), true
 }
+
+// octets are the parts of an IPv4 address: nearly every line has several.
+var octets = func() (texts [256]string) {
+	for i := range texts {
+		texts[i] = strconv.Itoa(i)
+	}
+	return texts
+}()
 
 func port(a netip.AddrPort) int64 {
 	if !a.IsValid() {

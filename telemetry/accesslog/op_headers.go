@@ -24,6 +24,9 @@ func addHeaderOperators() {
 			operators[name] = operator{argument: true, make: fieldOf(look, false)}
 		}
 	}
+	for _, name := range []string{"REQ", "REQUEST_HEADER"} {
+		operators[name] = operator{argument: true, make: request(operators[name].make)}
+	}
 	operators["REQ_WITHOUT_QUERY"] = operator{argument: true, make: fieldOf(requestField, true)}
 	operators["PATH"] = operator{argument: true, make: path}
 	operators["QUERY_PARAM"] = operator{argument: true, make: queryParam}
@@ -60,6 +63,34 @@ func fieldOf(look func(name string, w *wanted) field, bare bool) func(string) (p
 	}
 }
 
+// request makes %REQ(X?Y)% where both are at hand, and leaves the others to make.
+func request(make func(string) (piece, wanted, error)) func(string) (piece, wanted, error) {
+	return func(argument string) (piece, wanted, error) {
+		main, other, alternative := strings.Cut(strings.ToLower(argument), "?")
+		first, second := atHand[main], atHand[other]
+		switch {
+		case first == nil || alternative && second == nil:
+			return make(argument)
+		case !alternative:
+			return piece{text: func(s source) string {
+				if s.ex == nil {
+					return ""
+				}
+				return first(s.ex)
+			}}, wanted{}, nil
+		}
+		return piece{text: func(s source) string {
+			if s.ex == nil {
+				return ""
+			}
+			if v := first(s.ex); v != "" {
+				return v
+			}
+			return second(s.ex)
+		}}, wanted{}, nil
+	}
+}
+
 // cutQuery cuts what follows a question mark in line from at on.
 func cutQuery(line []byte, at int) []byte {
 	for i := at; i < len(line); i++ {
@@ -70,19 +101,22 @@ func cutQuery(line []byte, at int) []byte {
 	return line
 }
 
+// atHand are the headers of a request that are not among its fields.
+var atHand = map[string]func(ex *proxy.Exchange) string{
+	":method":    func(ex *proxy.Exchange) string { return ex.Request.Method },
+	":path":      func(ex *proxy.Exchange) string { return ex.Request.Path },
+	":authority": func(ex *proxy.Exchange) string { return ex.Request.Authority },
+	"host":       func(ex *proxy.Exchange) string { return ex.Request.Authority },
+	":scheme":    func(ex *proxy.Exchange) string { return ex.Request.Scheme },
+	// Envoy adds these two to what it has rewritten.
+	"x-envoy-original-path": func(ex *proxy.Exchange) string { return rewritten(ex.Request.Path, ex.UpstreamPath) },
+	"x-envoy-original-host": func(ex *proxy.Exchange) string { return rewritten(ex.Request.Authority, ex.UpstreamAuthority) },
+	"x-request-id":          func(ex *proxy.Exchange) string { return ex.RequestID },
+}
+
 // requestField returns what appends a header of the request as the client sent it.
 func requestField(name string, _ *wanted) field {
-	get := map[string]func(ex *proxy.Exchange) string{
-		":method":    func(ex *proxy.Exchange) string { return ex.Request.Method },
-		":path":      func(ex *proxy.Exchange) string { return ex.Request.Path },
-		":authority": func(ex *proxy.Exchange) string { return ex.Request.Authority },
-		"host":       func(ex *proxy.Exchange) string { return ex.Request.Authority },
-		":scheme":    func(ex *proxy.Exchange) string { return ex.Request.Scheme },
-		// Envoy adds these two to what it has rewritten.
-		"x-envoy-original-path": func(ex *proxy.Exchange) string { return rewritten(ex.Request.Path, ex.UpstreamPath) },
-		"x-envoy-original-host": func(ex *proxy.Exchange) string { return rewritten(ex.Request.Authority, ex.UpstreamAuthority) },
-		"x-request-id":          func(ex *proxy.Exchange) string { return ex.RequestID },
-	}[name]
+	get := atHand[name]
 	if get == nil {
 		return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
 			return appendFields(dst, ex.Request.Headers, name)

@@ -21,9 +21,11 @@ func moment(now, local bool) func(string) (piece, wanted, error) {
 			}
 		}
 		return piece{safe: true, odd: format != "", get: func(dst []byte, s source) ([]byte, bool) {
-			t := s.start
+			var t time.Time
 			if now {
 				t = time.Now()
+			} else {
+				t = s.start()
 			}
 			if local {
 				return part(dst, t.Local()), true

@@ -22,7 +22,7 @@ func plain(p piece) operator {
 
 // text is one whose value may hold anything.
 func text(get func(s source) string) operator {
-	return plain(piece{get: func(dst []byte, s source) ([]byte, bool) { return append(dst, get(s)...), true }})
+	return plain(piece{text: get})
 }
 
 // requestText is text of exchanges alone.
@@ -50,7 +50,7 @@ func numeric(get func(s source) int64) piece {
 
 // nothing is an operator that Envoy has for what there is none of here.
 var nothing = operator{argument: true, make: func(string) (piece, wanted, error) {
-	return piece{safe: true, get: func(dst []byte, _ source) ([]byte, bool) { return dst, false }}, wanted{}, nil
+	return piece{safe: true, text: func(source) string { return "" }}, wanted{}, nil
 }}
 
 // operators are those that are known, by name. It is filled in by init, as some hold others.
@@ -182,11 +182,11 @@ func status(s source) int {
 }
 
 func protocol(string) (piece, wanted, error) {
-	return piece{dash: true, get: func(dst []byte, s source) ([]byte, bool) {
+	return piece{dash: true, text: func(s source) string {
 		if s.ex == nil {
-			return dst, false
+			return ""
 		}
-		return append(dst, s.ex.Protocol...), true
+		return s.ex.Protocol
 	}}, wanted{}, nil
 }
 
@@ -229,7 +229,7 @@ func environment(name string) (piece, wanted, error) {
 		return piece{}, wanted{}, fmt.Errorf("name the variable, such as %%ENVIRONMENT(POD_NAME)%%")
 	}
 	value := os.Getenv(name)
-	return piece{get: func(dst []byte, _ source) ([]byte, bool) { return append(dst, value...), true }}, wanted{}, nil
+	return piece{text: func(source) string { return value }}, wanted{}, nil
 }
 
 func chain(s source) string {

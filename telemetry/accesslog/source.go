@@ -10,13 +10,20 @@ import (
 
 // source is what a line tells of: an exchange, or a connection whose bytes were carried.
 type source struct {
-	ex    *proxy.Exchange // nil for a connection
-	st    *proxy.Stream   // nil for an exchange
-	start time.Time
+	ex *proxy.Exchange // nil for a connection
+	st *proxy.Stream   // nil for an exchange
 }
 
-func ofExchange(ex *proxy.Exchange) source { return source{ex: ex, start: proxy.Wall(ex.Start)} }
-func ofStream(st *proxy.Stream) source     { return source{st: st, start: proxy.Wall(st.Start)} }
+func ofExchange(ex *proxy.Exchange) source { return source{ex: ex} }
+func ofStream(st *proxy.Stream) source     { return source{st: st} }
+
+// start is when it began, by the wall clock.
+func (s source) start() time.Time {
+	if s.ex != nil {
+		return proxy.Wall(s.ex.Start)
+	}
+	return proxy.Wall(s.st.Start)
+}
 
 // connection returns the client's; nil where it is not known.
 func (s source) connection() *proxy.Connection {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,18 +54,25 @@ func appendDigits(dst []byte, n, digits int) []byte {
 	return dst
 }
 
+// second is one of the clock, and its text up to the point.
+type second struct {
+	unix int64
+	text string
+}
+
+// latest is the second that was asked for last: most lines of a busy log share one.
+var latest atomic.Pointer[second]
+
 // appendMoment appends "2006-01-02T15:04:05.000Z".
 func appendMoment(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = append(appendDigits(dst, year, 4), '-')
-	dst = append(appendDigits(dst, int(month), 2), '-')
-	dst = append(appendDigits(dst, day, 2), 'T')
-	dst = append(appendDigits(dst, hour, 2), ':')
-	dst = append(appendDigits(dst, minute, 2), ':')
-	dst = append(appendDigits(dst, second, 2), '.')
-	return append(appendDigits(dst, t.Nanosecond()/1e6, 3), 'Z')
+	s := latest.Load()
+	if unix := t.Unix(); s == nil || s.unix != unix {
+		s = &second{unix: unix, text: t.UTC().Format("2006-01-02T15:04:05.")}
+		latest.Store(s)
+	}
+	ms := t.Nanosecond() / 1e6
+	dst = append(dst, s.text...)
+	return append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 // strftime compiles a format of strftime, with Envoy's %s, %f and %1f to %9f. An empty one is
