@@ -39,7 +39,7 @@ func (a *action) apply(route *router.Route) {
 
 // compileAction returns what a rule does, and notes in the unit which clusters that
 // takes.
-func (c *Compiler) compileAction(u *unit, v *virtualService, key unitKey, r rule) *action {
+func (c *Compiler) compileAction(u *compilation, r rule) *action {
 	a := &action{
 		headers: headerPolicy(r.http.Headers),
 		fault:   compileFault(r.http.Fault),
@@ -49,25 +49,25 @@ func (c *Compiler) compileAction(u *unit, v *virtualService, key unitKey, r rule
 	a.sources, a.limits = a.policy.sources(), a.policy.limits(r)
 	switch {
 	case r.http.Redirect != nil:
-		a.redirect = compileRedirect(r.http.Redirect, key.port)
+		a.redirect = compileRedirect(r.http.Redirect, u.key.port)
 	case r.http.DirectResponse != nil:
 		a.direct = compileDirectResponse(r.http.DirectResponse)
 	default:
 		a.timeout = r.http.Timeout.AsDuration()
-		c.addDestinations(u, v, key, r, a)
-		c.addMirrors(u, v, key, r, a)
+		c.addDestinations(u, r, a)
+		c.addMirrors(u, r, a)
 	}
 	return a
 }
 
 // addDestinations sets where a rule sends its requests, and how often it tries.
-func (c *Compiler) addDestinations(u *unit, v *virtualService, key unitKey, r rule, a *action) {
+func (c *Compiler) addDestinations(u *compilation, r rule, a *action) {
 	hashed := false
 	for i, d := range r.http.Route {
 		if len(r.http.Route) > 1 && d.Weight == 0 {
 			continue
 		}
-		use := c.destination(u, v, key, source{r.object, fmt.Sprintf("%s.route[%d].destination", r.field, i)}, d.Destination)
+		use, target := c.destination(u, source{r.object, fmt.Sprintf("%s.route[%d].destination", r.field, i)}, d.Destination)
 		u.uses = append(u.uses, use)
 		destination := router.Destination{Cluster: use.key.String(), Weight: 1}
 		if rewrittenAuthority(r.http) == "" {
@@ -78,7 +78,7 @@ func (c *Compiler) addDestinations(u *unit, v *virtualService, key unitKey, r ru
 			// route's, after it, and heeds its hash for retries.
 			a.headers = joinPolicies(a.headers, headerPolicy(d.Headers))
 			hashed = c.clusters.picksByHash(use.key)
-			u.hashed[use.key] = hashed
+			target.asksHash, target.hashed = true, hashed
 		} else {
 			destination.Weight = uint32(d.Weight)
 			destination.Headers = headerPolicy(d.Headers)

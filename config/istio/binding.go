@@ -102,12 +102,11 @@ func (t *gatewaySockets) claimHosts(table *gatewayTable, s *gatewayServer, v *vi
 	if len(u.routes) == 0 {
 		return
 	}
-	a := t.attachmentOf(v)
 	for _, name := range hosts {
 		h := t.host(table, name)
 		h.claims = append(h.claims, claim{s, v, u})
 		t.compiler.hold(v, u)
-		a.hosts = append(a.hosts, h)
+		v.claims.hosts = append(v.claims.hosts, h)
 	}
 }
 
@@ -143,7 +142,7 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 		first = h.redirects[0]
 	}
 	slices.SortFunc(h.claims, claim.compare)
-	joined := routeJoin{units: map[*unit]struct{}{}, taken: map[string]*virtualService{}}
+	joined := routeJoin{compiler: h.table.socket.compiler}
 	for _, c := range h.claims {
 		if first == nil || c.server.index < first.index {
 			first = c.server

@@ -27,26 +27,44 @@ const (
 	tcpRules
 )
 
-// unit is a VirtualService's rules of one kind as routes.
+// unit is a VirtualService's rules of one kind as routes. There is one for most of the
+// hosts of a gateway, so that it has only what cannot be compiled again.
 type unit struct {
+	key    unitKey
 	routes []*router.Route
 	// streams are those of tls and tcp rules, each with what it takes.
 	streams []*streamRule
-	// origins are where each route's match is written.
-	origins []source
-	// keys are texts of the matches, made when they are first asked for.
-	keys []string
-	// uses are the clusters named.
-	uses []clusterUse
-	// inferred are the ports that were worked out from what services there are.
-	inferred []inferredPort
-	// hashed are the destinations of which it matters whether a hash picks their
-	// endpoints, with what was found.
-	hashed map[clusterKey]bool
-	// idle are the idle timeouts that destinations of streams ask for.
-	idle map[clusterKey]time.Duration
+	// targets are the clusters named, each once.
+	targets []target
 	// users counts the virtual hosts, or chains, that have its routes.
 	users int
+}
+
+// target is a cluster that a unit names, with what the choice of it, or the routes, depend on
+// beside the VirtualService.
+type target struct {
+	key clusterKey
+	// host is the one that was meant, before aliases, and explicit the port; 0 where it was
+	// worked out from what services there are.
+	host     string
+	explicit uint16
+	// encrypted: it gets connections with the client's TLS in them.
+	encrypted bool
+	// hashed is what was found where it matters whether a hash picks its endpoints, and idle
+	// the idle timeout that a destination of streams asks for.
+	asksHash, hashed bool
+	asksIdle         bool
+	idle             time.Duration
+}
+
+// compilation is a unit that is being made, with what only conditions ask for.
+type compilation struct {
+	*unit
+	v *virtualService
+	// origins are where each route's match is written.
+	origins []source
+	// uses are the clusters named, each time that they are.
+	uses []clusterUse
 }
 
 // clusterUse is a destination and where it is written.
@@ -61,23 +79,16 @@ type clusterUse struct {
 	mirror, stream, encrypted bool
 }
 
-// inferredPort is the cluster that a destination without a port went to.
-type inferredPort struct {
-	host      string
-	namespace string
-	subset    string
-	explicit  uint16
-	listener  uint16
-	key       clusterKey
-}
-
 // unit returns a VirtualService's routes for a gateway, or "mesh", and a port.
 func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
-	u := v.units[key]
-	if u == nil {
-		u = c.compile(v, key)
-		v.units[key] = u
+	for _, u := range v.units {
+		if u.key == key {
+			return u
+		}
 	}
+	u := c.compile(v, key).unit
+	u.routes, u.streams, u.targets = slices.Clip(slices.Clone(u.routes)), slices.Clip(u.streams), slices.Clip(slices.Clone(u.targets))
+	v.units = append(slices.Clip(v.units), u)
 	return u
 }
 
@@ -96,27 +107,27 @@ func (c *Compiler) let(v *virtualService, u *unit) {
 }
 
 func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
-	for _, use := range u.uses {
-		c.clusters.use(use.key, v, by)
+	for i := range u.targets {
+		c.clusters.use(u.targets[i].key, v, by)
 	}
 	c.pending.judge[v] = struct{}{}
 }
 
 // compile makes routes of the rules for a gateway and port. It stops behind a rule
 // that takes all requests.
-func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
-	u := &unit{hashed: map[clusterKey]bool{}}
+func (c *Compiler) compile(v *virtualService, key unitKey) *compilation {
+	u := &compilation{unit: &unit{key: key}, v: v}
 	switch key.rules {
 	case tlsRules:
-		c.compileTLS(u, v, key)
+		c.compileTLS(u)
 		return u
 	case tcpRules:
-		c.compileTCP(u, v, key)
+		c.compileTCP(u)
 		return u
 	}
-	for _, r := range v.rules {
+	for _, r := range c.rulesOf(v) {
 		if len(r.http.Match) == 0 {
-			u.add(r, nil, source{r.object, r.field}, c.compileAction(u, v, key, r))
+			u.add(r, nil, source{r.object, r.field}, c.compileAction(u, r))
 			break
 		}
 		var a *action
@@ -125,7 +136,7 @@ func (c *Compiler) compile(v *virtualService, key unitKey) *unit {
 				continue
 			}
 			if a == nil {
-				a = c.compileAction(u, v, key, r)
+				a = c.compileAction(u, r)
 			}
 			if u.add(r, m, r.matches[i], a) {
 				return u
@@ -157,7 +168,7 @@ type sourceMatch interface {
 
 // add makes a route of one match block of a rule. It returns whether the route takes
 // all requests.
-func (u *unit) add(r rule, m *networking.HTTPMatchRequest, origin source, a *action) bool {
+func (u *compilation) add(r rule, m *networking.HTTPMatchRequest, origin source, a *action) bool {
 	if a.empty() {
 		return false
 	}
@@ -179,47 +190,44 @@ func (u *unit) add(r rule, m *networking.HTTPMatchRequest, origin source, a *act
 }
 
 // destination returns the cluster that a destination means.
-func (c *Compiler) destination(u *unit, v *virtualService, key unitKey, at source, d *networking.Destination) clusterUse {
-	p := inferredPort{
-		host:      c.registry.fullName(d.GetHost(), at.object.Namespace),
-		namespace: v.object.Namespace,
-		subset:    d.GetSubset(),
-		explicit:  uint16(d.GetPort().GetNumber()),
-		listener:  key.port,
+func (c *Compiler) destination(u *compilation, at source, d *networking.Destination) (clusterUse, *target) {
+	host := c.strings.one(c.registry.fullName(d.GetHost(), at.object.Namespace))
+	explicit := uint16(d.GetPort().GetNumber())
+	key := c.infer(u.v, host, c.strings.one(d.GetSubset()), explicit, u.key.port)
+	return clusterUse{key: key, object: at.object, field: at.field, host: d.GetHost()}, u.target(key, host, explicit)
+}
+
+// target returns what the unit knows of a cluster, of which it takes note.
+func (u *unit) target(key clusterKey, host string, explicit uint16) *target {
+	at := slices.IndexFunc(u.targets, func(t target) bool { return t.key == key && t.host == host && t.explicit == explicit })
+	if at < 0 {
+		at = len(u.targets)
+		u.targets = append(u.targets, target{key: key, host: host, explicit: explicit})
 	}
-	p.key = c.infer(p)
-	u.inferred = append(u.inferred, p)
-	return clusterUse{key: p.key, object: at.object, field: at.field, host: d.GetHost()}
+	return &u.targets[at]
 }
 
 // infer works out a destination's cluster: an ExternalName service stands for
 // another; without a port, the only one of the service serves, else the one that
 // the request was sent to.
-func (c *Compiler) infer(p inferredPort) clusterKey {
-	host := c.registry.resolveAlias(p.host)
-	port := p.explicit
+func (c *Compiler) infer(v *virtualService, host, subset string, explicit, listener uint16) clusterKey {
+	host = c.registry.resolveAlias(host)
+	port := explicit
 	if port == 0 {
-		port = p.listener
-		if s := c.registry.lookupFrom(host, p.namespace); s != nil && len(s.ports) == 1 {
+		port = listener
+		if s := c.registry.lookupFrom(host, v.object.Namespace); s != nil && len(s.ports) == 1 {
 			port = s.ports[0].number
 		}
 	}
-	return clusterKey{host: host, subset: p.subset, port: port}
+	return clusterKey{host: host, subset: subset, port: port}
 }
 
 // stale says whether the services or the DestinationRules have changed such that a
 // destination of the unit means another cluster, is picked by a hash where it was
 // not, or the other way round, or asks for another idle timeout.
-func (c *Compiler) stale(u *unit) bool {
-	for key, hashed := range u.hashed {
-		if c.clusters.picksByHash(key) != hashed {
-			return true
-		}
-	}
-	for key, idle := range u.idle {
-		if c.clusters.idleTimeoutOf(key) != idle {
-			return true
-		}
-	}
-	return slices.ContainsFunc(u.inferred, func(p inferredPort) bool { return c.infer(p) != p.key })
+func (c *Compiler) stale(v *virtualService, u *unit) bool {
+	return slices.ContainsFunc(u.targets, func(t target) bool {
+		return t.asksHash && c.clusters.picksByHash(t.key) != t.hashed || t.asksIdle && c.clusters.idleTimeoutOf(t.key) != t.idle ||
+			c.infer(v, t.host, t.key.subset, t.explicit, u.key.port) != t.key
+	})
 }

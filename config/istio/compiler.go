@@ -122,6 +122,7 @@ type Compiler struct {
 	outbound *outbound
 
 	pending pending
+	strings interned
 	spec    *router.Spec
 }
 
@@ -137,6 +138,8 @@ type pending struct {
 	judge map[*virtualService]struct{}
 	// rules are the DestinationRules whose credentials may have come or gone.
 	rules map[config.Key]struct{}
+	// read are the VirtualServices whose readings are held.
+	read []*virtualService
 }
 
 // NewCompiler returns a compiler without any objects.
@@ -220,6 +223,7 @@ func (c *Compiler) Apply(d config.Delta) Result {
 	c.judge()
 	c.judgeRules()
 	c.foreign.settle(c)
+	c.forget()
 	c.pending.reset()
 	return Result{Spec: c.spec, Conditions: c.conditions.list(d.Conditions)}
 }

@@ -14,56 +14,69 @@ import (
 	"github.com/sluicegate/sluice/config"
 )
 
-// expand sets a VirtualService's rules, with those of its delegates in the places of
-// the rules that delegate to them. find returns a VirtualService by name.
-func (v *virtualService) expand(find func(objectName) *virtualService) {
-	for i, http := range v.spec.Http {
+// expansion are a VirtualService's rules, with those of its delegates in the places of
+// the rules that delegate to them.
+type expansion struct {
+	compiler *Compiler
+	v        *virtualService
+	rules    []rule
+	// delegates are the VirtualServices named.
+	delegates  []objectName
+	conditions []config.Condition
+}
+
+// expand returns a VirtualService's rules, and what is wrong between them and the delegates'.
+func (c *Compiler) expand(v *virtualService) *expansion {
+	x := &expansion{compiler: c, v: v}
+	for i, http := range c.open(v).spec.Http {
 		field := fmt.Sprintf("http[%d]", i)
 		if http.Delegate == nil {
 			own := source{v.object, field}
-			v.rules = append(v.rules, rule{http: http, object: v.object, field: field, matches: matchOrigins(v.object, field, http), mirror: own, mirrors: own})
+			x.rules = append(x.rules, rule{http: http, object: v.object, field: field, matches: matchOrigins(v.object, field, http), mirror: own, mirrors: own})
 			continue
 		}
 		name := objectName{cmp.Or(http.Delegate.Namespace, v.object.Namespace), http.Delegate.Name}
-		v.delegates = append(v.delegates, name)
-		delegate := find(name)
-		if problem := v.delegateProblem(name, delegate); problem != "" {
-			v.conditions = append(v.conditions, newCondition(config.Error, DelegateNotFound, v.object, field+".delegate", problem))
+		x.delegates = append(x.delegates, name)
+		delegate := c.virtualServices[name]
+		if problem := x.problem(name, delegate); problem != "" {
+			x.conditions = append(x.conditions, newCondition(config.Error, DelegateNotFound, v.object, field+".delegate", problem))
 			continue
 		}
-		v.delegate(http, field, delegate)
+		x.delegate(http, field, delegate)
 	}
+	return x
 }
 
-// delegateProblem says why a rule may not delegate to a VirtualService.
-func (v *virtualService) delegateProblem(name objectName, delegate *virtualService) string {
+// problem says why a rule may not delegate to a VirtualService.
+func (x *expansion) problem(name objectName, delegate *virtualService) string {
+	v := x.v
 	switch {
 	case delegate == nil:
 		return fmt.Sprintf("no VirtualService %s/%s; the rule takes no requests", name.namespace, name.name)
 	case !delegate.isDelegate():
 		return fmt.Sprintf("VirtualService %s/%s has hosts of its own, so it is no delegate; the rule takes no requests. Remove its hosts", name.namespace, name.name)
-	case !delegate.exportsToDelegator(v.object.Namespace):
+	case !exportsToDelegator(x.compiler.open(delegate).spec.ExportTo, delegate.object.Namespace, v.object.Namespace):
 		return fmt.Sprintf("VirtualService %s/%s is not exported to namespace %s; the rule takes no requests. Add it to its exportTo", name.namespace, name.name, v.object.Namespace)
 	}
 	return ""
 }
 
-func (v *virtualService) exportsToDelegator(namespace string) bool {
-	to := v.spec.ExportTo
-	return len(to) == 0 || slices.Contains(to, "*") || slices.Contains(to, namespace) ||
-		slices.Contains(to, ".") && v.object.Namespace == namespace
+// exportsToDelegator says whether a delegate of a namespace is for rules of another.
+func exportsToDelegator(to []string, own, namespace string) bool {
+	return len(to) == 0 || slices.Contains(to, "*") || slices.Contains(to, namespace) || slices.Contains(to, ".") && own == namespace
 }
 
 // delegate adds a delegate's rules, narrowed by the rule that delegates to them.
-func (v *virtualService) delegate(root *networking.HTTPRoute, field string, delegate *virtualService) {
+func (x *expansion) delegate(root *networking.HTTPRoute, field string, delegate *virtualService) {
+	v := x.v
 	rootMatches := qualifyGateways(root.Match, v.object.Namespace)
-	for i, http := range delegate.spec.Http {
+	for i, http := range x.compiler.open(delegate).spec.Http {
 		inner := fmt.Sprintf("http[%d]", i)
 		matches, origins, ok := joinMatches(
 			rootMatches, matchOrigins(v.object, field, root),
 			qualifyGateways(http.Match, delegate.object.Namespace), matchOrigins(delegate.object, inner, http))
 		if !ok {
-			v.conditions = append(v.conditions, newCondition(config.Warning, DelegateConflict, delegate.object, inner,
+			x.conditions = append(x.conditions, newCondition(config.Warning, DelegateConflict, delegate.object, inner,
 				fmt.Sprintf("takes requests that %s %s, which delegates to it, does not; the rule is left out. Narrow its match", v.object.Key, field)))
 			continue
 		}
@@ -75,7 +88,7 @@ func (v *virtualService) delegate(root *networking.HTTPRoute, field string, dele
 		if http.Mirrors == nil {
 			joined.mirrors = source{v.object, field}
 		}
-		v.rules = append(v.rules, joined)
+		x.rules = append(x.rules, joined)
 	}
 }
 

@@ -21,7 +21,7 @@ func (f *foreign) touch(c *Compiler, names map[objectName]struct{}) {
 	for name := range names {
 		f.touched[name] = struct{}{}
 		if v := c.virtualServices[name]; v != nil {
-			for _, d := range v.delegates {
+			for _, d := range v.particulars().delegates {
 				f.touched[d] = struct{}{}
 			}
 		}

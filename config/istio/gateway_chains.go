@@ -49,7 +49,7 @@ func (s *gatewaySocket) settleChains() []*router.Chain {
 			if len(streams[server]) == 0 {
 				conditions = append(conditions, server.notRouted())
 			}
-			s.conditions.replace(server, conditions)
+			s.compiler.conditions.replace(server, conditions)
 		}
 	}
 	byName := make(map[string]*router.Chain, len(all))

@@ -11,8 +11,6 @@ import (
 type gatewaySockets struct {
 	compiler *Compiler
 	sockets  []*gatewaySocket
-	// attached are the claims of a VirtualService.
-	attached map[*virtualService]*attachment
 	// changed and changedStreams are those to build anew.
 	changed        map[*gatewayHost]struct{}
 	changedStreams map[*gatewayStream]struct{}
@@ -29,7 +27,7 @@ type attachment struct {
 // gatewaySocket is one listener's.
 type gatewaySocket struct {
 	mergedServers
-	conditions *conditionSet
+	compiler *Compiler
 	// byGateway are the servers of each Gateway, by their place in it.
 	byGateway map[string]map[int]*gatewayServer
 	// tables are one for all servers of plaintext requests, or one for each that ends TLS.
@@ -51,7 +49,6 @@ func newGatewaySockets(c *Compiler) *gatewaySockets {
 }
 
 func (t *gatewaySockets) forget() {
-	t.attached = map[*virtualService]*attachment{}
 	t.changed = map[*gatewayHost]struct{}{}
 	t.changedStreams = map[*gatewayStream]struct{}{}
 }
@@ -67,6 +64,7 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtua
 		t.sockets = append(t.sockets, t.newSocket(merged))
 	}
 	for _, v := range all {
+		v.claims = attachment{}
 		t.attach(v)
 	}
 	for _, old := range before {
@@ -76,7 +74,7 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtua
 
 func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 	socket := &gatewaySocket{
-		mergedServers: *merged, conditions: t.compiler.conditions, byGateway: map[string]map[int]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
+		mergedServers: *merged, compiler: t.compiler, byGateway: map[string]map[int]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
 		chains: map[string]*router.Chain{}, changed: true,
 	}
 	socket.streams = newSocketStreams(socket)
@@ -159,7 +157,7 @@ func (t *gatewaySockets) adopt(old *gatewaySocket) {
 
 // attach gives a VirtualService its claims.
 func (t *gatewaySockets) attach(v *virtualService) {
-	if v.rank.visibility == invisible || v.isDelegate() {
+	if v.visibility == invisible || v.isDelegate() {
 		return
 	}
 	for _, socket := range t.sockets {
@@ -195,22 +193,9 @@ func (t *gatewaySockets) attachTo(socket *gatewaySocket, gateway string, v *virt
 	}
 }
 
-func (t *gatewaySockets) attachmentOf(v *virtualService) *attachment {
-	a := t.attached[v]
-	if a == nil {
-		a = &attachment{}
-		t.attached[v] = a
-	}
-	return a
-}
-
 // detach takes a VirtualService's claims back.
 func (t *gatewaySockets) detach(v *virtualService) {
-	a := t.attached[v]
-	if a == nil {
-		return
-	}
-	for _, h := range a.hosts {
+	for _, h := range v.claims.hosts {
 		h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
 			if c.vs == v {
 				t.compiler.let(v, c.unit)
@@ -219,7 +204,7 @@ func (t *gatewaySockets) detach(v *virtualService) {
 		})
 		t.changed[h] = struct{}{}
 	}
-	for _, s := range a.streams {
+	for _, s := range v.claims.streams {
 		s.claims = slices.DeleteFunc(s.claims, func(c streamClaim) bool {
 			if c.vs == v {
 				t.compiler.let(v, c.unit)
@@ -228,7 +213,7 @@ func (t *gatewaySockets) detach(v *virtualService) {
 		})
 		t.changedStreams[s] = struct{}{}
 	}
-	delete(t.attached, v)
+	v.claims = attachment{}
 }
 
 // settle builds what changed, and returns the listeners and whether any of them is

@@ -103,8 +103,7 @@ func (t *gatewaySockets) claimNames(socket *gatewaySocket, server *gatewayServer
 func (t *gatewaySockets) claimStream(s *gatewayStream, c streamClaim) {
 	s.claims = append(s.claims, c)
 	t.compiler.hold(c.vs, c.unit)
-	a := t.attachmentOf(c.vs)
-	a.streams = append(a.streams, s)
+	c.vs.claims.streams = append(c.vs.claims.streams, s)
 }
 
 // settleStream builds the connections of one key anew.

@@ -11,8 +11,12 @@ import (
 // routeJoin joins the routes of several VirtualServices for one host: in the order
 // of the VirtualServices, but those that take all requests go to the end.
 type routeJoin struct {
-	units     map[*unit]struct{}
-	some, all []*router.Route
+	compiler *Compiler
+	// claims are those of different units, which are counted once they are several.
+	claims []claim
+	units  map[*unit]struct{}
+	some   []*router.Route
+	all    []*router.Route
 	// taken are, by what they take, whose routes are in already.
 	taken      map[string]*virtualService
 	conditions []config.Condition
@@ -20,17 +24,51 @@ type routeJoin struct {
 
 // add joins the routes of a claim, but those that came through another server.
 func (j *routeJoin) add(c claim) {
+	if len(j.claims) == 1 {
+		j.units = map[*unit]struct{}{j.claims[0].unit: {}}
+	}
 	if _, ok := j.units[c.unit]; ok {
 		return
 	}
-	j.units[c.unit] = struct{}{}
+	if j.units != nil {
+		j.units[c.unit] = struct{}{}
+	}
+	j.claims = append(j.claims, c)
+}
+
+// routes returns the joined routes.
+func (j *routeJoin) routes() []*router.Route {
+	if len(j.claims) == 1 {
+		return inOrder(j.claims[0].unit.routes)
+	}
+	j.taken = map[string]*virtualService{}
+	for _, c := range j.claims {
+		j.join(c)
+	}
+	return slices.Concat(j.some, j.all)
+}
+
+// inOrder returns routes with those that take all requests at the end, where they mostly are.
+func inOrder(routes []*router.Route) []*router.Route {
+	ofAll := func(r *router.Route) bool { return takesAll(&r.Match) }
+	if first := slices.IndexFunc(routes, ofAll); first < 0 || !slices.ContainsFunc(routes[first:], func(r *router.Route) bool { return !ofAll(r) }) {
+		return routes
+	}
+	sorted := slices.Clone(routes)
+	slices.SortStableFunc(sorted, func(a, b *router.Route) int { return yesFirst(!ofAll(a)) - yesFirst(!ofAll(b)) })
+	return sorted
+}
+
+// join takes the routes of one of several VirtualServices.
+func (j *routeJoin) join(c claim) {
+	var origins []source
 	for i, r := range c.unit.routes {
 		key := allRequests
 		if takesAll(&r.Match) {
 			j.all = append(j.all, r)
 		} else {
 			j.some = append(j.some, r)
-			key = c.unit.matchKey(i)
+			key = matchKey(&r.Match)
 		}
 		switch by := j.taken[key]; by {
 		case nil:
@@ -38,7 +76,10 @@ func (j *routeJoin) add(c claim) {
 		case c.vs:
 			// Within one object that is package validate's to say.
 		default:
-			j.shadowed(c.unit.origins[i], by)
+			if origins == nil {
+				origins = j.compiler.compile(c.vs, c.unit.key).origins
+			}
+			j.shadowed(origins[i], by)
 		}
 	}
 }
@@ -47,26 +88,10 @@ func (j *routeJoin) add(c claim) {
 const allRequests = "*"
 
 // matchKey is a text that is the same for routes that take the same requests.
-func (u *unit) matchKey(i int) string {
-	if u.keys == nil {
-		u.keys = make([]string, len(u.routes))
-	}
-	if u.keys[i] == "" {
-		u.keys[i] = fmt.Sprintf("%#v", u.routes[i].Match)
-	}
-	return u.keys[i]
-}
+func matchKey(m *router.Match) string { return fmt.Sprintf("%#v", *m) }
 
 // shadowed notes a rule that an older VirtualService leaves nothing for.
 func (j *routeJoin) shadowed(origin source, by *virtualService) {
 	j.conditions = append(j.conditions, newCondition(config.Warning, UnreachableRule, origin.object, origin.field,
 		fmt.Sprintf("%s, which has the host too and comes first, takes all of this rule's requests. Narrow a match, or put the rules into one VirtualService", by.object.Key)))
-}
-
-// routes returns the joined routes.
-func (j *routeJoin) routes() []*router.Route {
-	if len(j.all) == 0 {
-		return j.some
-	}
-	return append(slices.Clip(j.some), j.all...)
 }

@@ -37,7 +37,7 @@ func (c *Compiler) judge() {
 
 // conditionsOf returns what only shows between a VirtualService and other objects.
 func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
-	out := slices.Clone(v.conditions)
+	out := slices.Clone(v.particulars().conditions)
 	if c.gateway != nil {
 		out = append(out, c.gatewayConditions(v)...)
 		out = append(out, c.kindConditions(v)...)
@@ -48,18 +48,33 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 			continue
 		}
 		serves = true
-		for _, use := range u.uses {
-			switch k := c.clusters.byKey[use.key]; {
-			case k.built == nil:
-				out = append(out, c.missingCondition(use, k.missing))
-			case use.encrypted && k.built.TLS != nil:
-				out = append(out, newCondition(config.Warning, EncryptedTwice, use.object, use.field,
-					fmt.Sprintf("a DestinationRule has tls settings for %s, and the client's own TLS is passed on: the endpoint gets TLS inside of TLS. Take the settings out, or end the client's TLS at the gateway", use.key.host)))
-			}
+		if slices.ContainsFunc(u.targets, c.isWrong) {
+			out = append(out, c.targetConditions(c.compile(v, u.key).uses)...)
 		}
 	}
 	if c.options.AllGateways && !serves && !v.isDelegate() {
 		out = append(out, c.unboundConditions(v)...)
+	}
+	return out
+}
+
+// isWrong says whether there is something to say of a target.
+func (c *Compiler) isWrong(t target) bool {
+	k := c.clusters.byKey[t.key]
+	return k.built == nil || t.encrypted && k.built.TLS != nil
+}
+
+// targetConditions says what is wrong with the clusters that a unit in force names.
+func (c *Compiler) targetConditions(uses []clusterUse) []config.Condition {
+	var out []config.Condition
+	for _, use := range uses {
+		switch k := c.clusters.byKey[use.key]; {
+		case k.built == nil:
+			out = append(out, c.missingCondition(use, k.missing))
+		case use.encrypted && k.built.TLS != nil:
+			out = append(out, newCondition(config.Warning, EncryptedTwice, use.object, use.field,
+				fmt.Sprintf("a DestinationRule has tls settings for %s, and the client's own TLS is passed on: the endpoint gets TLS inside of TLS. Take the settings out, or end the client's TLS at the gateway", use.key.host)))
+		}
 	}
 	return out
 }
@@ -106,7 +121,7 @@ func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
 		g := c.gateways[name]
 		if g == nil {
 			out = append(out, newCondition(config.Error, GatewayNotFound, v.object, field,
-				fmt.Sprintf("%q: no Gateway %s is in force; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", v.spec.Gateways[i], name)))
+				fmt.Sprintf("%q: no Gateway %s is in force; nothing is routed there. Correct the name, as \"namespace/name\" where it is in another namespace", c.open(v).spec.Gateways[i], name)))
 			continue
 		}
 		if !v.isDelegate() && !g.takesSome(v) {
@@ -154,29 +169,32 @@ func (c *Compiler) kindConditions(v *virtualService) []config.Condition {
 		takes func(serverKind) bool
 		way   string
 	}{
-		{"http", len(v.spec.Http), serverKind.routesRequests, "http rules are for servers that see requests: of HTTP, and of HTTPS that end TLS"},
-		{"tls", len(v.spec.Tls), serverKind.routesNames, "tls rules are for servers that leave TLS alone: mode PASSTHROUGH"},
-		{"tcp", len(v.spec.Tcp), serverKind.routesBytes, "tcp rules are for servers of protocol TCP, and of TLS that end it"},
+		{"http", v.rules[httpRules], serverKind.routesRequests, "http rules are for servers that see requests: of HTTP, and of HTTPS that end TLS"},
+		{"tls", v.rules[tlsRules], serverKind.routesNames, "tls rules are for servers that leave TLS alone: mode PASSTHROUGH"},
+		{"tcp", v.rules[tcpRules], serverKind.routesBytes, "tcp rules are for servers of protocol TCP, and of TLS that end it"},
 	} {
 		if rules.n > 0 && len(kinds) > 0 && !slices.ContainsFunc(kinds, rules.takes) {
 			out = append(out, newCondition(config.Warning, NoServerForRules, v.object, rules.field,
 				rules.way+"; no server that takes one of the hosts is one. Change the rules, or the server's protocol or tls.mode"))
 		}
 	}
-	return append(out, v.nameConditions(passing)...)
+	if len(passing) == 0 || v.rules[tlsRules] == 0 {
+		return out
+	}
+	return append(out, c.nameConditions(v, passing)...)
 }
 
 // nameConditions says which TLS server names of a VirtualService none of the servers that
-// leave TLS alone takes, where there are such servers.
-func (v *virtualService) nameConditions(passing []*serverHosts) []config.Condition {
+// leave TLS alone takes.
+func (c *Compiler) nameConditions(v *virtualService, passing []*serverHosts) []config.Condition {
 	var out []config.Condition
-	for i, r := range v.spec.Tls {
+	for i, r := range c.open(v).spec.Tls {
 		for j, m := range r.Match {
 			for k, name := range m.SniHosts {
 				taken := func(s *serverHosts) bool {
 					return len(s.intersect([]string{strings.ToLower(name)}, v.object.Namespace)) > 0
 				}
-				if len(passing) > 0 && !slices.ContainsFunc(passing, taken) {
+				if !slices.ContainsFunc(passing, taken) {
 					out = append(out, newCondition(config.Warning, HostNotInGateway, v.object, fmt.Sprintf("tls[%d].match[%d].sniHosts[%d]", i, j, k),
 						fmt.Sprintf("%q: no server with mode PASSTHROUGH takes the name from namespace %s; nothing is routed. Add the host to the server", name, v.object.Namespace)))
 				}

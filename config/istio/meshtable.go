@@ -226,7 +226,7 @@ func (t *meshTable) routesService(v *virtualService) bool {
 
 func hostTaken(loser, winner *virtualService, host string) config.Condition {
 	field := "hosts"
-	if i := slices.Index(loser.hosts, host); i >= 0 && len(loser.hosts) == len(loser.spec.Hosts) {
+	if i := slices.Index(loser.hosts, host); i >= 0 && len(loser.hosts) == loser.written {
 		field = fmt.Sprintf("hosts[%d]", i)
 	}
 	return newCondition(config.Error, HostTaken, loser.object, field,

@@ -10,12 +10,12 @@ import (
 )
 
 // addMirrors sets who gets copies of a rule's requests. One whose share is 0 is none.
-func (c *Compiler) addMirrors(u *unit, v *virtualService, key unitKey, r rule, a *action) {
+func (c *Compiler) addMirrors(u *compilation, r rule, a *action) {
 	add := func(d *networking.Destination, share router.Fraction, at source) {
 		if d == nil || share == 0 {
 			return
 		}
-		use := c.destination(u, v, key, at, d)
+		use, _ := c.destination(u, at, d)
 		use.mirror = true
 		u.uses = append(u.uses, use)
 		a.mirrors = append(a.mirrors, router.Mirror{Cluster: use.key.String(), Fraction: share})

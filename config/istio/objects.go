@@ -20,13 +20,16 @@ type objects struct {
 	byKey map[config.Key]*object
 	// rules are what objects are held to.
 	rules validate.Rules
+	// decoded are the VirtualServices that were set since their types were last dropped.
+	decoded []*object
 }
 
 // object is one API object: the version last written, and the one in force.
 type object struct {
 	written *config.Object
 	// inForce is the last version without an Error, nil where there was none;
-	// typed is its Go type.
+	// typed is its Go type. That of a VirtualService is dropped after the Apply in which it
+	// came, so that a nil pointer stays: see reading.
 	inForce *config.Object
 	typed   any
 }
@@ -60,6 +63,9 @@ func (s *objects) set(all []*config.Object) []change {
 		known.written = o
 		if v.typed != nil {
 			known.inForce, known.typed = o, v.typed
+			if _, ok := v.typed.(*resource.VirtualService); ok {
+				s.decoded = append(s.decoded, known)
+			}
 		}
 		c.after, c.typed = known.inForce, known.typed
 		changes = append(changes, c)

@@ -116,5 +116,5 @@ func (c *Compiler) policyOf(r rule) RoutePolicy {
 	if v == nil {
 		return RoutePolicy{}
 	}
-	return v.policies[r.field]
+	return c.open(v).policies[r.field]
 }

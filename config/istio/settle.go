@@ -71,7 +71,7 @@ func (c *Compiler) callersChanged(host string) {
 		v := c.virtualServices[name]
 		c.pending.judge[v] = struct{}{}
 		for _, u := range v.units {
-			if c.stale(u) {
+			if c.stale(v, u) {
 				c.pending.virtualServices[name] = struct{}{}
 				break
 			}

@@ -18,10 +18,13 @@ func (c *Compiler) noteShort(key config.Key, host, namespace string) {
 }
 
 func (c *Compiler) forgetShort(key config.Key, host, namespace string) {
-	full, ok := c.longest(host, namespace)
-	if !ok {
-		return
+	if full, ok := c.longest(host, namespace); ok {
+		c.forgetFull(key, full)
 	}
+}
+
+// forgetFull forgets that a short name of an object may stand for a host.
+func (c *Compiler) forgetFull(key config.Key, full string) {
 	delete(c.shortNames[full], key)
 	if len(c.shortNames[full]) == 0 {
 		delete(c.shortNames, full)

@@ -23,16 +23,17 @@ type streamRule struct {
 
 // compileTLS makes routes of tls rules: one of each match block that is for this proxy.
 // Those of one rule share its destinations.
-func (c *Compiler) compileTLS(u *unit, v *virtualService, key unitKey) {
-	for i, r := range v.spec.Tls {
+func (c *Compiler) compileTLS(u *compilation) {
+	v := u.v
+	for i, r := range c.open(v).spec.Tls {
 		field := fmt.Sprintf("tls[%d]", i)
 		var to *streamDestinations
 		for j, m := range r.Match {
-			if !c.applies(m, v.object.Namespace, key) {
+			if !c.applies(m, v.object.Namespace, u.key) {
 				continue
 			}
 			if to == nil {
-				to = c.streamDestinations(u, v, key, field, r.Route)
+				to = c.streamDestinations(u, field, r.Route)
 			}
 			u.addStream(source{v.object, fmt.Sprintf("%s.match[%d]", field, j)}, to, m.SniHosts, m.DestinationSubnets)
 		}
@@ -40,20 +41,21 @@ func (c *Compiler) compileTLS(u *unit, v *virtualService, key unitKey) {
 }
 
 // compileTCP makes routes of tcp rules. One that takes every connection is the last.
-func (c *Compiler) compileTCP(u *unit, v *virtualService, key unitKey) {
-	for i, r := range v.spec.Tcp {
+func (c *Compiler) compileTCP(u *compilation) {
+	v := u.v
+	for i, r := range c.open(v).spec.Tcp {
 		field := fmt.Sprintf("tcp[%d]", i)
 		if len(r.Match) == 0 {
-			u.addStream(source{v.object, field}, c.streamDestinations(u, v, key, field, r.Route), nil, nil)
+			u.addStream(source{v.object, field}, c.streamDestinations(u, field, r.Route), nil, nil)
 			return
 		}
 		var to *streamDestinations
 		for j, m := range r.Match {
-			if !c.applies(m, v.object.Namespace, key) {
+			if !c.applies(m, v.object.Namespace, u.key) {
 				continue
 			}
 			if to == nil {
-				to = c.streamDestinations(u, v, key, field, r.Route)
+				to = c.streamDestinations(u, field, r.Route)
 			}
 			u.addStream(source{v.object, fmt.Sprintf("%s.match[%d]", field, j)}, to, nil, m.DestinationSubnets)
 			if len(m.DestinationSubnets) == 0 {
@@ -71,14 +73,15 @@ type streamDestinations struct {
 
 // streamDestinations compiles a rule's destinations, and notes in the unit which clusters
 // that takes. The first destination whose policy has an idle timeout gives the route's.
-func (c *Compiler) streamDestinations(u *unit, v *virtualService, key unitKey, field string, routes []*networking.RouteDestination) *streamDestinations {
+func (c *Compiler) streamDestinations(u *compilation, field string, routes []*networking.RouteDestination) *streamDestinations {
 	to := &streamDestinations{}
 	for i, d := range routes {
 		if len(routes) > 1 && d.Weight == 0 {
 			continue
 		}
-		use := c.destination(u, v, key, source{v.object, fmt.Sprintf("%s.route[%d].destination", field, i)}, d.Destination)
-		use.stream, use.encrypted = true, key.rules == tlsRules
+		use, target := c.destination(u, source{u.v.object, fmt.Sprintf("%s.route[%d].destination", field, i)}, d.Destination)
+		use.stream, use.encrypted = true, u.key.rules == tlsRules
+		target.encrypted = use.encrypted
 		u.uses = append(u.uses, use)
 		weight := uint32(1)
 		if len(routes) > 1 {
@@ -86,10 +89,7 @@ func (c *Compiler) streamDestinations(u *unit, v *virtualService, key unitKey, f
 		}
 		to.destinations = append(to.destinations, router.Destination{Cluster: use.key.String(), Weight: weight})
 		idle := c.clusters.idleTimeoutOf(use.key)
-		if u.idle == nil {
-			u.idle = map[clusterKey]time.Duration{}
-		}
-		u.idle[use.key] = idle
+		target.asksIdle, target.idle = true, idle
 		if to.idle == 0 {
 			to.idle = idle
 		}
@@ -156,7 +156,7 @@ func (c *Compiler) meshConditions(v *virtualService) []config.Condition {
 	for _, rules := range []struct {
 		field string
 		n     int
-	}{{"tls", len(v.spec.Tls)}, {"tcp", len(v.spec.Tcp)}} {
+	}{{"tls", v.rules[tlsRules]}, {"tcp", v.rules[tcpRules]}} {
 		if rules.n > 0 {
 			out = append(out, newCondition(config.Warning, ProtocolNotServed, v.object, rules.field,
 				"sidecars of this version route requests only: TLS and TCP go where they were sent to, and these rules are for gateways alone"))

@@ -13,27 +13,46 @@ import (
 	"github.com/sluicegate/sluice/config/istio/resource"
 )
 
-// virtualService is one VirtualService in force, with its names resolved.
+// virtualService is one VirtualService in force, with its names resolved: what has to be at
+// hand whatever changes. What else it says is in its reading.
 type virtualService struct {
-	object *config.Object
-	spec   *networking.VirtualService
-	rank   rank
+	object     *config.Object
+	visibility visibility
 	// hosts are fully qualified and in lower case, each once.
 	hosts []string
 	// gateways are "namespace/name" or "mesh".
 	gateways []string
-	// rules are its HTTP rules, those of its delegates in place.
-	rules []rule
-	// delegates are the VirtualServices that its rules delegate to.
-	delegates []objectName
+	// written is how many hosts it names, and rules how many of each kind it has.
+	written int
+	rules   [3]int
 	// destinations are the hosts that its rules send requests to.
 	destinations []string
+	// more is what few have; nil where this one has nothing of it.
+	more *particulars
+	// reading is its text as it was read; nil but while it is needed: see Compiler.open.
+	reading *reading
+	// units are its compiled forms.
+	units []*unit
+	// claims are what it has claims on, behind a gateway.
+	claims attachment
+}
+
+// particulars are what few VirtualServices have.
+type particulars struct {
+	// delegates are the VirtualServices that its rules delegate to.
+	delegates []objectName
+	// shorts are the hosts that short names of it may stand for.
+	shorts []string
 	// conditions are those that hold whatever else there is.
 	conditions []config.Condition
-	// policies are those of its own rules, by their paths.
-	policies map[string]RoutePolicy
-	// units are its compiled forms.
-	units map[unitKey]*unit
+}
+
+// particulars returns what few have: the zero value of it in most cases.
+func (v *virtualService) particulars() particulars {
+	if v.more == nil {
+		return particulars{}
+	}
+	return *v.more
 }
 
 // rule is an HTTP rule and where it is written.
@@ -54,52 +73,57 @@ type source struct {
 	field  string
 }
 
-// rank orders VirtualServices that a proxy sees: those private to its namespace,
-// those exported to it, those for all; the oldest first in each.
-type rank struct {
-	visibility visibility
-	age        age
-}
-
-func (r rank) compare(other rank) int {
-	if r.visibility != other.visibility {
-		return int(r.visibility) - int(other.visibility)
+// compareVirtualServices orders VirtualServices that a proxy sees: those private to its
+// namespace, those exported to it, those for all; the oldest first in each.
+func compareVirtualServices(a, b *virtualService) int {
+	if a.visibility != b.visibility {
+		return int(a.visibility) - int(b.visibility)
 	}
-	return r.age.compare(other.age)
+	return ageOf(a.object).compare(ageOf(b.object))
 }
-
-func compareVirtualServices(a, b *virtualService) int { return a.rank.compare(b.rank) }
 
 // newVirtualService resolves the names of a VirtualService, without its rules.
-func (c *Compiler) newVirtualService(o *config.Object, spec *networking.VirtualService) *virtualService {
+func (c *Compiler) newVirtualService(o *config.Object, r *reading) *virtualService {
+	spec := r.spec
 	v := &virtualService{
-		object: o,
-		spec:   spec,
-		rank:   rank{visibleTo(spec.ExportTo, o.Namespace, c.options.Namespace), ageOf(o)},
-		units:  map[unitKey]*unit{},
+		object:     o,
+		visibility: visibleTo(spec.ExportTo, o.Namespace, c.options.Namespace),
+		written:    len(spec.Hosts),
+		rules:      [3]int{httpRules: len(spec.Http), tlsRules: len(spec.Tls), tcpRules: len(spec.Tcp)},
 	}
+	c.keep(v, r)
 	for _, h := range spec.Hosts {
 		if o.Derived == nil {
 			h = c.registry.fullName(h, o.Namespace)
 		}
 		if !slices.Contains(v.hosts, h) {
-			v.hosts = append(v.hosts, h)
+			v.hosts = append(v.hosts, c.strings.one(h))
 		}
 	}
-	for _, g := range spec.Gateways {
-		v.gateways = append(v.gateways, gatewayName(g, o.Namespace))
-	}
-	if len(v.gateways) == 0 {
-		v.gateways = []string{mesh}
-	}
-	v.conditions = append(c.meshConditions(v), v.claimConditions()...)
+	v.hosts = slices.Clip(v.hosts)
+	v.gateways = c.gatewaysOf(spec, o.Namespace)
 	return v
 }
+
+// gatewaysOf returns the gateways that a VirtualService is for. Most are for the same.
+func (c *Compiler) gatewaysOf(spec *networking.VirtualService, namespace string) []string {
+	if len(spec.Gateways) == 0 {
+		return meshOnly
+	}
+	names := make([]string, len(spec.Gateways))
+	for i, g := range spec.Gateways {
+		names[i] = c.strings.one(gatewayName(g, namespace))
+	}
+	return c.strings.list(names)
+}
+
+// meshOnly are the gateways of a VirtualService that names none.
+var meshOnly = []string{mesh}
 
 // claimConditions says which matches look at claims of a token.
 func (v *virtualService) claimConditions() []config.Condition {
 	var out []config.Condition
-	for i, r := range v.spec.Http {
+	for i, r := range v.reading.spec.Http {
 		for j, m := range r.Match {
 			for _, in := range []struct {
 				field   string
@@ -118,17 +142,17 @@ func (v *virtualService) claimConditions() []config.Condition {
 }
 
 // isDelegate says whether other VirtualServices delegate to this one: it has no hosts.
-func (v *virtualService) isDelegate() bool { return len(v.spec.Hosts) == 0 }
+func (v *virtualService) isDelegate() bool { return v.written == 0 }
 
 // hostsWritten yields the hosts that the VirtualService itself names, as written.
 func (v *virtualService) hostsWritten() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for _, h := range v.spec.Hosts {
+		for _, h := range v.reading.spec.Hosts {
 			if !yield(h) {
 				return
 			}
 		}
-		for _, http := range v.spec.Http {
+		for _, http := range v.reading.spec.Http {
 			own := source{object: v.object}
 			for d := range (rule{http: http, object: v.object, mirror: own, mirrors: own}).destinationsIn() {
 				if !yield(d.GetHost()) {
@@ -148,10 +172,10 @@ func (v *virtualService) hostsWritten() iter.Seq[string] {
 func (v *virtualService) streamDestinations() iter.Seq[*networking.Destination] {
 	return func(yield func(*networking.Destination) bool) {
 		var routes []*networking.RouteDestination
-		for _, r := range v.spec.Tls {
+		for _, r := range v.reading.spec.Tls {
 			routes = append(routes, r.Route...)
 		}
-		for _, r := range v.spec.Tcp {
+		for _, r := range v.reading.spec.Tcp {
 			routes = append(routes, r.Route...)
 		}
 		for _, r := range routes {
@@ -164,7 +188,7 @@ func (v *virtualService) streamDestinations() iter.Seq[*networking.Destination] 
 
 // bound says whether the VirtualService is for a gateway, or "mesh", and seen here.
 func (v *virtualService) bound(gateway string) bool {
-	return v.rank.visibility != invisible && slices.Contains(v.gateways, gateway)
+	return v.visibility != invisible && slices.Contains(v.gateways, gateway)
 }
 
 // settleVirtualServices takes the VirtualServices that changed, with those that
@@ -205,17 +229,15 @@ func (c *Compiler) resolve(name objectName) *virtualService {
 	if o == nil || o.typed == nil {
 		return nil
 	}
-	typed := o.typed.(*resource.VirtualService)
-	v := c.newVirtualService(o.inForce, &typed.Spec)
-	v.policies, _ = routePolicies(o.inForce, typed)
-	return v
+	typed, _ := o.typed.(*resource.VirtualService)
+	return c.newVirtualService(o.inForce, c.read(o.inForce, typed))
 }
 
 // detach takes a VirtualService out of force.
 func (c *Compiler) detach(name objectName, v *virtualService) {
 	delete(c.virtualServices, name)
 	c.conditions.replace(v, nil)
-	for _, d := range v.delegates {
+	for _, d := range v.particulars().delegates {
 		delete(c.delegators[d], name)
 	}
 	for _, host := range v.destinations {
@@ -224,8 +246,8 @@ func (c *Compiler) detach(name objectName, v *virtualService) {
 			delete(c.callers, host)
 		}
 	}
-	for host := range v.hostsWritten() {
-		c.forgetShort(v.object.Key, host, v.object.Namespace)
+	for _, full := range v.particulars().shorts {
+		c.forgetFull(v.object.Key, full)
 	}
 	if c.gateway != nil {
 		c.gateway.detach(v)
@@ -234,18 +256,34 @@ func (c *Compiler) detach(name objectName, v *virtualService) {
 	}
 }
 
+// expandFirst works out a VirtualService's rules, and what few have.
+func (c *Compiler) expandFirst(v *virtualService) particulars {
+	x := c.expand(v)
+	v.reading.rules, v.reading.expanded = x.rules, true
+	more := particulars{delegates: x.delegates, conditions: slices.Concat(c.meshConditions(v), v.claimConditions(), x.conditions)}
+	for host := range v.hostsWritten() {
+		if full, ok := c.longest(host, v.object.Namespace); ok && !slices.Contains(more.shorts, full) {
+			more.shorts = append(more.shorts, full)
+		}
+	}
+	if len(more.delegates)+len(more.conditions)+len(more.shorts) > 0 {
+		v.more = &more
+	}
+	return more
+}
+
 // attach brings a VirtualService into force.
 func (c *Compiler) attach(name objectName, v *virtualService) {
-	v.expand(func(d objectName) *virtualService { return c.virtualServices[d] })
-	for _, d := range v.delegates {
+	more := c.expandFirst(v)
+	for _, d := range more.delegates {
 		addTo(c.delegators, d, name)
 	}
 	v.destinations = c.destinationsOf(v)
 	for _, host := range v.destinations {
 		addTo(c.callers, host, name)
 	}
-	for host := range v.hostsWritten() {
-		c.noteShort(v.object.Key, host, v.object.Namespace)
+	for _, full := range more.shorts {
+		addTo(c.shortNames, full, v.object.Key)
 	}
 	if c.gateway != nil {
 		if !c.pending.gateways {
@@ -262,7 +300,7 @@ func (c *Compiler) attach(name objectName, v *virtualService) {
 // another namespace, and none before or after it for this one, imports nothing.
 func (c *Compiler) destinationsImported(v *virtualService) []string {
 	var hosts []string
-	for _, r := range v.rules {
+	for _, r := range c.rulesOf(v) {
 		own, others := false, false
 		for _, m := range r.http.Match {
 			own = own || m.SourceNamespace == c.options.Namespace
@@ -295,7 +333,7 @@ func (c *Compiler) destinationsOf(v *virtualService) []string {
 			hosts = append(hosts, full)
 		}
 	}
-	for _, r := range v.rules {
+	for _, r := range c.rulesOf(v) {
 		for d, namespace := range r.destinationsIn() {
 			add(d, namespace)
 		}
@@ -304,5 +342,9 @@ func (c *Compiler) destinationsOf(v *virtualService) []string {
 		add(d, v.object.Namespace)
 	}
 	slices.Sort(hosts)
-	return slices.Compact(hosts)
+	hosts = slices.Compact(hosts)
+	for i, h := range hosts {
+		hosts[i] = c.strings.one(h)
+	}
+	return c.strings.list(hosts)
 }
