@@ -215,23 +215,36 @@ func (e *Engine) setRequestID(ex *proxy.Exchange) {
 
 // newRequestID makes a random UUID (RFC 9562 section 5.4).
 func (e *Engine) newRequestID(ex *proxy.Exchange) string {
-	var id [16]byte
 	hi, lo := e.options.Random(), e.options.Random()
-	for i := range 8 {
-		id[i], id[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
-	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	hi = hi&^(0xf<<52) | 0x4<<52
+	lo = lo&^(0x3<<6) | 0x2<<6
 	at := len(ex.Scratch)
-	for i, from := 0, 0; i < 5; i++ {
-		to := [5]int{4, 6, 8, 10, 16}[i]
-		if i > 0 {
-			ex.Scratch = append(ex.Scratch, '-')
-		}
-		ex.Scratch = hex.AppendEncode(ex.Scratch, id[from:to])
-		from = to
-	}
+	ex.Scratch = append(ex.Scratch, "00000000-0000-0000-0000-000000000000"...)
+	id := ex.Scratch[at : at+36 : at+36]
+	putHex(id[0:8], hi)
+	putHex(id[9:13], hi>>32)
+	putHex(id[14:18], hi>>48)
+	putHex(id[19:23], lo)
+	putHex(id[24:36], lo>>16)
 	return ex.KeptFrom(at)
 }
+
+// putHex fills dst with hexadecimal digits of n, its lowest byte first.
+func putHex(dst []byte, n uint64) {
+	for ; len(dst) >= 2; dst = dst[2:] {
+		pair := hexPairs[byte(n)]
+		dst[0], dst[1] = pair[0], pair[1]
+		n >>= 8
+	}
+}
+
+// hexPairs are the digits of each byte.
+var hexPairs = func() (pairs [256][2]byte) {
+	for b := range pairs {
+		hex.Encode(pairs[b][:], []byte{byte(b)})
+	}
+	return pairs
+}()
 
 // decorate makes the proxy's and the policies' changes to an upstream's response.
 func (e *Engine) decorate(ex *proxy.Exchange, r *proxy.Response) {

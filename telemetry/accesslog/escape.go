@@ -25,10 +25,10 @@ func verbatimText(s string, quoted bool) bool {
 	if len(s) > maxValue {
 		return false
 	}
-	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+	for len(s) >= 8 {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		s = s[8:]
 		odd := w | (w - everyByte*0x20) | (w + everyByte) | // above 0x7f, below 0x20, 0x7f
 			zeroByte(w^everyByte*'"') | zeroByte(w^everyByte*'\\')
 		if !quoted {
@@ -38,7 +38,7 @@ func verbatimText(s string, quoted bool) bool {
 			return false
 		}
 	}
-	for ; i < len(s); i++ {
+	for i := range len(s) {
 		if !verbatim[s[i]] && (s[i] != ' ' || !quoted) {
 			return false
 		}

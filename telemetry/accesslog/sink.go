@@ -10,12 +10,15 @@ import (
 
 const (
 	// shardLimit is what a shard holds before it refuses lines, in bytes. At a hundred
-	// thousand requests a second it lets the writer hang for 50 ms.
-	shardLimit = 1 << 20
-	// shardUrgent is the size from which a shard is written before its time.
-	shardUrgent = 64 << 10
+	// thousand requests a second it lets the writer hang for 60 ms.
+	shardLimit = 2 << 20
+	// shardUrgent is the size from which a shard is written before its time: each write costs
+	// a thread that waits for it, and the runtime's watch over that.
+	shardUrgent = 256 << 10
 	// shardKeep is the largest buffer that is used again.
-	shardKeep = 256 << 10
+	shardKeep = 512 << 10
+	// batchLimit is how much of several shards goes together.
+	batchLimit = 64 << 10
 	// flushInterval is how long a line may wait for others, collectInterval how long a record.
 	flushInterval   = 100 * time.Millisecond
 	collectInterval = time.Second
@@ -161,10 +164,10 @@ func (k *sink) flush(last bool) {
 		h.filled, h.spare, h.lines = h.spare[:0], nil, 0
 		h.closed = h.closed || last
 		h.mu.Unlock()
-		if len(k.batch)+len(b) > shardUrgent {
+		if len(k.batch)+len(b) > batchLimit {
 			k.writeBatch()
 		}
-		if len(b) > shardUrgent {
+		if len(b) > batchLimit {
 			k.write(b, lines)
 		} else {
 			k.batch, k.batchLines = append(k.batch, b...), k.batchLines+lines

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -81,9 +82,20 @@ type routes struct {
 // routeShard is where a part of the request path counts.
 type routeShard struct {
 	mu sync.Mutex
-	// at is where to count, as far as it is known: it only saves looking.
-	at map[routeKey]*RouteCounts
-	_  [128]byte
+	// at is where to count, as far as it is known: it only saves looking. latest has some of
+	// it where slot says, to be compared.
+	at     map[routeKey]*routePlace
+	latest [routeSlots]*routePlace
+	_      [128]byte
+}
+
+// routeSlots is how many routes a shard finds without hashing their keys whole.
+const routeSlots = 64
+
+// routePlace is where a shard counts what has a key.
+type routePlace struct {
+	key    routeKey
+	counts *RouteCounts
 }
 
 // routeKey finds a route's counts by what the exchange points to.
@@ -104,7 +116,7 @@ type counted struct {
 func (s *routes) start(shards int) {
 	s.shards = make([]routeShard, shards)
 	for i := range s.shards {
-		s.shards[i].at = make(map[routeKey]*RouteCounts)
+		s.shards[i].at = make(map[routeKey]*routePlace)
 	}
 	s.known = make(map[Route]*counted)
 	s.other = &counted{Route: Route{Name: "(others)"}, shards: make([]*RouteCounts, shards)}
@@ -117,20 +129,39 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	at.mu.Lock()
 	if len(at.at) > maxCached {
 		clear(at.at)
+		clear(at.latest[:])
 	}
 	key := routeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
-	counts := at.at[key]
-	if counts == nil {
-		key.listener = strings.Clone(key.listener)
-		counts = s.countsOf(n, routeOf(ex))
-		at.at[key] = counts
+	place := at.latest[key.slot()]
+	if place == nil || place.key != key {
+		place = s.find(n, key, ex)
 	}
+	counts := place.counts
 	counts.Classes[class(effectiveStatus(ex))]++
 	if ex.Flags&^harmless != 0 {
 		counts.Failed++
 	}
 	counts.Latency.add(time.Duration(ex.End - ex.Start))
 	at.mu.Unlock()
+}
+
+// find returns where a shard, whose lock the caller holds, counts what has a key.
+func (s *routes) find(shard int, key routeKey, ex *proxy.Exchange) *routePlace {
+	at := &s.shards[shard]
+	place := at.at[key]
+	if place == nil {
+		key.listener = strings.Clone(key.listener)
+		place = &routePlace{key, s.countsOf(shard, routeOf(ex))}
+		at.at[key] = place
+	}
+	at.latest[key.slot()] = place
+	return place
+}
+
+// slot spreads keys by what differs between them most often.
+func (k *routeKey) slot() uint64 {
+	h := uint64(uintptr(unsafe.Pointer(k.route)))>>4 ^ uint64(uintptr(unsafe.Pointer(k.destination)))>>3
+	return h * 0x9e3779b97f4a7c15 >> 58
 }
 
 func class(status int) int {
@@ -257,6 +288,7 @@ func (s *routes) refresh() {
 		at := &s.shards[i]
 		at.mu.Lock()
 		clear(at.at)
+		clear(at.latest[:])
 		at.mu.Unlock()
 	}
 }
