@@ -28,7 +28,8 @@ const (
 // It reads the metadata only: what the object says is for its front end.
 func ParseObjects(doc Document, file string) ([]*Object, []Condition) {
 	p := parser{doc: doc, file: file}
-	root, err := manifest.Parse(doc.Text)
+	tree, err := manifest.ParseBriefly(doc.Text)
+	defer tree.Release()
 	if err != nil {
 		line, message := 0, err.Error()
 		if e := (*manifest.Error)(nil); errors.As(err, &e) {
@@ -37,7 +38,7 @@ func ParseObjects(doc Document, file string) ([]*Object, []Condition) {
 		p.fail(p.fileKey(), BadYAML, "", line, message)
 		return nil, p.conditions
 	}
-	if root != nil {
+	if root := tree.Root; root != nil {
 		p.parse(root, typeMeta{}, func() ([]byte, int) { return doc.Text, 1 })
 	}
 	return p.objects, p.conditions
@@ -97,7 +98,7 @@ func (p *parser) typeField(n *yaml.Node, name, inherited string) (string, bool) 
 	}
 	key := p.fileKey()
 	if objectName := manifest.Field(manifest.Field(n, "metadata"), "name"); objectName != nil {
-		key = Key{Kind: "Object", Name: objectName.Value}
+		key = Key{Kind: "Object", Name: strings.Clone(objectName.Value)}
 	}
 	if value == nil {
 		p.fail(key, BadMetadata, name, n.Line, fmt.Sprintf("missing: every object needs %s", name))
@@ -108,7 +109,7 @@ func (p *parser) typeField(n *yaml.Node, name, inherited string) (string, bool) 
 		p.fail(key, BadMetadata, name, value.Line, "must be a word such as "+map[string]string{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}[name])
 		return "", false
 	}
-	return text, true
+	return strings.Clone(text), true
 }
 
 // list adds the items of a List.
@@ -238,12 +239,12 @@ func (m *metadataReader) stringMap(field string) map[string]string {
 		if problem != "" {
 			m.bad("metadata."+field+"["+n.Content[i].Value+"]", n.Content[i].Line, problem)
 		}
-		values[n.Content[i].Value] = text
+		values[strings.Clone(n.Content[i].Value)] = text
 	}
 	return values
 }
 
-// stringOf returns the string that n is, or what is wrong with it.
+// stringOf returns a copy of the string that n is, or what is wrong with it.
 func stringOf(n *yaml.Node) (text, problem string) {
 	if n.Kind != yaml.ScalarNode {
 		return "", "must be a string"
@@ -253,7 +254,7 @@ func stringOf(n *yaml.Node) (text, problem string) {
 	case manifest.Null:
 		return "", ""
 	case manifest.String:
-		return text, ""
+		return strings.Clone(text), ""
 	}
 	return "", fmt.Sprintf("must be a string, and %s is %s: write %q", n.Value, kind, n.Value)
 }

@@ -30,15 +30,29 @@ func (e *Error) Error() string {
 }
 
 // Parse reads text as one document and returns its root, or nil for a document that
-// says nothing. The error is always an [*Error].
+// says nothing. The error is always an [*Error]. Values may be parts of one copy of the
+// text: who keeps few of them for long clones those.
 //
 // A text that opens with "{" and is valid JSON is read as JSON: YAML readers differ
 // from it in escapes and tabs.
-func Parse(text []byte) (*yaml.Node, error) {
+func Parse(text []byte) (*yaml.Node, error) { return new(nodes).parse(text) }
+
+// ParseBriefly is [Parse] for who is done with the document soon: its nodes are taken from
+// those that were released before.
+func ParseBriefly(text []byte) (Tree, error) {
+	a := pool.Get().(*nodes)
+	root, err := a.parse(text)
+	return Tree{root, a}, err
+}
+
+func (a *nodes) parse(text []byte) (*yaml.Node, error) {
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		if root, err, ok := parseJSON(text); ok {
 			return root, err
 		}
+	}
+	if root, ok := a.scan(text); ok {
+		return root, nil
 	}
 	return parseYAML(text)
 }

@@ -64,7 +64,9 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 		message := fmt.Sprintf("version %q of this kind is not served: write %s", o.Version, strings.Join(served, " or "))
 		return nil, []config.Condition{{Severity: config.Error, Reason: UnservedVersion, Field: "apiVersion", Message: message}}
 	}
-	root, err := manifest.Parse(o.Manifest)
+	tree, err := manifest.ParseBriefly(o.Manifest)
+	defer tree.Release()
+	root := tree.Root
 	if err != nil {
 		c := config.Condition{Severity: config.Error, Reason: config.BadYAML, Message: err.Error()}
 		if e := (*manifest.Error)(nil); errors.As(err, &e) {

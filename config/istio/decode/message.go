@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"strings"
+
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -111,7 +113,7 @@ func (d *decoder) mapping(values protoreflect.Map, field protoreflect.FieldDescr
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		at := at.Key(key.Value)
-		mapKey := protoreflect.ValueOfString(key.Value).MapKey()
+		mapKey := protoreflect.ValueOfString(strings.Clone(key.Value)).MapKey()
 		if field.MapValue().Message() != nil {
 			v := values.NewValue()
 			d.message(v.Message(), value, at)

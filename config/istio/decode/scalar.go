@@ -73,7 +73,7 @@ func (d *decoder) text(n *yaml.Node, kind manifest.Kind, text string, at *config
 		d.bad(n, at, "must be a string, and %s is %s: write %q", n.Value, kind, n.Value)
 		return protoreflect.Value{}, false
 	}
-	return protoreflect.ValueOfString(text), true
+	return protoreflect.ValueOfString(strings.Clone(text)), true
 }
 
 func (d *decoder) enum(enum protoreflect.EnumDescriptor, n *yaml.Node, kind manifest.Kind, text string, at *config.Path) (protoreflect.Value, bool) {

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -29,7 +30,7 @@ func (d *decoder) secret(root *yaml.Node) *kube.Secret {
 	var at *config.Path
 	d.known(root, nil, secretFields)
 	if n := manifest.Field(root, "type"); n != nil && n.Kind == yaml.ScalarNode {
-		s.Type = n.Value
+		s.Type = strings.Clone(n.Value)
 	}
 	if s.Type == helmRelease || s.Type == serviceAccountToken {
 		return s
@@ -71,7 +72,7 @@ func (d *decoder) values(n *yaml.Node, at *config.Path, take func(key, text stri
 		case value.Kind != yaml.ScalarNode || kind != manifest.String:
 			d.bad(value, at.Key(key.Value), "must be a string: put it in quotes")
 		default:
-			take(key.Value, text, value, at.Key(key.Value))
+			take(strings.Clone(key.Value), strings.Clone(text), value, at.Key(key.Value))
 		}
 	}
 }
