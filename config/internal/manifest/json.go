@@ -3,76 +3,122 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // parseJSON reads text as JSON. ok is false where it is not JSON.
-func parseJSON(text []byte) (root *yaml.Node, err error, ok bool) {
+func (a *nodes) parseJSON(text []byte) (root *yaml.Node, err error, ok bool) {
 	if !json.Valid(text) {
 		return nil, nil, false
 	}
-	b := jsonBuilder{text: text, decoder: json.NewDecoder(bytes.NewReader(text)), line: 1}
-	b.decoder.UseNumber()
+	b := jsonBuilder{nodes: a, text: string(text), line: 1}
 	if root, err = b.value(); err != nil {
 		return nil, err, true
 	}
-	root, err = plain(root)
-	return root, err, true
+	return root, nil, true
 }
 
-// jsonBuilder turns the tokens of valid JSON into nodes. Their columns count from the
-// start of the text, not of the line: see [JSONText].
+// jsonBuilder turns valid JSON into nodes. Their columns count from the start of the text, not of
+// the line, and are those of the end of a token: see [JSONText].
 type jsonBuilder struct {
-	text    []byte
-	decoder *json.Decoder
-	// line is the line of text[offset], both moved forward together.
-	line   int
-	offset int
+	*nodes
+	text string
+	// at is the place of the next byte, and line its line.
+	at, line int
+}
+
+// next passes over white space, commas and colons, and returns the byte behind them.
+func (b *jsonBuilder) next() byte {
+	for ; ; b.at++ {
+		switch c := b.text[b.at]; c {
+		case '\n':
+			b.line++
+		case ' ', '\t', '\r', ',', ':':
+		default:
+			return c
+		}
+	}
 }
 
 // value reads the next value.
 func (b *jsonBuilder) value() (*yaml.Node, error) {
-	token, err := b.decoder.Token()
-	if err != nil {
-		return nil, &Error{Line: b.line, Message: "not JSON: " + err.Error()}
+	switch c := b.next(); c {
+	case '{', '[':
+		return b.collection(c)
+	case '"':
+		return b.word()
 	}
-	end := int(b.decoder.InputOffset())
-	b.line += bytes.Count(b.text[b.offset:end], []byte("\n"))
-	b.offset = end
-	n := &yaml.Node{Line: b.line, Column: end}
-	switch token := token.(type) {
-	case json.Delim:
-		n.Kind = yaml.SequenceNode
-		if token == '{' {
-			n.Kind = yaml.MappingNode
-		}
-		n.Style = yaml.FlowStyle
-		return n, b.members(n)
-	case string:
-		n.Kind, n.Style, n.Tag, n.Value = yaml.ScalarNode, yaml.DoubleQuotedStyle, "!!str", token
-	case json.Number:
-		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!float", token.String()
-	case bool:
-		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!bool", strconv.FormatBool(token)
-	case nil:
-		n.Kind, n.Tag, n.Value = yaml.ScalarNode, "!!null", "null"
+	from := b.at
+	for b.at < len(b.text) && strings.IndexByte(" \t\r\n,:]}", b.text[b.at]) < 0 {
+		b.at++
 	}
-	return n, nil
+	n := yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: b.text[from:b.at], Line: b.line, Column: b.at}
+	switch n.Value[0] {
+	case 't', 'f':
+		n.Tag = "!!bool"
+	case 'n':
+		n.Tag = "!!null"
+	}
+	return b.node(n), nil
 }
 
-// members reads what the object or array n holds, and its end.
-func (b *jsonBuilder) members(n *yaml.Node) error {
-	for b.decoder.More() {
+// collection reads an object or an array.
+func (b *jsonBuilder) collection(open byte) (*yaml.Node, error) {
+	b.at++
+	n := b.node(yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Line: b.line, Column: b.at})
+	if open == '{' {
+		n.Kind = yaml.MappingNode
+	}
+	mark := len(b.open)
+	for {
+		if c := b.next(); c == '}' || c == ']' {
+			b.at++
+			n.Content = b.collect(mark)
+			return n, b.refuseDuplicates(n)
+		}
 		child, err := b.value()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		n.Content = append(n.Content, child)
+		b.open = append(b.open, child)
 	}
-	_, err := b.decoder.Token()
-	return err
+}
+
+// refuseDuplicates says which key of an object is there twice.
+func (b *jsonBuilder) refuseDuplicates(n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	if key, first := duplicate(n); key != nil {
+		return twice(key, first)
+	}
+	return nil
+}
+
+// word reads a string.
+func (b *jsonBuilder) word() (*yaml.Node, error) {
+	from := b.at
+	simple := true
+	for b.at++; b.text[b.at] != '"'; b.at++ {
+		switch c := b.text[b.at]; {
+		case c == '\\':
+			b.at++
+			simple = false
+		case c >= utf8.RuneSelf:
+			simple = false
+		}
+	}
+	b.at++
+	value := b.text[from+1 : b.at-1]
+	if !simple {
+		if err := json.Unmarshal([]byte(b.text[from:b.at]), &value); err != nil {
+			return nil, &Error{Line: b.line, Message: "not JSON: " + err.Error()}
+		}
+	}
+	return b.node(yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Tag: "!!str", Value: value, Line: b.line, Column: b.at}), nil
 }
 
 // JSONText returns the part of text that the object n was read from, where text is

@@ -47,7 +47,7 @@ func ParseBriefly(text []byte) (Tree, error) {
 
 func (a *nodes) parse(text []byte) (*yaml.Node, error) {
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
-		if root, err, ok := parseJSON(text); ok {
+		if root, err, ok := a.parseJSON(text); ok {
 			return root, err
 		}
 	}

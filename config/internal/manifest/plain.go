@@ -85,12 +85,17 @@ func (p *plainer) mapping(n *yaml.Node) error {
 		merges = merges || isMerge(key)
 	}
 	if key, first := duplicate(n); key != nil {
-		return &Error{Line: key.Line, Message: fmt.Sprintf("the key %q is here twice (first on line %d): keep one", key.Value, first.Line)}
+		return twice(key, first)
 	}
 	if merges {
 		return p.merge(n)
 	}
 	return nil
+}
+
+// twice is the error for a key that repeats an earlier one.
+func twice(key, first *yaml.Node) *Error {
+	return &Error{Line: key.Line, Message: fmt.Sprintf("the key %q is here twice (first on line %d): keep one", key.Value, first.Line)}
 }
 
 // duplicate returns a key of n that an earlier one repeats, and that one.

@@ -102,6 +102,9 @@ func plainNumber(s string) (string, bool) {
 	if isDigits(s) {
 		return s, true
 	}
+	if strings.Trim(s, "0123456789_.+-xXoObBaAcCdDeEfF") != "" {
+		return "", false // which is cheaper to see than to have refused below
+	}
 	s = strings.ReplaceAll(s, "_", "")
 	if i, err := strconv.ParseInt(s, 0, 64); err == nil {
 		return strconv.FormatInt(i, 10), true

@@ -32,9 +32,9 @@ func Decode(o *config.Object) (any, []config.Condition) {
 			object, types, meta, spec := newObject()
 			*types = kube.TypeMeta{Kind: o.Kind, APIVersion: group + "/v1"}
 			*meta = objectMeta(o)
-			d.envelope(root, "spec", "status")
+			d.envelope(root, istioFields)
 			if n := manifest.Field(root, "spec"); n != nil && !isNull(n) {
-				d.message(spec.ProtoReflect(), n, nil)
+				d.spec(spec, n)
 			}
 			return object
 		})
@@ -90,7 +90,10 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 
 // decoder collects what is wrong with one object.
 type decoder struct {
-	object     *config.Object
+	object *config.Object
+	// base is the path of what is decoded, and steps those from there to where the decoder is.
+	base       *config.Path
+	steps      []step
 	conditions []config.Condition
 	failed     bool
 }
@@ -129,9 +132,11 @@ var metadataFields = []string{
 	"deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers", "managedFields", "clusterName",
 }
 
-// envelope warns of fields beside the spec, and in the metadata, that no object has.
-func (d *decoder) envelope(root *yaml.Node, fields ...string) {
-	d.known(root, nil, append([]string{"apiVersion", "kind", "metadata"}, fields...))
+var istioFields = []string{"apiVersion", "kind", "metadata", "spec", "status"}
+
+// envelope warns of fields, and of fields in the metadata, that no object has.
+func (d *decoder) envelope(root *yaml.Node, fields []string) {
+	d.known(root, nil, fields)
 	var none *config.Path
 	d.known(manifest.Field(root, "metadata"), none.Field("metadata"), metadataFields)
 }

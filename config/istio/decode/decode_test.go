@@ -307,7 +307,7 @@ func TestEveryFieldCanBeRead(t *testing.T) {
 	seen := map[protoreflect.FullName]bool{}
 	var walk func(protoreflect.MessageDescriptor)
 	walk = func(message protoreflect.MessageDescriptor) {
-		if seen[message.FullName()] || wellKnownTypes[message.FullName()] != nil {
+		if seen[message.FullName()] || customMessages[message.FullName()] != ordinary {
 			return
 		}
 		seen[message.FullName()] = true

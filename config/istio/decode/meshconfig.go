@@ -59,7 +59,7 @@ func (d *decoder) meshConfig(root *yaml.Node) any {
 		return nil
 	}
 	inner := MeshText(d.object)
-	within := decoder{object: inner}
+	within := decoder{object: inner, base: at}
 	node, err := manifest.Parse(inner.Manifest)
 	switch {
 	case err != nil:
@@ -68,7 +68,7 @@ func (d *decoder) meshConfig(root *yaml.Node) any {
 	case node == nil || isNull(node):
 		return out
 	}
-	within.message(out.ProtoReflect(), node, at)
+	within.spec(out, node)
 	d.conditions = append(d.conditions, within.conditions...)
 	d.failed = d.failed || within.failed
 	return out

@@ -1,144 +1,194 @@
 package decode
 
 import (
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
 )
 
-// message fills m from the mapping n. It follows the JSON form of protocol buffers
-// (https://protobuf.dev/programming-guides/json/) as Istio reads it: both spellings
-// of a name, numbers in quotes, durations such as "1m30s", null for nothing; of
+// spec fills m from the mapping n.
+func (d *decoder) spec(m proto.Message, n *yaml.Node) {
+	v := reflect.ValueOf(m).Elem()
+	d.message(shapeOf(v.Type()), v, n)
+}
+
+// message fills v, the struct of a message, from the mapping n. It follows the JSON form of
+// protocol buffers (https://protobuf.dev/programming-guides/json/) as Istio reads it: both
+// spellings of a name, numbers in quotes, durations such as "1m30s", null for nothing; of
 // several members of a oneof, the one declared last.
-func (d *decoder) message(m protoreflect.Message, n *yaml.Node, at *config.Path) {
-	descriptor := m.Descriptor()
-	if wellKnown := wellKnownTypes[descriptor.FullName()]; wellKnown != nil {
-		wellKnown(d, m, n, at)
+func (d *decoder) message(s *shape, v reflect.Value, n *yaml.Node) {
+	switch s.custom {
+	case isDuration:
+		d.duration(v.Addr().Interface().(*durationpb.Duration), n)
+		return
+	case isStruct:
+		d.structure(v.Addr().Interface().(*structpb.Struct), n)
+		return
+	case isWrapper:
+		// A message that holds one scalar, to tell 0 from nothing.
+		d.set(s.fields[0], v.Field(s.fields[0].at), n)
 		return
 	}
 	if n.Kind != yaml.MappingNode {
 		if !isNull(n) {
-			d.bad(n, at, "must be a mapping with fields of its own, not %s", describe(n))
+			d.bad(n, d.here(), "must be a mapping with fields of its own, not %s", describe(n))
 		}
 		return
 	}
-	fields := descriptor.Fields()
 	var seen fieldSet
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		field := fields.ByJSONName(key.Value)
-		preferred := field != nil
-		if field == nil {
-			field = fields.ByName(protoreflect.Name(key.Value))
-		}
-		if field == nil {
-			d.unknownField(key, descriptor, at)
+		f := s.byName[key.Value]
+		if f == nil {
+			d.unknownField(key, s)
 			continue
 		}
 		if isNull(value) {
 			continue
 		}
-		if seen.has(field.Index()) {
-			d.warn(FieldTwice, key, at.Field(field.JSONName()), "the field is given as %s and as %s: keep one", field.JSONName(), field.Name())
-			if !preferred {
-				continue
-			}
-			m.Clear(field)
+		d.steps = append(d.steps, step{name: f.json})
+		if first := !seen.has(f.Index()); first || d.again(f, v, key) {
+			seen.add(f.Index())
+			d.field(s, f, v, key, value)
 		}
-		seen.add(field.Index())
-		d.field(m, field, key, value, at)
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 }
 
-// field sets one field of m.
-func (d *decoder) field(m protoreflect.Message, field protoreflect.FieldDescriptor, key, value *yaml.Node, at *config.Path) {
-	at = at.Field(field.JSONName())
-	if oneof := field.ContainingOneof(); oneof != nil {
-		if other := m.WhichOneof(oneof); other != nil && other != field {
-			last, first := field, other
-			if other.Index() > field.Index() {
-				last, first = other, field
-			}
-			d.warn(FieldTwice, key, at, "%s and %s exclude each other: %s counts, remove one", first.JSONName(), last.JSONName(), last.JSONName())
-			if last == other {
-				return
-			}
+// again says whether a field that the message has already is to be read once more: its JSON
+// name counts.
+func (d *decoder) again(f *field, v reflect.Value, key *yaml.Node) bool {
+	d.warn(FieldTwice, key, d.here(), "the field is given as %s and as %s: keep one", f.json, f.Name())
+	if key.Value != f.json {
+		return false
+	}
+	if held := v.Field(f.at); f.wrapper == nil || f.isIn(held) {
+		held.SetZero()
+	}
+	return true
+}
+
+// isIn says whether the interface of a oneof holds f.
+func (f *field) isIn(oneof reflect.Value) bool {
+	return !oneof.IsNil() && oneof.Elem().Type().Elem() == f.wrapper
+}
+
+// field sets one field of the message v.
+func (d *decoder) field(s *shape, f *field, v reflect.Value, key, value *yaml.Node) {
+	at := v.Field(f.at)
+	if f.wrapper == nil {
+		d.set(f, at, value)
+		return
+	}
+	if !at.IsNil() && !f.isIn(at) {
+		other := s.member(at)
+		last, first := f, other
+		if other.Index() > f.Index() {
+			last, first = other, f
+		}
+		d.warn(FieldTwice, key, d.here(), "%s and %s exclude each other: %s counts, remove one", first.json, last.json, last.json)
+		if last == other {
+			return
 		}
 	}
+	wrapper := reflect.New(f.wrapper)
+	if d.set(f, wrapper.Elem().Field(0), value) {
+		at.Set(wrapper)
+	}
+}
+
+// member returns the field that the interface of a oneof holds.
+func (s *shape) member(oneof reflect.Value) *field {
+	for _, f := range s.fields {
+		if f.wrapper != nil && f.isIn(oneof) {
+			return f
+		}
+	}
+	return nil
+}
+
+// set sets the Go field of f. It returns false where a scalar has no value then.
+func (d *decoder) set(f *field, to reflect.Value, n *yaml.Node) bool {
 	switch {
-	case field.IsList():
-		d.list(m.Mutable(field).List(), field, value, at)
-	case field.IsMap():
-		d.mapping(m.Mutable(field).Map(), field, value, at)
-	case field.Message() != nil:
-		child := m.NewField(field)
-		d.message(child.Message(), value, at)
-		m.Set(field, child)
+	case f.IsList():
+		d.list(f, to, n)
+	case f.IsMap():
+		d.mapping(f, to, n)
+	case f.of != nil:
+		child := reflect.New(f.of)
+		d.message(f.shape(), child.Elem(), n)
+		to.Set(child)
 	default:
-		if v, ok := d.scalar(field, value, at); ok {
-			m.Set(field, v)
+		v, ok := d.scalar(f.FieldDescriptor, n)
+		if ok {
+			store(to, v)
 		}
+		return ok
 	}
+	return true
 }
 
-func (d *decoder) list(list protoreflect.List, field protoreflect.FieldDescriptor, n *yaml.Node, at *config.Path) {
+func (d *decoder) list(f *field, to reflect.Value, n *yaml.Node) {
 	if n.Kind != yaml.SequenceNode {
 		if n.Kind == yaml.ScalarNode {
-			d.bad(n, at, "must be a list: write [%s]", n.Value)
+			d.bad(n, d.here(), "must be a list: write [%s]", n.Value)
 		} else {
-			d.bad(n, at, `must be a list: put "- " before its item`)
+			d.bad(n, d.here(), `must be a list: put "- " before its item`)
 		}
 		return
 	}
+	to.Grow(len(n.Content))
 	for i, item := range n.Content {
-		if field.Message() != nil {
-			d.message(list.AppendMutable().Message(), item, at.Index(i))
-			continue
+		d.steps = append(d.steps, step{kind: indexStep, index: i})
+		if f.of != nil {
+			child := reflect.New(f.of)
+			d.message(f.shape(), child.Elem(), item)
+			to.SetLen(i + 1)
+			to.Index(i).Set(child)
+		} else if v, ok := d.scalar(f.FieldDescriptor, item); ok {
+			last := to.Len()
+			to.SetLen(last + 1)
+			store(to.Index(last), v)
 		}
-		if v, ok := d.scalar(field, item, at.Index(i)); ok {
-			list.Append(v)
-		}
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 }
 
-func (d *decoder) mapping(values protoreflect.Map, field protoreflect.FieldDescriptor, n *yaml.Node, at *config.Path) {
+func (d *decoder) mapping(f *field, to reflect.Value, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
-		d.bad(n, at, "must map names to values, not be %s", describe(n))
+		d.bad(n, d.here(), "must map names to values, not be %s", describe(n))
 		return
 	}
+	to.Set(reflect.MakeMapWithSize(to.Type(), len(n.Content)/2))
+	values := f.MapValue()
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		at := at.Key(key.Value)
-		mapKey := protoreflect.ValueOfString(strings.Clone(key.Value)).MapKey()
-		if field.MapValue().Message() != nil {
-			v := values.NewValue()
-			d.message(v.Message(), value, at)
-			values.Set(mapKey, v)
-			continue
+		d.steps = append(d.steps, step{kind: keyStep, name: key.Value})
+		if f.of != nil {
+			child := reflect.New(f.of)
+			d.message(f.shape(), child.Elem(), value)
+			to.SetMapIndex(reflect.ValueOf(strings.Clone(key.Value)), child)
+		} else if v, ok := d.scalar(values, value); ok {
+			put(to, strings.Clone(key.Value), v)
 		}
-		if v, ok := d.scalar(field.MapValue(), value, at); ok {
-			values.Set(mapKey, v)
-		}
+		d.steps = d.steps[:len(d.steps)-1]
 	}
 }
 
 // unknownField warns of a key that is no field of the message.
-func (d *decoder) unknownField(key *yaml.Node, descriptor protoreflect.MessageDescriptor, at *config.Path) {
-	at = at.Field(key.Value)
-	if hint := gone[descriptor.Name()][foldName(key.Value)]; hint != "" {
+func (d *decoder) unknownField(key *yaml.Node, s *shape) {
+	at := d.here().Field(key.Value)
+	if hint := gone[s.descriptor.Name()][foldName(key.Value)]; hint != "" {
 		d.warn(UnknownField, key, at, "%s", hint)
 		return
 	}
-	fields := descriptor.Fields()
-	names := make([]string, fields.Len())
-	for i := range names {
-		names[i] = fields.Get(i).JSONName()
-	}
-	d.unknown(key, at, names)
+	d.unknown(key, at, s.names())
 }
 
 // describe says what a node is, for messages.

@@ -10,19 +10,18 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/internal/manifest"
 )
 
 // scalar returns the value of n as the scalar type of field. In lists and maps, null
 // is the zero value.
-func (d *decoder) scalar(field protoreflect.FieldDescriptor, n *yaml.Node, at *config.Path) (protoreflect.Value, bool) {
+func (d *decoder) scalar(field protoreflect.FieldDescriptor, n *yaml.Node) (protoreflect.Value, bool) {
 	if n.Kind != yaml.ScalarNode {
-		d.bad(n, at, "must be %s, not %s", wanted(field), describe(n))
+		d.bad(n, d.here(), "must be %s, not %s", wanted(field), describe(n))
 		return protoreflect.Value{}, false
 	}
 	kind, text := manifest.Scalar(n)
@@ -31,21 +30,21 @@ func (d *decoder) scalar(field protoreflect.FieldDescriptor, n *yaml.Node, at *c
 	}
 	switch field.Kind() {
 	case protoreflect.StringKind:
-		return d.text(n, kind, text, at)
+		return d.text(n, kind, text)
 	case protoreflect.BoolKind:
 		if kind == manifest.Bool {
 			return protoreflect.ValueOfBool(text == "true"), true
 		}
-		d.bad(n, at, "must be true or false (without quotes), not %q", n.Value)
+		d.bad(n, d.here(), "must be true or false (without quotes), not %q", n.Value)
 	case protoreflect.EnumKind:
-		return d.enum(field.Enum(), n, kind, text, at)
+		return d.enum(field.Enum(), n, kind, text)
 	case protoreflect.BytesKind:
 		if b, err := base64.StdEncoding.DecodeString(text); err == nil && kind == manifest.String {
 			return protoreflect.ValueOfBytes(b), true
 		}
-		d.bad(n, at, "must be base64")
+		d.bad(n, d.here(), "must be base64")
 	default:
-		return d.number(field, n, kind, text, at)
+		return d.number(field, n, kind, text)
 	}
 	return protoreflect.Value{}, false
 }
@@ -68,15 +67,15 @@ func zero(field protoreflect.FieldDescriptor) protoreflect.Value {
 	return v
 }
 
-func (d *decoder) text(n *yaml.Node, kind manifest.Kind, text string, at *config.Path) (protoreflect.Value, bool) {
+func (d *decoder) text(n *yaml.Node, kind manifest.Kind, text string) (protoreflect.Value, bool) {
 	if kind != manifest.String {
-		d.bad(n, at, "must be a string, and %s is %s: write %q", n.Value, kind, n.Value)
+		d.bad(n, d.here(), "must be a string, and %s is %s: write %q", n.Value, kind, n.Value)
 		return protoreflect.Value{}, false
 	}
 	return protoreflect.ValueOfString(strings.Clone(text)), true
 }
 
-func (d *decoder) enum(enum protoreflect.EnumDescriptor, n *yaml.Node, kind manifest.Kind, text string, at *config.Path) (protoreflect.Value, bool) {
+func (d *decoder) enum(enum protoreflect.EnumDescriptor, n *yaml.Node, kind manifest.Kind, text string) (protoreflect.Value, bool) {
 	values := enum.Values()
 	switch kind {
 	case manifest.String:
@@ -96,15 +95,15 @@ func (d *decoder) enum(enum protoreflect.EnumDescriptor, n *yaml.Node, kind mani
 	if near := nearest(n.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	d.bad(n, at, "%q is not one of its choices: %s", n.Value, hint)
+	d.bad(n, d.here(), "%q is not one of its choices: %s", n.Value, hint)
 	return protoreflect.Value{}, false
 }
 
 // number reads a number, or a string that holds one as JSON writes it: Istio takes
 // both.
-func (d *decoder) number(field protoreflect.FieldDescriptor, n *yaml.Node, kind manifest.Kind, text string, at *config.Path) (protoreflect.Value, bool) {
+func (d *decoder) number(field protoreflect.FieldDescriptor, n *yaml.Node, kind manifest.Kind, text string) (protoreflect.Value, bool) {
 	if kind == manifest.Bool {
-		d.bad(n, at, "must be %s, not a boolean", wanted(field))
+		d.bad(n, d.here(), "must be %s, not a boolean", wanted(field))
 		return protoreflect.Value{}, false
 	}
 	if kind == manifest.String {
@@ -118,7 +117,7 @@ func (d *decoder) number(field protoreflect.FieldDescriptor, n *yaml.Node, kind 
 			return v, true
 		}
 	}
-	d.bad(n, at, "must be %s, not %q", wanted(field), n.Value)
+	d.bad(n, d.here(), "must be %s, not %q", wanted(field), n.Value)
 	return protoreflect.Value{}, false
 }
 
@@ -166,49 +165,30 @@ func wanted(field protoreflect.FieldDescriptor) string {
 	return "a whole number"
 }
 
-// wellKnownTypes are the messages that JSON writes as one word.
-var wellKnownTypes = map[protoreflect.FullName]func(*decoder, protoreflect.Message, *yaml.Node, *config.Path){
-	"google.protobuf.Duration":    (*decoder).duration,
-	"google.protobuf.BoolValue":   (*decoder).wrapper,
-	"google.protobuf.UInt32Value": (*decoder).wrapper,
-	"google.protobuf.DoubleValue": (*decoder).wrapper,
-	"google.protobuf.Int64Value":  (*decoder).wrapper,
-	"google.protobuf.StringValue": (*decoder).wrapper,
-	"google.protobuf.Struct":      (*decoder).structure,
-}
-
-// wrapper fills a message that holds one scalar, to tell 0 from nothing.
-func (d *decoder) wrapper(m protoreflect.Message, n *yaml.Node, at *config.Path) {
-	field := m.Descriptor().Fields().ByNumber(1)
-	if v, ok := d.scalar(field, n, at); ok {
-		m.Set(field, v)
-	}
-}
-
 // structure fills a message that holds any JSON object.
-func (d *decoder) structure(m protoreflect.Message, n *yaml.Node, at *config.Path) {
+func (d *decoder) structure(m *structpb.Struct, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {
-		d.bad(n, at, "must be a mapping with members of its own, not %s", describe(n))
+		d.bad(n, d.here(), "must be a mapping with members of its own, not %s", describe(n))
 		return
 	}
 	var members map[string]any
 	if err := json.Unmarshal(manifest.AppendJSON(nil, n), &members); err != nil {
-		d.bad(n, at, "cannot be read: %v", err)
+		d.bad(n, d.here(), "cannot be read: %v", err)
 		return
 	}
 	s, err := structpb.NewStruct(members)
 	if err != nil {
-		d.bad(n, at, "cannot be read: %v", err)
+		d.bad(n, d.here(), "cannot be read: %v", err)
 		return
 	}
-	proto.Merge(m.Interface(), s)
+	m.Fields = s.Fields
 }
 
 // duration reads what Go's time.ParseDuration takes, as Istio does, which is more
 // than the "1.5s" of protocol buffers.
-func (d *decoder) duration(m protoreflect.Message, n *yaml.Node, at *config.Path) {
+func (d *decoder) duration(m *durationpb.Duration, n *yaml.Node) {
 	if n.Kind != yaml.ScalarNode {
-		d.bad(n, at, "must be a duration such as 1.5s, not %s", describe(n))
+		d.bad(n, d.here(), "must be a duration such as 1.5s, not %s", describe(n))
 		return
 	}
 	kind, text := manifest.Scalar(n)
@@ -218,10 +198,8 @@ func (d *decoder) duration(m protoreflect.Message, n *yaml.Node, at *config.Path
 		if kind == manifest.Number {
 			hint = fmt.Sprintf("%ss or %sms", text, text)
 		}
-		d.bad(n, at, "%q is not a duration: write one with its unit, such as %s", n.Value, hint)
+		d.bad(n, d.here(), "%q is not a duration: write one with its unit, such as %s", n.Value, hint)
 		return
 	}
-	fields := m.Descriptor().Fields()
-	m.Set(fields.ByNumber(1), protoreflect.ValueOfInt64(int64(v/time.Second)))
-	m.Set(fields.ByNumber(2), protoreflect.ValueOfInt32(int32(v%time.Second)))
+	m.Seconds, m.Nanos = int64(v/time.Second), int32(v%time.Second)
 }
