@@ -64,6 +64,7 @@ func (s *settings) check() error {
 // results is what is written as JSON.
 type results struct {
 	When    time.Time         `json:"when"`
+	How     string            `json:"how"` // rounds, and their length
 	Machine measure.Machine   `json:"machine"`
 	Peers   map[string]string `json:"peers"`
 	Records []report.Record   `json:"records"`
@@ -128,7 +129,10 @@ func (s *settings) carryOut(cmd *cobra.Command, o run.Options, versions map[stri
 	}
 	defer os.RemoveAll(scratch)
 	o.Scratch = scratch
-	found := results{When: time.Now().UTC().Truncate(time.Second), Machine: measure.This(), Peers: versions}
+	found := results{
+		When: time.Now().UTC().Truncate(time.Second), How: fmt.Sprintf("%d rounds of %s, in turns", s.rounds, s.duration),
+		Machine: measure.This(), Peers: versions,
+	}
 	o.Record = func(r report.Record) { found.Records = append(found.Records, r) }
 	progress := newProgress(cmd.ErrOrStderr(), o.Steps())
 	o.Progress = progress.step
@@ -154,7 +158,7 @@ func (s *settings) write(stdout io.Writer, found *results, o run.Options) error 
 	}
 	names := titles(o.Works)
 	summary := report.Summarise(found.Records, o.Subjects[0].Name)
-	text := header(found, s) + summary.Markdown(names)
+	text := found.header() + summary.Markdown(names)
 	if err := os.WriteFile(filepath.Join(s.out, "results.md"), []byte(text), 0o644); err != nil {
 		return err
 	}
@@ -166,15 +170,14 @@ func (s *settings) write(stdout io.Writer, found *results, o run.Options) error 
 }
 
 // header says where and how the figures came about.
-func header(found *results, s *settings) string {
+func (found *results) header() string {
 	var versions []string
 	for _, name := range peer.Names() {
 		if v, ok := found.Peers[name]; ok {
 			versions = append(versions, strings.TrimSpace(name+" "+v))
 		}
 	}
-	return fmt.Sprintf("%s. %d rounds of %s, in turns. %s. %s\n\n",
-		found.When.Format("2006-01-02 15:04 MST"), s.rounds, s.duration, found.Machine, strings.Join(versions, ", "))
+	return fmt.Sprintf("%s. %s. %s. %s.\n\n", found.When.Format("2006-01-02 15:04 MST"), found.How, found.Machine, strings.Join(versions, ", "))
 }
 
 // readResults reads what write has written.

@@ -11,7 +11,7 @@ import (
 
 // Machine is where something was measured.
 type Machine struct {
-	// Processor is the model's name, Cores how many this process may use.
+	// Processor is the model's name, Cores how many there are.
 	Processor string `json:"processor"`
 	Cores     int    `json:"cores"`
 	// Virtual tells that a hypervisor is below, whose other guests may be felt.
@@ -27,15 +27,20 @@ type Machine struct {
 func This() Machine {
 	m := Machine{Processor: "unknown processor", Cores: runtime.NumCPU(), Arch: runtime.GOARCH, Go: runtime.Version(), System: runtime.GOOS}
 	info, _ := os.ReadFile("/proc/cpuinfo")
+	cores := 0
 	for line := range strings.Lines(string(info)) {
 		name, value, _ := strings.Cut(line, ":")
 		switch strings.TrimSpace(name) {
+		case "processor":
+			cores++
 		case "model name":
 			m.Processor = strings.Join(strings.Fields(value), " ")
 		case "flags":
 			m.Virtual = strings.Contains(value+" ", " hypervisor ") || strings.HasSuffix(strings.TrimSpace(value), " hypervisor")
 		}
 	}
+	// This process may be bound to some of them.
+	m.Cores = max(m.Cores, cores)
 	m.Memory, _ = kilobytes("/proc/meminfo", "MemTotal:")
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {

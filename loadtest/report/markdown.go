@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluicegate/sluice/loadtest/work"
@@ -11,24 +12,39 @@ import (
 // themselves, work by work.
 func (s *Summary) Markdown(titles map[string]string) string {
 	var b strings.Builder
-	s.ratios(&b, titles)
+	fmt.Fprintf(&b, "### %s next to each peer\n\n", s.Subject)
+	b.WriteString("Ratios of the same round each: below 1 is less than the peer. Median, and the range of the rounds.\n\n")
+	for _, k := range ratios {
+		s.ratios(&b, k, titles)
+	}
 	for _, name := range s.Works {
 		s.figures(&b, name, titles[name])
 	}
 	return b.String()
 }
 
-// ratios is the table that leads: one line a work, one column a peer.
-func (s *Summary) ratios(b *strings.Builder, titles map[string]string) {
-	fmt.Fprintf(b, "### %s next to each peer\n\n", s.Subject)
-	b.WriteString("Processor time of a request as a ratio, of the same round each: below 1 is less than the peer. Median, and the range of the rounds.\n\n| work |")
+// ratios are the figures whose ratios lead.
+var ratios = []Key{
+	{Figure: work.CPU}, {Figure: work.CPU, Detail: "saturated"}, {Figure: work.Latency, Detail: "p99"},
+	{Figure: work.Memory}, {Figure: work.Load}, {Figure: work.Change},
+}
+
+// ratios is a table that leads: one line a work, one column a peer.
+func (s *Summary) ratios(b *strings.Builder, k Key, titles map[string]string) {
+	has := func(name string) bool {
+		k.Work = name
+		return len(s.records[k][s.Subject]) > 0
+	}
+	if !slices.ContainsFunc(s.Works, has) {
+		return
+	}
+	fmt.Fprintf(b, "| %s |", lead(k))
 	for _, p := range s.Peers[1:] {
 		fmt.Fprintf(b, " of %s |", p)
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(s.Peers)-1) + "\n")
 	for _, name := range s.Works {
-		k := Key{Work: name, Figure: work.CPU}
-		if len(s.records[k][s.Subject]) == 0 {
+		if !has(name) {
 			continue
 		}
 		fmt.Fprintf(b, "| %s |", titles[name])
@@ -77,10 +93,22 @@ func (s *Summary) figures(b *strings.Builder, name, title string) {
 	b.WriteByte('\n')
 }
 
+// lead is the head of a table of ratios.
+func lead(k Key) string {
+	if k.Figure == work.CPU && k.Detail != "" {
+		return "processor time of a request, when it bears no more"
+	}
+	label, _, _ := strings.Cut(Label(k), ", ")
+	return label
+}
+
 // Label says what a figure is, with its unit.
 func Label(k Key) string {
 	switch k.Figure {
 	case work.CPU:
+		if k.Detail == "saturated" {
+			return "processor time of a request when it bears no more, microseconds"
+		}
 		if k.Detail != "" {
 			return "of that, " + k.Detail
 		}

@@ -54,7 +54,7 @@ func TestMarkdown(t *testing.T) {
 	t.Parallel()
 	got := Summarise(records, "sluice").Markdown(map[string]string{"w": "the work"})
 	for _, want := range []string{
-		"| work | of nginx | of haproxy |",
+		"| processor time of a request | of nginx | of haproxy |",
 		"| the work | 0.80 (0.80 to 0.90) | **2.00** (2.00 to 2.00) slower |",
 		"| processor time of a request, microseconds | 9.00 | 10.0 | 4.00 |",
 		"| latency p99, milliseconds | | 1.50 | |",

@@ -106,7 +106,7 @@ func (s *Summary) Keys(name string) []Key {
 		}
 	}
 	order := []work.Figure{work.CPU, work.Saturation, work.Latency, work.Memory, work.SystemCalls, work.Load, work.Change}
-	details := []string{"", "user", "system", "p50", "p99", "p99.9", "lag"}
+	details := []string{"", "user", "system", "saturated", "p50", "p99", "p99.9", "lag"}
 	slices.SortFunc(keys, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Figure), slices.Index(order, b.Figure)),
 			cmp.Compare(slices.Index(details, a.Detail), slices.Index(details, b.Detail)))

@@ -29,15 +29,49 @@ func (t turn) measure(ctx context.Context, o Options, w work.Work, round int) er
 	}
 	if w.Has(work.Saturation) {
 		o.tell(Step{w.Name, t.subject.Name, round, "as many requests as it bears"})
-		load.Rate = 0
-		res, err := generate.Saturate(ctx, load)
-		if err != nil {
-			return err
-		}
-		t.record(o, w, round, work.Saturation, "", float64(res.Requests)/res.Elapsed.Seconds(), res)
-		return lost(res)
+		return t.saturate(ctx, o, w, round, load)
 	}
 	return nil
+}
+
+// saturate measures how much a proxy bears, and what a request costs it then.
+func (t turn) saturate(ctx context.Context, o Options, w work.Work, round int, load generate.Load) error {
+	load.Rate = 0
+	before, err := measure.Processor(t.PIDs)
+	if err != nil {
+		return err
+	}
+	res, err := generate.Saturate(ctx, load)
+	if err != nil {
+		return err
+	}
+	after, err := measure.Processor(t.PIDs)
+	if err != nil {
+		return err
+	}
+	t.record(o, w, round, work.Saturation, "", float64(res.Requests)/res.Elapsed.Seconds(), res)
+	if w.Has(work.CPU) && res.Requests > 0 && len(t.PIDs) > 0 {
+		t.record(o, w, round, work.CPU, "saturated", float64((after.Total-before.Total).Nanoseconds())/1000/float64(res.Requests), res)
+	}
+	return lost(res)
+}
+
+// rate returns what is offered to everybody in a work that goes by what one peer bears.
+func (all turns) rate(ctx context.Context, o Options, w work.Work) (int, error) {
+	for _, t := range all {
+		if t.subject.Peer != w.HalfOf {
+			continue
+		}
+		o.tell(Step{Work: w.Name, Subject: t.subject.Name, What: "as many requests as it bears"})
+		load := t.load(o, w)
+		load.Rate = 0
+		res, err := generate.Saturate(ctx, load)
+		if err != nil || res.Elapsed == 0 {
+			return w.Rate, err
+		}
+		return int(float64(res.Requests) / res.Elapsed.Seconds() / 2), lost(res)
+	}
+	return w.Rate, nil
 }
 
 // load is what a work asks of a proxy.

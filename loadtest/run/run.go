@@ -89,6 +89,9 @@ func one(ctx context.Context, o Options, w work.Work) error {
 		problems = append(problems, err)
 	}
 	defer running.stop()
+	if w.Rate, err = running.rate(ctx, o, w); err != nil {
+		problems = append(problems, fmt.Errorf("%s: %s: %w", w.Name, w.HalfOf, err))
+	}
 	for round := 1; round <= o.Rounds && ctx.Err() == nil; round++ {
 		for i := range running {
 			// Whoever is first in a round is first seldom.
@@ -163,6 +166,9 @@ func (o Options) Steps() (n int) {
 		for _, s := range o.Subjects {
 			if w.Takes(s.Peer) {
 				n += o.stepsOf(w)
+				if s.Peer == w.HalfOf {
+					n++ // its saturation
+				}
 			}
 		}
 	}

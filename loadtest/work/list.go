@@ -29,6 +29,7 @@ func All() []Work {
 func plain() []Work {
 	return []Work{
 		{Name: "http1-1k", Title: "HTTP/1.1 keep-alive, 1 KB", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: everything, Smoke: true},
+		{Name: "http1-1k-half", Title: "the same at half of nginx's saturation", Protocol: HTTP1, Connections: 64, Rate: 8000, HalfOf: "nginx", Site: with(func(s *Site) { s.Body = kilobyte }), Figures: []Figure{CPU, Latency}},
 		{Name: "http1-1k-two-cores", Title: "the same on two cores, not pinned", Protocol: HTTP1, Connections: 64, Rate: 8000, Cores: 2, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: atRate},
 		{Name: "http1-64k", Title: "HTTP/1.1 keep-alive, 64 KB", Protocol: HTTP1, Connections: 64, Rate: 3000, Site: with(func(s *Site) { s.Body = 64 * kilobyte }), Figures: everything},
 		{Name: "http1-10m", Title: "HTTP/1.1 keep-alive, 10 MB", Protocol: HTTP1, Connections: 8, Rate: 40, Site: with(func(s *Site) { s.Body = 10 * megabyte }), Figures: atRate},

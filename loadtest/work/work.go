@@ -52,6 +52,9 @@ type Work struct {
 	// Rate is the number of requests a second that are offered, whether or not the proxy
 	// keeps up; 0 where only saturation is measured.
 	Rate int
+	// HalfOf names the peer half of whose saturation the rate is, found out before the first
+	// round; Rate holds where it does not take part.
+	HalfOf string
 	// Upload is the size of a request's body, in bytes.
 	Upload int
 	// Cores is the number of cores, workers or threads that the proxy has: 1 but in the

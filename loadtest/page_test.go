@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPage: the later results of a work count, and what stands around the figures stays.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	if err := os.Mkdir(filepath.Join(dir, "images"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	page := write("page.md", "# Title\n"+pageBegin+"old\n"+pageEnd+"the rest\n")
+	first := write("a.json", `{"how": "5 rounds", "records": [
+		{"work": "tls-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 9}, {"work": "tls-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10},
+		{"work": "http1-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 7}, {"work": "http1-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10}]}`)
+	second := write("b.json", `{"how": "7 rounds", "records": [
+		{"work": "tls-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 8}, {"work": "tls-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10}]}`)
+	if status := execute(t.Context(), []string{"page", page, first, second}); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(data)
+	for _, want := range []string{"# Title\n", "the rest\n", "5 rounds", "7 rounds", "| TLS keep-alive, 1 KB | 0.80 (0.80 to 0.80) |\n", "| HTTP/1.1 keep-alive, 1 KB | 0.70 (0.70 to 0.70) |\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "old") || strings.Contains(got, "0.90") {
+		t.Errorf("what was to go is still there:\n%s", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "images", "cpu.svg")); err != nil {
+		t.Error(err)
+	}
+	if status := execute(t.Context(), []string{"page", first, second}); status != 1 {
+		t.Errorf("a page without a place: exit status %d", status)
+	}
+}
