@@ -19,17 +19,17 @@ func DescribeMatch(m *router.Match) string {
 	if m.IgnorePathCase && m.Path.Kind != router.MatchAny {
 		parts[len(parts)-1] += " in any case"
 	}
-	add("scheme", m.Scheme)
-	add("method", m.Method)
-	add("authority", m.Authority)
-	for _, h := range m.Headers {
+	add("scheme", m.Conditions().Scheme)
+	add("method", m.Conditions().Method)
+	add("authority", m.Conditions().Authority)
+	for _, h := range m.Conditions().Headers {
 		what := "header " + h.Name
 		if h.Invert {
 			what = "not " + what
 		}
 		parts = append(parts, what+" "+describeString(h.Match))
 	}
-	for _, q := range m.Query {
+	for _, q := range m.Conditions().Query {
 		add("query "+q.Name, q.Match)
 	}
 	if len(parts) == 0 {

@@ -38,7 +38,7 @@ func TestDocumentedPages(t *testing.T) {
 	}
 	p := run(t, func(o *Options) { o.AccessLog, o.LogLevel = os.DevNull, &slog.LevelVar{} })
 	listener := mirrored("a", "x", "y")
-	listener.Tables[0].VirtualHosts[0].Routes[0].CORS = &router.CORS{}
+	listener.Tables[0].VirtualHosts[0].Routes[0].Policy.CORS = &router.CORS{}
 	s := p.set([]*router.Listener{listener, secure(t)}, origin(t, "x", text("ok")), origin(t, "y", text("ok")))
 	fetch(t, "http://"+s.Address("a")+"/")
 	fetch(t, "http://"+s.Address("a")+"/a%2fb") // refused
@@ -117,7 +117,7 @@ func crossOrigin(t *testing.T, url string) {
 // mirrored is a listener that forwards everything to one cluster, and copies to another.
 func mirrored(name, cluster, mirror string) *router.Listener {
 	l := to(name, "127.0.0.1:0", cluster)
-	l.Tables[0].VirtualHosts[0].Routes[0].Mirrors = []router.Mirror{{Cluster: mirror, Fraction: router.AllTraffic}}
+	l.Tables[0].VirtualHosts[0].Routes[0].Policy = &router.RoutePolicy{Mirrors: []router.Mirror{{Cluster: mirror, Fraction: router.AllTraffic}}}
 	return l
 }
 

@@ -209,10 +209,10 @@ func TestHeaderOps(t *testing.T) {
 		Destinations: []Destination{{Cluster: "c", Headers: HeaderPolicy{
 			Request: HeaderOps{Set: []Header{{"X-Set", "d"}, {":path", "/no"}, {"Host", "no"}}, Add: []Header{{"x-add", "%REQ(a)%"}}, Remove: []string{"X-Gone", "host"}},
 		}}},
-		Headers: HeaderPolicy{
+		Policy: &RoutePolicy{Headers: HeaderPolicy{
 			Request:  HeaderOps{Set: []Header{{"x-set", "r"}}},
 			Response: HeaderOps{Remove: []string{"server"}, Add: []Header{{"x-r", "100%%"}}},
-		},
+		}},
 	}
 	table := tableOf(t, route)
 	d := table.Route(request("/"))
@@ -242,8 +242,8 @@ func TestSiblingsShare(t *testing.T) {
 	headers := HeaderPolicy{Response: HeaderOps{Remove: []string{"server"}}}
 	rewrite := &Rewrite{Path: "/x"}
 	table := tableOf(t,
-		&Route{Match: Match{Path: exact("/a")}, Destinations: destinations, Headers: headers, Rewrite: rewrite},
-		&Route{Match: Match{Path: exact("/b")}, Destinations: destinations, Headers: headers, Rewrite: rewrite},
+		&Route{Match: Match{Path: exact("/a")}, Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite},
+		&Route{Match: Match{Path: exact("/b")}, Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite},
 		&Route{Match: Match{Path: exact("/c")}, Destinations: destinations, Rewrite: rewrite},
 	)
 	a, b, c := table.Route(request("/a")), table.Route(request("/b")), table.Route(request("/c"))
@@ -268,10 +268,10 @@ func TestProblems(t *testing.T) {
 		{"two actions", Route{Destinations: to, Direct: &DirectResponse{Status: 200}}, "more than one of"},
 		{"path expression", Route{Destinations: to, Match: Match{Path: StringMatch{MatchRegex, "("}}}, "path: error parsing regexp"},
 		{"unbalanced", Route{Destinations: to, Match: Match{Path: StringMatch{MatchRegex, "a)(b"}}}, "path: error parsing regexp"},
-		{"look-ahead", Route{Destinations: to, Match: Match{Method: StringMatch{MatchRegex, "(?!a)"}}}, "method: error parsing regexp"},
-		{"header expression", Route{Destinations: to, Match: Match{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, "*"}}}}}, "header x: error parsing regexp"},
-		{"query expression", Route{Destinations: to, Match: Match{Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchRegex, "["}}}}}, "query parameter q: error parsing regexp"},
-		{"unknown kind", Route{Destinations: to, Match: Match{Scheme: StringMatch{Kind: 99}}}, "scheme: unknown kind"},
+		{"look-ahead", Route{Destinations: to, Match: Match{Rest: &Conditions{Method: StringMatch{MatchRegex, "(?!a)"}}}}, "method: error parsing regexp"},
+		{"header expression", Route{Destinations: to, Match: Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, "*"}}}}}}, "header x: error parsing regexp"},
+		{"query expression", Route{Destinations: to, Match: Match{Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchRegex, "["}}}}}}, "query parameter q: error parsing regexp"},
+		{"unknown kind", Route{Destinations: to, Match: Match{Rest: &Conditions{Scheme: StringMatch{Kind: 99}}}}, "scheme: unknown kind"},
 		{"rewrite expression", Route{Destinations: to, Rewrite: &Rewrite{Regex: "["}}, "rewrite: error parsing regexp"},
 		{"missing group", Route{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\1`}}, "only 0 groups"},
 		{"stray backslash", Route{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\x`}}, "neither a group"},
@@ -285,9 +285,9 @@ func TestProblems(t *testing.T) {
 		{"redirect host", Route{Redirect: &Redirect{Status: 301, Host: "a\r\nset-cookie: b"}}, "percent-encode"},
 		{"direct status", Route{Direct: &DirectResponse{Status: 100}}, "status 100"},
 		{"weights", Route{Destinations: []Destination{{Cluster: "a"}, {Cluster: "b"}}}, "weight 0"},
-		{"header name", Route{Destinations: to, Headers: HeaderPolicy{Request: HeaderOps{Remove: []string{"a b"}}}}, "not a token"},
-		{"header value", Route{Destinations: to, Headers: HeaderPolicy{Response: HeaderOps{Set: []Header{{"a", "%BROKEN"}}}}}, "closing percent sign"},
-		{"header that splits", Route{Destinations: to, Headers: HeaderPolicy{Response: HeaderOps{Add: []Header{{"a", "b\r\nc: d"}}}}}, "control character"},
+		{"header name", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Request: HeaderOps{Remove: []string{"a b"}}}}}, "not a token"},
+		{"header value", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Set: []Header{{"a", "%BROKEN"}}}}}}, "closing percent sign"},
+		{"header that splits", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Add: []Header{{"a", "b\r\nc: d"}}}}}}, "control character"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -363,13 +363,15 @@ func TestExplain(t *testing.T) {
 	spec := specOf(
 		&VirtualHost{Name: "reviews:80", Domains: []string{"*.example.com", "reviews.example.com"}, Routes: []*Route{
 			{Name: "jason", Origin: origin, Destinations: []Destination{{Cluster: "v2"}}, Match: Match{
-				Path: prefix("/Reviews"), IgnorePathCase: true, Method: StringMatch{MatchRegex, "GET|PUT"},
-				Headers: []HeaderMatch{{Name: "end-user", Match: exact("jason")}, {Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true}},
+				Path: prefix("/Reviews"), IgnorePathCase: true, Rest: &Conditions{
+					Method:  StringMatch{MatchRegex, "GET|PUT"},
+					Headers: []HeaderMatch{{Name: "end-user", Match: exact("jason")}, {Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true}},
+				},
 			}},
-			{Name: "other", Destinations: []Destination{{Cluster: "v3"}}, Match: Match{Path: exact("/other"), Query: []QueryMatch{{Name: "q", Match: prefix("1")}}}},
+			{Name: "other", Destinations: []Destination{{Cluster: "v3"}}, Match: Match{Path: exact("/other"), Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: prefix("1")}}}}},
 			{Name: "moved", Redirect: &Redirect{Status: 302, Path: "/new"}, Match: Match{Path: exact("/moved")}},
 			{Name: "hi", Direct: &DirectResponse{Status: 418, Body: []byte("hi")}, Match: Match{Path: exact("/hi")}},
-			{Name: "v1", Match: Match{Path: prefix("/reviews")}, Timeout: 1500e6, Rewrite: &Rewrite{Prefix: "/r", HasPrefix: true},
+			{Name: "v1", Match: Match{Path: prefix("/reviews")}, Policy: &RoutePolicy{Timeout: 1500e6}, Rewrite: &Rewrite{Prefix: "/r", HasPrefix: true},
 				Destinations: []Destination{{Cluster: "v1", Weight: 3, Authority: "v1.local"}, {Cluster: "gone", Weight: 1}}},
 		}},
 		&VirtualHost{Name: "tls", Domains: []string{"tls.org"}, RequireTLS: true},

@@ -36,6 +36,8 @@ func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 	t := &Table{spec: spec, generation: prev.generation + 1, listeners: make(map[string]*compiledListener, len(spec.Listeners))}
 	c := &compiler{
 		patterns: map[string]*pattern{},
+		rewrites: map[*Rewrite]*pathRewrite{},
+		actions:  map[actionKey]*CompiledAction{},
 		clusters: prev.clusters.edit(len(spec.Clusters) - len(prev.spec.Clusters)),
 	}
 	for _, cluster := range c.clusters.define(prev.spec.Clusters, spec.Clusters) {
@@ -64,6 +66,8 @@ func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 // compiler is the state of one Build.
 type compiler struct {
 	patterns map[string]*pattern
+	rewrites map[*Rewrite]*pathRewrite
+	actions  map[actionKey]*CompiledAction
 	clusters *clusterEdit
 	problems []Problem
 }
@@ -238,7 +242,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 	}
 	known := old.byRoute()
 	// Routes of one rule follow each other and share what they do.
-	sibling := &CompiledRoute{Route: &Route{}}
+	sibling := &CompiledRoute{Configured: Configured{Route: &Route{}}}
 	for _, r := range vh.Routes {
 		if route := known[r]; route != nil {
 			sibling = route.at(len(v.Routes))
@@ -250,7 +254,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 			v.problems = append(v.problems, Problem{Origin: r.Origin, Message: err.Error()})
 			continue
 		}
-		route.ordinal = int32(len(v.Routes))
+		route.match.ordinal = int32(len(v.Routes))
 		v.Routes = append(v.Routes, route)
 		sibling = route
 	}
@@ -274,11 +278,11 @@ func (v *CompiledVirtualHost) byRoute() map[*Route]*CompiledRoute {
 
 // at returns the route for a place among others.
 func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
-	if int(r.ordinal) == ordinal {
+	if int(r.match.ordinal) == ordinal {
 		return r
 	}
 	moved := *r
-	moved.ordinal = int32(ordinal)
+	moved.match.ordinal = int32(ordinal)
 	return &moved
 }
 
@@ -302,35 +306,83 @@ func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRout
 	if err := checkAction(r); err != nil {
 		return nil, err
 	}
-	route := &CompiledRoute{Route: r, outcome: r.outcome()}
+	route := &CompiledRoute{Configured: Configured{r, r.PolicyInForce()}}
 	var err error
 	if route.match, err = c.compileMatch(&r.Match); err != nil {
 		return nil, err
 	}
+	route.match.outcome = r.outcome()
 	if r.Redirect != nil {
 		err = checkRedirect(r.Redirect)
-	} else if r.Rewrite != nil && r.Rewrite == sibling.Rewrite {
-		route.rewrite = sibling.rewrite
 	} else {
-		route.rewrite, err = compileRewrite(r.Rewrite)
+		route.rewrite, err = c.rewrite(r.Rewrite, sibling)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := c.compilePolicies(route); err != nil {
-		return nil, err
-	}
-	if sameDestinations(r, sibling.Route) {
-		route.Destinations, route.weights, route.ResponseOps = sibling.Destinations, sibling.weights, sibling.ResponseOps
+	if sameAction(r, sibling.Route) {
+		route.CompiledAction = sibling.CompiledAction
 		return route, nil
 	}
-	return route, compileDestinations(route)
+	route.CompiledAction, err = c.action(r)
+	return route, err
 }
 
-// compilePolicies compiles the route's CORS policy and mirrors.
-func (c *compiler) compilePolicies(route *CompiledRoute) error {
-	if route.Route.CORS != nil {
-		for _, origin := range route.Route.CORS.AllowOrigins {
+// rewrite compiles what a Rewrite says about the path, once where a build has it often; nil if
+// nothing.
+func (c *compiler) rewrite(r *Rewrite, sibling *CompiledRoute) (*pathRewrite, error) {
+	if r == nil {
+		return nil, nil
+	}
+	if r == sibling.Rewrite {
+		return sibling.rewrite, nil
+	}
+	if known, ok := c.rewrites[r]; ok {
+		return known, nil
+	}
+	compiled, err := compileRewrite(r)
+	if err == nil {
+		c.rewrites[r] = compiled
+	}
+	return compiled, err
+}
+
+// actionKey tells whether routes do the same, by the pointers that they share.
+type actionKey struct {
+	first        *Destination
+	destinations int
+	policy       *RoutePolicy
+}
+
+// noAction is what is common to routes that neither have destinations nor a policy.
+var noAction = &CompiledAction{}
+
+// action compiles what a route does, once where a build has it often.
+func (c *compiler) action(r *Route) (*CompiledAction, error) {
+	key := actionKey{destinations: len(r.Destinations), policy: r.Policy}
+	if len(r.Destinations) > 0 {
+		key.first = &r.Destinations[0]
+	} else if r.Policy == nil {
+		return noAction, nil
+	}
+	if known := c.actions[key]; known != nil {
+		return known, nil
+	}
+	a := &CompiledAction{}
+	if err := c.compilePolicies(a, r.PolicyInForce()); err != nil {
+		return nil, err
+	}
+	if err := compileDestinations(a, r); err != nil {
+		return nil, err
+	}
+	c.actions[key] = a
+	return a, nil
+}
+
+// compilePolicies compiles a route's CORS policy and mirrors.
+func (c *compiler) compilePolicies(a *CompiledAction, p *RoutePolicy) error {
+	if p.CORS != nil {
+		for _, origin := range p.CORS.AllowOrigins {
 			if origin == (StringMatch{Kind: MatchExact, Value: "*"}) {
 				origin = StringMatch{}
 			}
@@ -338,20 +390,27 @@ func (c *compiler) compilePolicies(route *CompiledRoute) error {
 			if err != nil {
 				return fmt.Errorf("allowed origin: %w", err)
 			}
-			route.cors = append(route.cors, m)
+			a.cors = append(a.cors, m)
 		}
 	}
-	for _, m := range route.Route.Mirrors {
-		route.Mirrors = append(route.Mirrors, CompiledMirror{Cluster: ClusterRef{Name: m.Cluster, ID: -1}, Fraction: m.Fraction})
+	for _, m := range p.Mirrors {
+		a.Mirrors = append(a.Mirrors, CompiledMirror{Cluster: ClusterRef{Name: m.Cluster, ID: -1}, Fraction: m.Fraction})
 	}
 	return nil
 }
 
-// sameDestinations says whether two routes share their destinations, and what they
-// do to headers.
-func sameDestinations(a, b *Route) bool {
-	return len(a.Destinations) > 0 && same(a.Destinations, b.Destinations) &&
-		sameOps(&a.Headers.Request, &b.Headers.Request) && sameOps(&a.Headers.Response, &b.Headers.Response)
+// sameAction says whether two routes share their destinations, and all of their policies that
+// are compiled.
+func sameAction(a, b *Route) bool {
+	if len(a.Destinations) == 0 || !same(a.Destinations, b.Destinations) {
+		return false
+	}
+	if a.Policy == b.Policy {
+		return true
+	}
+	p, q := a.PolicyInForce(), b.PolicyInForce()
+	return p.CORS == q.CORS && same(p.Mirrors, q.Mirrors) &&
+		sameOps(&p.Headers.Request, &q.Headers.Request) && sameOps(&p.Headers.Response, &q.Headers.Response)
 }
 
 func sameOps(a, b *HeaderOps) bool {
@@ -383,14 +442,15 @@ func checkAction(r *Route) error {
 }
 
 // compileDestinations compiles the destinations that have a share.
-func compileDestinations(route *CompiledRoute) error {
+func compileDestinations(a *CompiledAction, r *Route) error {
+	headers := &r.PolicyInForce().Headers
 	var err error
-	if route.ResponseOps, err = compileHeaderOps(&route.Headers.Response); err != nil {
+	if a.ResponseOps, err = compileHeaderOps(&headers.Response); err != nil {
 		return err
 	}
-	several := len(route.Route.Destinations) > 1
-	for i := range route.Route.Destinations {
-		d := &route.Route.Destinations[i]
+	several := len(r.Destinations) > 1
+	for i := range r.Destinations {
+		d := &r.Destinations[i]
 		if several && d.Weight == 0 {
 			continue
 		}
@@ -398,18 +458,18 @@ func compileDestinations(route *CompiledRoute) error {
 			return err
 		}
 		dest := CompiledDestination{Cluster: ClusterRef{Name: d.Cluster, ID: -1}, Weight: d.Weight, Authority: d.Authority}
-		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &route.Headers.Request); err != nil {
+		if dest.RequestOps, err = compileHeaderOps(&d.Headers.Request, &headers.Request); err != nil {
 			return err
 		}
-		if dest.ResponseOps, err = compileHeaderOps(&d.Headers.Response, &route.Headers.Response); err != nil {
+		if dest.ResponseOps, err = compileHeaderOps(&d.Headers.Response, &headers.Response); err != nil {
 			return err
 		}
-		route.weights += uint64(d.Weight)
-		route.Destinations = append(route.Destinations, dest)
+		a.weights += uint64(d.Weight)
+		a.Destinations = append(a.Destinations, dest)
 	}
-	if several && len(route.Destinations) == 0 {
+	if several && len(a.Destinations) == 0 {
 		return errors.New("all destinations have weight 0; give one a share")
 	}
-	route.Destinations = slices.Clip(route.Destinations)
+	a.Destinations = slices.Clip(a.Destinations)
 	return nil
 }

@@ -55,36 +55,38 @@ var families = []family{
 	{
 		name: "header value",
 		route: func(i, n int) *Route {
-			return on(Match{Path: prefix("/"), Headers: []HeaderMatch{{Name: "x-tenant", Match: exact(num("t", i))}}})
+			return on(Match{Path: prefix("/"), Rest: &Conditions{Headers: []HeaderMatch{{Name: "x-tenant", Match: exact(num("t", i))}}}})
 		},
 		request: func(i, n int) *Request { return request("/page", Header{"x-tenant", num("t", i)}) },
 	},
 	{
 		name: "header name",
 		route: func(i, n int) *Route {
-			return on(Match{Headers: []HeaderMatch{{Name: num("x-", i), Match: StringMatch{Kind: MatchPresent}}}})
+			return on(Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: num("x-", i), Match: StringMatch{Kind: MatchPresent}}}}})
 		},
 		request: func(i, n int) *Request { return request("/page", Header{num("x-", i), ""}) },
 	},
 	{
 		name: "header beginning",
 		route: func(i, n int) *Route {
-			return on(Match{Headers: []HeaderMatch{{Name: "end-user", Match: prefix(num("u", i) + "@")}}})
+			return on(Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "end-user", Match: prefix(num("u", i) + "@")}}}})
 		},
 		request: func(i, n int) *Request { return request("/page", Header{"end-user", num("u", i) + "@example.com"}) },
 	},
 	{
 		name: "repeated header",
 		route: func(i, n int) *Route {
-			return on(Match{Headers: []HeaderMatch{{Name: "x-tenant", Match: exact(num("a,t", i))}}})
+			return on(Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "x-tenant", Match: exact(num("a,t", i))}}}})
 		},
 		request: func(i, n int) *Request {
 			return request("/page", Header{"x-tenant", "a"}, Header{"x-tenant", num("t", i)})
 		},
 	},
 	{
-		name:  "method",
-		route: func(i, n int) *Route { return on(Match{Path: exact("/page"), Method: exact(num("M", i))}) },
+		name: "method",
+		route: func(i, n int) *Route {
+			return on(Match{Path: exact("/page"), Rest: &Conditions{Method: exact(num("M", i))}})
+		},
 		request: func(i, n int) *Request {
 			r := request("/page")
 			r.Method = num("M", i)
@@ -94,20 +96,22 @@ var families = []family{
 	{
 		name: "query value",
 		route: func(i, n int) *Route {
-			return on(Match{Path: exact("/page"), Query: []QueryMatch{{Name: "id", Match: exact(num("", i))}}})
+			return on(Match{Path: exact("/page"), Rest: &Conditions{Query: []QueryMatch{{Name: "id", Match: exact(num("", i))}}}})
 		},
 		request: func(i, n int) *Request { return request(num("/page?a=b&id=", i)) },
 	},
 	{
 		name: "query name",
 		route: func(i, n int) *Route {
-			return on(Match{Query: []QueryMatch{{Name: num("k", i), Match: StringMatch{Kind: MatchPresent}}}})
+			return on(Match{Rest: &Conditions{Query: []QueryMatch{{Name: num("k", i), Match: StringMatch{Kind: MatchPresent}}}}})
 		},
 		request: func(i, n int) *Request { return request(num("/page?a=b&k", i) + "&k=1") },
 	},
 	{
-		name:  "authority",
-		route: func(i, n int) *Route { return on(Match{Authority: exact(num("h", i) + ".example.com:8080")}) },
+		name: "authority",
+		route: func(i, n int) *Route {
+			return on(Match{Rest: &Conditions{Authority: exact(num("h", i) + ".example.com:8080")}})
+		},
 		request: func(i, n int) *Request {
 			r := request("/")
 			r.Authority = num("h", i) + ".example.com:8080"
@@ -117,9 +121,9 @@ var families = []family{
 	{
 		name: "two headers",
 		route: func(i, n int) *Route {
-			return on(Match{Headers: []HeaderMatch{
+			return on(Match{Rest: &Conditions{Headers: []HeaderMatch{
 				{Name: "x-a", Match: exact(num("a", i%twoHeaders(n)))}, {Name: "x-b", Match: exact(num("b", i/twoHeaders(n)))},
-			}})
+			}}})
 		},
 		request: func(i, n int) *Request {
 			return request("/", Header{"x-a", num("a", i%twoHeaders(n))}, Header{"x-b", num("b", i/twoHeaders(n))})
@@ -134,7 +138,7 @@ var families = []family{
 	{
 		name: "expression without engine",
 		route: func(i, n int) *Route {
-			return on(Match{Path: StringMatch{MatchRegex, num("/v", i) + "/.*"}, Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, ".*"}}}})
+			return on(Match{Path: StringMatch{MatchRegex, num("/v", i) + "/.*"}, Rest: &Conditions{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, ".*"}}}}})
 		},
 		request: func(i, n int) *Request { return request(num("/v", i)+"/a17", Header{"x", "y"}) },
 	},
@@ -225,9 +229,9 @@ func TestRepeatedNamesCostOnce(t *testing.T) {
 	t.Parallel()
 	vh := &VirtualHost{Domains: []string{"*"}}
 	for i := range 400 {
-		m := Match{Headers: []HeaderMatch{{Name: num("x", i), Match: prefix("1")}}, Method: exact("PUT")}
+		m := Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: num("x", i), Match: prefix("1")}}, Method: exact("PUT")}}
 		if i%2 == 0 {
-			m = Match{Query: []QueryMatch{{Name: num("x", i), Match: exact("1")}}, Method: exact("PUT")}
+			m = Match{Rest: &Conditions{Query: []QueryMatch{{Name: num("x", i), Match: exact("1")}}, Method: exact("PUT")}}
 		}
 		vh.Routes = append(vh.Routes, on(m))
 	}
@@ -245,7 +249,7 @@ func TestRepeatedNamesCostOnce(t *testing.T) {
 func TestManyLists(t *testing.T) {
 	vh := &VirtualHost{Domains: []string{"*"}}
 	for i := range 500 {
-		vh.Routes = append(vh.Routes, on(Match{Path: prefix("/" + strings.Repeat("a", i*7%500)), Method: exact(num("M", i))}))
+		vh.Routes = append(vh.Routes, on(Match{Path: prefix("/" + strings.Repeat("a", i*7%500)), Rest: &Conditions{Method: exact(num("M", i))}}))
 	}
 	table, _ := Build(&Spec{Listeners: []*Listener{{Name: "l", Tables: []*RouteTable{{VirtualHosts: []*VirtualHost{vh}}}}}}, nil)
 	r := request("/" + strings.Repeat("a", 600))

@@ -27,17 +27,18 @@ func (m *Match) String() string {
 		}
 		parts = append(parts, path)
 	}
-	parts = m.Scheme.appendBrief(parts, "scheme")
-	parts = m.Method.appendBrief(parts, "method")
-	parts = m.Authority.appendBrief(parts, "authority")
-	for _, h := range m.Headers {
+	c := m.Conditions()
+	parts = c.Scheme.appendBrief(parts, "scheme")
+	parts = c.Method.appendBrief(parts, "method")
+	parts = c.Authority.appendBrief(parts, "authority")
+	for _, h := range c.Headers {
 		name := h.Name
 		if h.Invert {
 			name = "not " + name
 		}
 		parts = h.Match.appendBrief(parts, name)
 	}
-	for _, q := range m.Query {
+	for _, q := range c.Query {
 		parts = q.Match.appendBrief(parts, "?"+q.Name)
 	}
 	if len(parts) == 0 {

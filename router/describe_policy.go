@@ -44,29 +44,30 @@ func (s Fraction) String() string {
 func (r *Route) Policies() []Policy {
 	var list []Policy
 	add := func(name, text string) { list = append(list, Policy{name, text}) }
-	if r.Sources != nil {
-		add("sources", r.Sources.brief())
+	p := r.PolicyInForce()
+	if p.Sources != nil {
+		add("sources", p.Sources.brief())
 	}
-	if r.MaxRequestBody > 0 {
-		add("request body", fmt.Sprintf("at most %d bytes, else 413", r.MaxRequestBody))
+	if p.MaxRequestBody > 0 {
+		add("request body", fmt.Sprintf("at most %d bytes, else 413", p.MaxRequestBody))
 	}
-	if r.CORS != nil {
-		add("cors", r.CORS.brief())
+	if p.CORS != nil {
+		add("cors", p.CORS.brief())
 	}
-	for i := range r.Limits {
-		add("limit", r.Limits[i].brief())
+	for i := range p.Limits {
+		add("limit", p.Limits[i].brief())
 	}
-	if r.IdleTimeout > 0 {
-		add("idle timeout", r.IdleTimeout.String())
+	if p.IdleTimeout > 0 {
+		add("idle timeout", p.IdleTimeout.String())
 	}
-	if f := r.Fault; f != nil {
+	if f := p.Fault; f != nil {
 		add("fault", f.brief())
 	}
-	for _, m := range r.Mirrors {
+	for _, m := range p.Mirrors {
 		add("mirror", m.Fraction.String()+" to "+m.Cluster)
 	}
-	if r.Retry != nil && r.Retry.Attempts > 0 {
-		add("retry", r.Retry.brief())
+	if p.Retry != nil && p.Retry.Attempts > 0 {
+		add("retry", p.Retry.brief())
 	}
 	return list
 }

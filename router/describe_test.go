@@ -6,12 +6,14 @@ func TestDescribe(t *testing.T) {
 	t.Parallel()
 	match := &Match{
 		Path: StringMatch{MatchPrefix, "/API"}, IgnorePathCase: true,
-		Method: StringMatch{MatchExact, "GET"}, Authority: StringMatch{MatchRegex, ".*\\.com"},
-		Headers: []HeaderMatch{
-			{Name: "end-user", Match: StringMatch{MatchPrefix, "j"}},
-			{Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true},
+		Rest: &Conditions{
+			Method: StringMatch{MatchExact, "GET"}, Authority: StringMatch{MatchRegex, ".*\\.com"},
+			Headers: []HeaderMatch{
+				{Name: "end-user", Match: StringMatch{MatchPrefix, "j"}},
+				{Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true},
+			},
+			Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchExact, "1"}}},
 		},
-		Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchExact, "1"}}},
 	}
 	for got, want := range map[string]string{
 		match.String():      `/API* (any case), method=GET, authority~.*\.com, end-user=j*, not x-skip present, ?q=1`,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,19 +75,20 @@ func (w world) string(values, expressions []string, kinds ...MatchKind) StringMa
 
 func (w world) match() Match {
 	var m Match
+	c := &Conditions{}
 	m.Path = w.string([]string{w.path()}, pathRegexs, MatchAny, MatchExact, MatchExact, MatchPrefix, MatchPrefix, MatchPrefix, MatchRegex)
 	m.IgnorePathCase = w.oneIn(4)
 	if w.oneIn(4) {
-		m.Method = w.string(methods, regexes, MatchExact, MatchExact, MatchPrefix, MatchRegex)
+		c.Method = w.string(methods, regexes, MatchExact, MatchExact, MatchPrefix, MatchRegex)
 	}
 	if w.oneIn(10) {
-		m.Scheme = w.string([]string{"http", "https", "h"}, regexes, MatchExact, MatchPrefix, MatchRegex)
+		c.Scheme = w.string([]string{"http", "https", "h"}, regexes, MatchExact, MatchPrefix, MatchRegex)
 	}
 	if w.oneIn(6) {
-		m.Authority = w.string(hostWords, []string{".*", ".*a.com", "[a-z.]+"}, MatchExact, MatchPrefix, MatchRegex)
+		c.Authority = w.string(hostWords, []string{".*", ".*a.com", "[a-z.]+"}, MatchExact, MatchPrefix, MatchRegex)
 	}
 	for w.oneIn(2) {
-		m.Headers = append(m.Headers, HeaderMatch{
+		c.Headers = append(c.Headers, HeaderMatch{
 			Name:                pick(w, nameWords...),
 			Match:               w.string(valueWords, regexes, MatchAny, MatchExact, MatchExact, MatchExact, MatchPrefix, MatchRegex, MatchPresent),
 			Invert:              w.oneIn(4),
@@ -94,10 +96,13 @@ func (w world) match() Match {
 		})
 	}
 	for w.oneIn(4) {
-		m.Query = append(m.Query, QueryMatch{
+		c.Query = append(c.Query, QueryMatch{
 			Name:  pick(w, queryWords...),
 			Match: w.string(valueWords, regexes, MatchAny, MatchExact, MatchExact, MatchPrefix, MatchRegex, MatchPresent),
 		})
+	}
+	if !reflect.DeepEqual(c, noConditions) || w.oneIn(4) {
+		m.Rest = c
 	}
 	return m
 }

@@ -12,8 +12,8 @@ func spec() *router.Spec {
 	toV2 := &router.Route{
 		Name: "jason",
 		Match: router.Match{
-			Path:    router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews"},
-			Headers: []router.HeaderMatch{{Name: "end-user", Match: router.StringMatch{Kind: router.MatchExact, Value: "jason"}}},
+			Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews"},
+			Rest: &router.Conditions{Headers: []router.HeaderMatch{{Name: "end-user", Match: router.StringMatch{Kind: router.MatchExact, Value: "jason"}}}},
 		},
 		Destinations: []router.Destination{{Cluster: "outbound|9080|v2|reviews"}},
 	}

@@ -18,7 +18,7 @@ func indexRoutes(routes []*CompiledRoute) *routeIndex {
 	for i, route := range routes {
 		p := &route.match.path
 		filed := filing{key: fileKey{subject: onPath, text: p.value.text, exact: p.value.kind == MatchExact}, route: int32(i)}
-		if p.fold {
+		if p.value.fold {
 			folded = append(folded, filed)
 		} else {
 			paths = append(paths, filed)

@@ -14,16 +14,14 @@ type matcher struct {
 	// conditions are all but that on the path.
 	conditions []condition
 	path       pathMatcher
+	// outcome and ordinal are the route's, which fit in here: what it does with a request, and
+	// its place in the virtual host's Routes.
+	outcome Outcome
+	ordinal int32
 }
 
 // pathMatcher is the condition on the path.
-type pathMatcher struct {
-	value stringMatcher
-	// fold: the path may be in any case; value is in lower case.
-	fold bool
-	// whole: the match takes the whole path, for a rewrite.
-	whole bool
-}
+type pathMatcher struct{ value stringMatcher }
 
 // condition is one on anything but the path.
 type condition struct {
@@ -97,13 +95,16 @@ func (c *compiler) compileMatch(m *Match) (matcher, error) {
 // each compares with.
 func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
 	return func(yield func(condition, StringMatch) bool) {
-		if !yield(condition{subject: onMethod}, m.Method) ||
-			!yield(condition{subject: onScheme}, m.Scheme) ||
-			!yield(condition{subject: onAuthority}, m.Authority) {
+		if m.Rest == nil {
 			return
 		}
-		for i := range m.Headers {
-			h := &m.Headers[i]
+		if !yield(condition{subject: onMethod}, m.Rest.Method) ||
+			!yield(condition{subject: onScheme}, m.Rest.Scheme) ||
+			!yield(condition{subject: onAuthority}, m.Rest.Authority) {
+			return
+		}
+		for i := range m.Rest.Headers {
+			h := &m.Rest.Headers[i]
 			cond := condition{subject: onHeader, name: lowerASCII(h.Name), invert: h.Invert, missingIsEmpty: h.TreatMissingAsEmpty}
 			if subject, ok := pseudoHeaders[cond.name]; ok {
 				cond.subject = subject
@@ -112,8 +113,8 @@ func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
 				return
 			}
 		}
-		for i := range m.Query {
-			if !yield(condition{subject: onQuery, name: m.Query[i].Name}, m.Query[i].Match) {
+		for i := range m.Rest.Query {
+			if !yield(condition{subject: onQuery, name: m.Rest.Query[i].Name}, m.Rest.Query[i].Match) {
 				return
 			}
 		}
@@ -122,9 +123,10 @@ func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
 
 func (c *compiler) compilePath(m *Match) (pathMatcher, error) {
 	value, err := c.compileString(m.Path)
-	p := pathMatcher{value: value, whole: m.Path.Kind == MatchRegex || m.Path.Kind == MatchExact}
+	value.whole = m.Path.Kind == MatchRegex || m.Path.Kind == MatchExact
+	p := pathMatcher{value}
 	if m.IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
-		p.fold = true
+		p.value.fold = true
 		p.value.text = lowerASCII(p.value.text)
 	}
 	return p, err
@@ -147,7 +149,7 @@ func (m *matcher) rest(r *Request) bool {
 
 // holds compares a path without query.
 func (p *pathMatcher) holds(path string) bool {
-	if !p.fold {
+	if !p.value.fold {
 		return p.value.holds(path)
 	}
 	return hasPrefixFold(path, p.value.text) && (p.value.kind == MatchPrefix || len(path) == len(p.value.text))
@@ -199,10 +201,13 @@ func (c *condition) compare(value string, present bool) bool {
 
 // stringMatcher is a compiled StringMatch.
 type stringMatcher struct {
-	kind MatchKind
 	// text of MatchExact and MatchPrefix; of MatchRegex, what every match begins with.
 	text  string
 	regex *pattern
+	kind  MatchKind
+	// fold and whole are for paths only, and fit in here. fold: the path may be in any case;
+	// text is in lower case. whole: the match takes the whole path, for a rewrite.
+	fold, whole bool
 }
 
 // compileString compiles a comparison. Of regular expressions only those that need

@@ -10,10 +10,10 @@ import (
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	header := func(kind MatchKind, value string, invert, missingIsEmpty bool) Match {
-		return Match{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{kind, value}, Invert: invert, TreatMissingAsEmpty: missingIsEmpty}}}
+		return Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{kind, value}, Invert: invert, TreatMissingAsEmpty: missingIsEmpty}}}}
 	}
 	query := func(kind MatchKind, value string) Match {
-		return Match{Query: []QueryMatch{{Name: "q", Match: StringMatch{kind, value}}}}
+		return Match{Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: StringMatch{kind, value}}}}}
 	}
 	path := func(kind MatchKind, value string) Match { return Match{Path: StringMatch{kind, value}} }
 	fold := func(m Match) Match { m.IgnorePathCase = true; return m }
@@ -57,10 +57,10 @@ func TestMatch(t *testing.T) {
 		{"not exact, missing as empty", header(MatchExact, "1", true, true), x(), true},
 		{"not the expression, missing as empty", header(MatchRegex, ".*", true, true), x(), false},
 		{"never", header(MatchAny, "", true, false), x("1"), false},
-		{"method as header", Match{Headers: []HeaderMatch{{Name: ":Method", Match: exact("GET")}}}, x(), true},
-		{"path as header", Match{Headers: []HeaderMatch{{Name: ":path", Match: exact("/?q")}}}, request("/?q"), true},
-		{"host as header", Match{Headers: []HeaderMatch{{Name: "host", Match: exact("b")}}}, x(), false},
-		{"authority with port", Match{Authority: exact("a.example.com")}, x(), true},
+		{"method as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: ":Method", Match: exact("GET")}}}}, x(), true},
+		{"path as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: ":path", Match: exact("/?q")}}}}, request("/?q"), true},
+		{"host as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "host", Match: exact("b")}}}}, x(), false},
+		{"authority with port", Match{Rest: &Conditions{Authority: exact("a.example.com")}}, x(), true},
 		{"query", query(MatchExact, "1"), request("/?p=2&q=1"), true},
 		{"first value of the query", query(MatchExact, "1"), request("/?q=2&q=1"), false},
 		{"query is not decoded", query(MatchExact, "a b"), request("/?q=a%20b"), false},
@@ -152,11 +152,11 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, name string) {
 		got, found := findParameter(query, name)
 		r := &Request{Path: "/?" + query}
-		want := naiveMatch(&Match{Query: []QueryMatch{{Name: name, Match: StringMatch{Kind: MatchPresent}}}}, r)
+		want := naiveMatch(&Match{Rest: &Conditions{Query: []QueryMatch{{Name: name, Match: StringMatch{Kind: MatchPresent}}}}}, r)
 		if found != want {
 			t.Fatalf("%q in %q: found %v, want %v", name, query, found, want)
 		}
-		if found && !naiveMatch(&Match{Query: []QueryMatch{{Name: name, Match: exact(got)}}}, r) {
+		if found && !naiveMatch(&Match{Rest: &Conditions{Query: []QueryMatch{{Name: name, Match: exact(got)}}}}, r) {
 			t.Errorf("%q in %q: got %q", name, query, got)
 		}
 	})

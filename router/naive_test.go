@@ -155,15 +155,15 @@ func naiveMatch(m *Match, r *Request) bool {
 	} else if !naiveString(want, path) {
 		return false
 	}
-	if !naiveString(m.Scheme, r.Scheme) || !naiveString(m.Method, r.Method) || !naiveString(m.Authority, r.Authority) {
+	if !naiveString(m.Conditions().Scheme, r.Scheme) || !naiveString(m.Conditions().Method, r.Method) || !naiveString(m.Conditions().Authority, r.Authority) {
 		return false
 	}
-	for _, h := range m.Headers {
+	for _, h := range m.Conditions().Headers {
 		if !naiveHeader(h, r) {
 			return false
 		}
 	}
-	for _, q := range m.Query {
+	for _, q := range m.Conditions().Query {
 		value, found := "", false
 		// What follows the last ampersand is a parameter only if it is not empty.
 		for parameter := range strings.SplitSeq(strings.TrimSuffix(query, "&"), "&") {

@@ -164,7 +164,7 @@ func (w *pathRewrite) replaceAll(dst []byte, path string) []byte {
 // and Istio's use of it). No condition at all counts as the prefix "/".
 func (p *pathMatcher) taken(path string) int {
 	switch {
-	case p.whole:
+	case p.value.whole:
 		return len(path)
 	case p.value.kind == MatchPrefix:
 		return len(p.value.text)

@@ -93,6 +93,16 @@ type Route struct {
 	Direct       *DirectResponse
 	Destinations []Destination
 
+	// Rewrite changes the request on its way to a destination.
+	Rewrite *Rewrite
+	// Policy is whatever else is done about a request; nil where nothing is. Routes with the
+	// same may share it: few have one of their own.
+	Policy *RoutePolicy
+}
+
+// RoutePolicy is what a route does about requests beside sending them somewhere. The zero
+// value does nothing.
+type RoutePolicy struct {
 	// Sources says which clients may come in; nil for all. Others are answered 403, whatever
 	// else the route does.
 	Sources *Sources
@@ -105,9 +115,6 @@ type Route struct {
 	// IdleTimeout bounds how long nothing may move in an exchange, or through what it was
 	// upgraded to, in either direction. 0 means the listener's bounds.
 	IdleTimeout time.Duration
-
-	// Rewrite changes the request on its way to a destination.
-	Rewrite *Rewrite
 	// Timeout bounds the whole exchange with the destination, retries included.
 	// 0 means none.
 	Timeout time.Duration
@@ -120,6 +127,18 @@ type Route struct {
 	Mirrors []Mirror
 }
 
+// noPolicy stands for that of a route without.
+var noPolicy = &RoutePolicy{}
+
+// PolicyInForce returns the route's policy, which nobody may change: the zero value where it
+// has none.
+func (r *Route) PolicyInForce() *RoutePolicy {
+	if r.Policy == nil {
+		return noPolicy
+	}
+	return r.Policy
+}
+
 // Match is a set of conditions that must all hold.
 type Match struct {
 	// Path is compared with the path without its query.
@@ -127,12 +146,30 @@ type Match struct {
 	// IgnorePathCase lets exact and prefix paths match in any case. It does not
 	// change regular expressions.
 	IgnorePathCase bool
-	Scheme         StringMatch
-	Method         StringMatch
+	// Rest are the conditions on anything but the path; nil where there are none.
+	Rest *Conditions
+}
+
+// Conditions are those of a Match on anything but the path. They must all hold.
+type Conditions struct {
+	Scheme StringMatch
+	Method StringMatch
 	// Authority is compared with the request's authority as sent, port included.
 	Authority StringMatch
 	Headers   []HeaderMatch
 	Query     []QueryMatch
+}
+
+// noConditions stand for those of a match on the path alone.
+var noConditions = &Conditions{}
+
+// Conditions returns the conditions on anything but the path, of which nobody may change
+// anything: none where the match has none.
+func (m *Match) Conditions() *Conditions {
+	if m.Rest == nil {
+		return noConditions
+	}
+	return m.Rest
 }
 
 // MatchKind says how a StringMatch compares.

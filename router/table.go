@@ -57,13 +57,27 @@ type CompiledVirtualHost struct {
 func (v *CompiledVirtualHost) claims() []string { return v.Domains }
 
 // CompiledRoute is a Route that is ready to match and to be acted upon.
+//
+// There are many, so that it is small: what it matches by is its own, and lies together; what
+// it does is mostly what others do too.
 type CompiledRoute struct {
 	match matcher
-	// ordinal is its place in the virtual host's Routes.
-	ordinal int32
-	outcome Outcome
+	*CompiledAction
+	Configured
+	rewrite *pathRewrite
+}
 
+// Configured is what a route was compiled from. What a CompiledRoute has compiled of it hides
+// the same here.
+type Configured struct {
 	*Route
+	// RoutePolicy is the Route's; the zero value where it has none.
+	*RoutePolicy
+}
+
+// CompiledAction is what routes do with a request that they forward, or answer. Those that do
+// the same share it.
+type CompiledAction struct {
 	// Destinations are the ones with a share in the traffic; of a single one, the
 	// weight does not matter.
 	Destinations []CompiledDestination
@@ -76,7 +90,6 @@ type CompiledRoute struct {
 	cors []stringMatcher
 	// weights is the sum of those of the destinations.
 	weights uint64
-	rewrite *pathRewrite
 }
 
 // CompiledDestination is a Destination whose cluster and headers are resolved.
@@ -190,7 +203,7 @@ func (t *Table) Route(r *Request) Decision {
 	if d.Route = d.VirtualHost.first(r); d.Route == nil {
 		return d
 	}
-	d.Outcome = d.Route.outcome
+	d.Outcome = d.Route.match.outcome
 	return d
 }
 
@@ -221,7 +234,7 @@ func (r *Route) outcome() Outcome {
 }
 
 // Index returns the route's place among those in force in its virtual host, from 0.
-func (r *CompiledRoute) Index() int { return int(r.ordinal) }
+func (r *CompiledRoute) Index() int { return int(r.match.ordinal) }
 
 // Pick chooses one of the route's destinations by weight, given a random number. It
 // returns nil where the decision is not to forward.

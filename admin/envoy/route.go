@@ -46,7 +46,7 @@ func route(r *router.Route) object {
 	if r.Origin.Kind != "" {
 		o["metadata"] = object{"filter_metadata": object{"istio": object{"config": configPath(r.Origin)}}}
 	}
-	headerOps(o, r.Headers)
+	headerOps(o, r.PolicyInForce().Headers)
 	return o
 }
 
@@ -97,16 +97,17 @@ func routeMatch(m *router.Match) object {
 	if m.IgnorePathCase {
 		o["case_sensitive"] = false
 	}
+	rest := m.Conditions()
 	var headers []object
 	for _, pseudo := range []struct {
 		name  string
 		match router.StringMatch
-	}{{":scheme", m.Scheme}, {":method", m.Method}, {":authority", m.Authority}} {
+	}{{":scheme", rest.Scheme}, {":method", rest.Method}, {":authority", rest.Authority}} {
 		if pseudo.match.Kind != router.MatchAny {
 			headers = append(headers, object{"name": pseudo.name, "string_match": stringMatcher(pseudo.match)})
 		}
 	}
-	for _, h := range m.Headers {
+	for _, h := range rest.Headers {
 		header := object{"name": h.Name}
 		if h.Match.Kind == router.MatchAny || h.Match.Kind == router.MatchPresent {
 			header["present_match"] = true
@@ -123,7 +124,7 @@ func routeMatch(m *router.Match) object {
 	}
 	put(o, "headers", headers)
 	var query []object
-	for _, q := range m.Query {
+	for _, q := range rest.Query {
 		parameter := object{"name": q.Name, "string_match": stringMatcher(q.Match)}
 		if q.Match.Kind == router.MatchAny || q.Match.Kind == router.MatchPresent {
 			parameter = object{"name": q.Name, "present_match": true}
@@ -136,7 +137,7 @@ func routeMatch(m *router.Match) object {
 
 // routeAction is envoy.config.route.v3.RouteAction.
 func routeAction(r *router.Route) object {
-	o := object{"timeout": duration(r.Timeout)}
+	o := object{"timeout": duration(r.PolicyInForce().Timeout)}
 	if len(r.Destinations) == 1 {
 		o["cluster"] = r.Destinations[0].Cluster
 	} else {
@@ -161,9 +162,9 @@ func routeAction(r *router.Route) object {
 		}
 		put(o, "host_rewrite_literal", rewrite.Authority)
 	}
-	put(o, "retry_policy", retry(r.Retry))
+	put(o, "retry_policy", retry(r.PolicyInForce().Retry))
 	var mirrors []object
-	for _, m := range r.Mirrors {
+	for _, m := range r.PolicyInForce().Mirrors {
 		mirrors = append(mirrors, object{
 			"cluster":          m.Cluster,
 			"runtime_fraction": object{"default_value": object{"numerator": uint32(m.Fraction), "denominator": "MILLION"}},

@@ -61,8 +61,8 @@ var rules = map[string][2]string{
 func (c *inquiry) badRequest() {
 	if c.Details == "request_payload_too_large" {
 		c.because("the body is larger than the rule allows")
-		if r := c.route(); r != nil && r.MaxRequestBody > 0 {
-			c.because("the body is larger than the %d bytes that the rule allows", r.MaxRequestBody)
+		if r := c.route(); r != nil && r.PolicyInForce().MaxRequestBody > 0 {
+			c.because("the body is larger than the %d bytes that the rule allows", r.PolicyInForce().MaxRequestBody)
 		}
 		c.fix(c.at(""), "raise the bound (of an Ingress: the annotation proxy-body-size), or send less")
 		return

@@ -26,12 +26,12 @@ func (c *inquiry) timeout() {
 		c.fix(c.at("timeout"), "raise the rule's timeout, or find out why the endpoint takes so long")
 		return
 	}
-	if over(c.Duration, route.Timeout) {
-		c.because("%s of %s did not answer within the rule's timeout of %s", orUnknown(c.UpstreamHost), c.Cluster, route.Timeout)
+	if over(c.Duration, route.PolicyInForce().Timeout) {
+		c.because("%s of %s did not answer within the rule's timeout of %s", orUnknown(c.UpstreamHost), c.Cluster, route.PolicyInForce().Timeout)
 		c.fix(c.at("timeout"), "raise timeout, or find out why the endpoint takes longer")
 		return
 	}
-	if r := route.Retry; r != nil && r.PerTry > 0 {
+	if r := route.PolicyInForce().Retry; r != nil && r.PerTry > 0 {
 		c.because("%s of %s did not answer within the perTryTimeout of %s", orUnknown(c.UpstreamHost), c.Cluster, r.PerTry)
 		c.fix(c.at("retries.perTryTimeout"), "raise perTryTimeout, or find out why the endpoint takes longer")
 		return

@@ -68,8 +68,9 @@ func castShadows(vh *router.VirtualHost, places map[router.Origin]*shadow) (firs
 }
 
 func takesAll(m *router.Match) bool {
-	return m.Path.Kind == router.MatchAny && m.Scheme.Kind == router.MatchAny && m.Method.Kind == router.MatchAny &&
-		m.Authority.Kind == router.MatchAny && len(m.Headers) == 0 && len(m.Query) == 0
+	rest := m.Conditions()
+	return m.Path.Kind == router.MatchAny && rest.Scheme.Kind == router.MatchAny && rest.Method.Kind == router.MatchAny &&
+		rest.Authority.Kind == router.MatchAny && len(rest.Headers) == 0 && len(rest.Query) == 0
 }
 
 // pathIndex finds the routes whose path may cover another's, so that comparing costs
@@ -124,7 +125,11 @@ func firstCovering(earlier []*router.Route, r *router.Route) *router.Route {
 // coversMatch says whether every request that matches b matches a. It may say no
 // where the answer is yes (of two regular expressions, say), never the reverse.
 func coversMatch(a, b *router.Match) bool {
-	if !coversPath(a, b) || !coversString(a.Scheme, b.Scheme) || !coversString(a.Method, b.Method) || !coversString(a.Authority, b.Authority) {
+	return coversPath(a, b) && coversRest(a.Conditions(), b.Conditions())
+}
+
+func coversRest(a, b *router.Conditions) bool {
+	if !coversString(a.Scheme, b.Scheme) || !coversString(a.Method, b.Method) || !coversString(a.Authority, b.Authority) {
 		return false
 	}
 	for _, h := range a.Headers {

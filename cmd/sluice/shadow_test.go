@@ -18,6 +18,7 @@ func TestCoversMatch(t *testing.T) {
 	}
 	without := []router.HeaderMatch{{Name: "a", Match: exact("1"), Invert: true}}
 	type match = router.Match
+	type rest = router.Conditions
 	for _, test := range []struct {
 		name string
 		a, b router.Match
@@ -33,15 +34,15 @@ func TestCoversMatch(t *testing.T) {
 		{"prefix of regex", match{Path: prefix("/a")}, match{Path: regex("/a.*")}, false},
 		{"any case", match{Path: prefix("/A"), IgnorePathCase: true}, match{Path: exact("/aB")}, true},
 		{"one case of any", match{Path: prefix("/a")}, match{Path: exact("/a"), IgnorePathCase: true}, false},
-		{"method of none", match{Method: exact("GET")}, match{}, false},
-		{"method of itself", match{Method: exact("GET")}, match{Method: exact("GET"), Path: exact("/")}, true},
-		{"header of none", match{Headers: header("a", exact("1"))}, match{}, false},
-		{"header of another", match{Headers: header("a", exact("1"))}, match{Headers: header("b", exact("1"))}, false},
-		{"header present", match{Headers: header("a", present)}, match{Headers: header("a", exact("1"))}, true},
-		{"header absent", match{Headers: without}, match{Headers: header("a", exact("1"))}, false},
-		{"header absent twice", match{Headers: without}, match{Headers: without}, true},
-		{"query", match{Query: []router.QueryMatch{{Name: "q", Match: prefix("1")}}}, match{Query: []router.QueryMatch{{Name: "q", Match: exact("12")}}}, true},
-		{"query of none", match{Query: []router.QueryMatch{{Name: "q", Match: prefix("1")}}}, match{}, false},
+		{"method of none", match{Rest: &rest{Method: exact("GET")}}, match{}, false},
+		{"method of itself", match{Rest: &rest{Method: exact("GET")}}, match{Rest: &rest{Method: exact("GET")}, Path: exact("/")}, true},
+		{"header of none", match{Rest: &rest{Headers: header("a", exact("1"))}}, match{}, false},
+		{"header of another", match{Rest: &rest{Headers: header("a", exact("1"))}}, match{Rest: &rest{Headers: header("b", exact("1"))}}, false},
+		{"header present", match{Rest: &rest{Headers: header("a", present)}}, match{Rest: &rest{Headers: header("a", exact("1"))}}, true},
+		{"header absent", match{Rest: &rest{Headers: without}}, match{Rest: &rest{Headers: header("a", exact("1"))}}, false},
+		{"header absent twice", match{Rest: &rest{Headers: without}}, match{Rest: &rest{Headers: without}}, true},
+		{"query", match{Rest: &rest{Query: []router.QueryMatch{{Name: "q", Match: prefix("1")}}}}, match{Rest: &rest{Query: []router.QueryMatch{{Name: "q", Match: exact("12")}}}}, true},
+		{"query of none", match{Rest: &rest{Query: []router.QueryMatch{{Name: "q", Match: prefix("1")}}}}, match{}, false},
 	} {
 		if got := coversMatch(&test.a, &test.b); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)

@@ -21,6 +21,8 @@ type action struct {
 	policy       RoutePolicy
 	sources      *router.Sources
 	limits       []router.LocalLimit
+	// common is what the routes have of all that, beside where requests go.
+	common *router.RoutePolicy
 }
 
 // empty says whether the rule does nothing that can be served.
@@ -31,10 +33,7 @@ func (a *action) empty() bool {
 // apply makes a route do it.
 func (a *action) apply(route *router.Route) {
 	route.Redirect, route.Direct, route.Destinations = a.redirect, a.direct, a.destinations
-	route.Headers, route.Timeout = a.headers, a.timeout
-	route.Sources, route.MaxRequestBody = a.sources, a.policy.MaxRequestBody
-	route.Limits, route.IdleTimeout = a.limits, a.policy.IdleTimeout.Duration
-	route.Retry, route.Fault, route.CORS, route.Mirrors = a.retry, a.fault, a.cors, a.mirrors
+	route.Policy = a.common
 }
 
 // compileAction returns what a rule does, and notes in the unit which clusters that
@@ -57,6 +56,7 @@ func (c *Compiler) compileAction(u *compilation, r rule) *action {
 		c.addDestinations(u, r, a)
 		c.addMirrors(u, r, a)
 	}
+	a.destinations, a.common = c.parts.list(a.destinations), c.parts.policy(a)
 	return a
 }
 
@@ -69,9 +69,9 @@ func (c *Compiler) addDestinations(u *compilation, r rule, a *action) {
 		}
 		use, target := c.destination(u, source{r.object, fmt.Sprintf("%s.route[%d].destination", r.field, i)}, d.Destination)
 		u.uses = append(u.uses, use)
-		destination := router.Destination{Cluster: use.key.String(), Weight: 1}
+		destination := router.Destination{Cluster: c.strings.one(use.key.String()), Weight: 1}
 		if rewrittenAuthority(r.http) == "" {
-			destination.Authority = authorityOf(d.Headers)
+			destination.Authority = c.strings.one(authorityOf(d.Headers))
 		}
 		if len(r.http.Route) == 1 {
 			// Istio applies a single destination's changes as if they were the

@@ -127,7 +127,7 @@ func (c *Compiler) compile(v *virtualService, key unitKey) *compilation {
 	}
 	for _, r := range c.rulesOf(v) {
 		if len(r.http.Match) == 0 {
-			u.add(r, nil, source{r.object, r.field}, c.compileAction(u, r))
+			c.add(u, r, nil, source{r.object, r.field}, c.compileAction(u, r))
 			break
 		}
 		var a *action
@@ -138,7 +138,7 @@ func (c *Compiler) compile(v *virtualService, key unitKey) *compilation {
 			if a == nil {
 				a = c.compileAction(u, r)
 			}
-			if u.add(r, m, r.matches[i], a) {
+			if c.add(u, r, m, r.matches[i], a) {
 				return u
 			}
 		}
@@ -168,7 +168,7 @@ type sourceMatch interface {
 
 // add makes a route of one match block of a rule. It returns whether the route takes
 // all requests.
-func (u *compilation) add(r rule, m *networking.HTTPMatchRequest, origin source, a *action) bool {
+func (c *Compiler) add(u *compilation, r rule, m *networking.HTTPMatchRequest, origin source, a *action) bool {
 	if a.empty() {
 		return false
 	}
@@ -181,7 +181,12 @@ func (u *compilation) add(r rule, m *networking.HTTPMatchRequest, origin source,
 		route.Name += "." + m.Name
 	}
 	if len(a.destinations) > 0 {
-		route.Rewrite = compileRewrite(r.http, &route.Match)
+		if rewrite := compileRewrite(r.http, &route.Match); rewrite != (router.Rewrite{}) {
+			route.Rewrite = c.parts.rewrite(rewrite)
+		}
+	}
+	for _, s := range []*string{&route.Name, &route.Origin.Field, &route.Match.Path.Value} {
+		*s = c.strings.one(*s)
 	}
 	a.apply(route)
 	u.routes = append(u.routes, route)

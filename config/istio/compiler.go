@@ -122,7 +122,9 @@ type Compiler struct {
 	outbound *outbound
 
 	pending pending
+	// strings and parts are what is kept in the course of an Apply, once each.
 	strings interned
+	parts   parts
 	spec    *router.Spec
 }
 

@@ -249,18 +249,19 @@ func origin(o router.Origin) string {
 }
 
 func printRoute(b *strings.Builder, r *router.Route) {
+	p := r.PolicyInForce()
 	fmt.Fprintf(b, "      route %q from %s\n", r.Name, origin(r.Origin))
-	if match := fmt.Sprintf("%+v", r.Match); match != fmt.Sprintf("%+v", router.Match{}) {
+	if match := matchText(&r.Match); match != matchText(&router.Match{}) {
 		fmt.Fprintf(b, "        match %s\n", match)
 	}
-	if r.Sources != nil || r.MaxRequestBody != 0 {
-		fmt.Fprintf(b, "        sources %+v body %d\n", r.Sources, r.MaxRequestBody)
+	if p.Sources != nil || p.MaxRequestBody != 0 {
+		fmt.Fprintf(b, "        sources %+v body %d\n", p.Sources, p.MaxRequestBody)
 	}
-	for _, l := range r.Limits {
+	for _, l := range p.Limits {
 		fmt.Fprintf(b, "        limit %+v\n", l)
 	}
-	if r.IdleTimeout != 0 {
-		fmt.Fprintf(b, "        idle %s\n", r.IdleTimeout)
+	if p.IdleTimeout != 0 {
+		fmt.Fprintf(b, "        idle %s\n", p.IdleTimeout)
 	}
 	for _, d := range r.Destinations {
 		fmt.Fprintf(b, "        to %s weight=%d", d.Cluster, d.Weight)
@@ -279,15 +280,21 @@ func printRoute(b *strings.Builder, r *router.Route) {
 	if r.Rewrite != nil {
 		fmt.Fprintf(b, "        rewrite %+v\n", *r.Rewrite)
 	}
-	if r.Timeout > 0 {
-		fmt.Fprintf(b, "        timeout %s\n", r.Timeout.Round(time.Millisecond))
+	if p.Timeout > 0 {
+		fmt.Fprintf(b, "        timeout %s\n", p.Timeout.Round(time.Millisecond))
 	}
 	printRoutePolicies(b, r)
-	if fmt.Sprint(r.Headers) != fmt.Sprint(router.HeaderPolicy{}) {
+	if fmt.Sprint(p.Headers) != fmt.Sprint(router.HeaderPolicy{}) {
 		b.WriteString("       ")
-		printHeaders(b, r.Headers)
+		printHeaders(b, p.Headers)
 		b.WriteByte('\n')
 	}
+}
+
+// matchText writes the conditions of a match in one line, all in braces.
+func matchText(m *router.Match) string {
+	path := fmt.Sprintf("{Path:%+v IgnorePathCase:%t ", m.Path, m.IgnorePathCase)
+	return path + strings.TrimPrefix(fmt.Sprintf("%+v", *m.Conditions()), "{")
 }
 
 // retryByDefault is what is not printed of routes.
@@ -297,20 +304,21 @@ var retryByDefault = router.Retry{
 }
 
 func printRoutePolicies(b *strings.Builder, r *router.Route) {
+	p := r.PolicyInForce()
 	passthrough := len(r.Destinations) == 1 && r.Destinations[0].Cluster == "PassthroughCluster"
 	switch {
-	case r.Retry != nil && !reflect.DeepEqual(*r.Retry, retryByDefault):
-		fmt.Fprintf(b, "        retry %s %s\n", retryWords(r.Retry.On), said(*r.Retry, "On"))
-	case r.Retry == nil && len(r.Destinations) > 0 && !passthrough:
+	case p.Retry != nil && !reflect.DeepEqual(*p.Retry, retryByDefault):
+		fmt.Fprintf(b, "        retry %s %s\n", retryWords(p.Retry.On), said(*p.Retry, "On"))
+	case p.Retry == nil && len(r.Destinations) > 0 && !passthrough:
 		b.WriteString("        retry off\n")
 	}
-	if r.Fault != nil {
-		fmt.Fprintf(b, "        fault %s\n", said(*r.Fault))
+	if p.Fault != nil {
+		fmt.Fprintf(b, "        fault %s\n", said(*p.Fault))
 	}
-	if r.CORS != nil {
-		fmt.Fprintf(b, "        cors %s\n", said(*r.CORS))
+	if p.CORS != nil {
+		fmt.Fprintf(b, "        cors %s\n", said(*p.CORS))
 	}
-	for _, m := range r.Mirrors {
+	for _, m := range p.Mirrors {
 		fmt.Fprintf(b, "        mirror %s\n", said(m))
 	}
 }

@@ -88,7 +88,9 @@ func (j *routeJoin) join(c claim) {
 const allRequests = "*"
 
 // matchKey is a text that is the same for routes that take the same requests.
-func matchKey(m *router.Match) string { return fmt.Sprintf("%#v", *m) }
+func matchKey(m *router.Match) string {
+	return fmt.Sprintf("%#v %t %#v", m.Path, m.IgnorePathCase, *m.Conditions())
+}
 
 // shadowed notes a rule that an older VirtualService leaves nothing for.
 func (j *routeJoin) shadowed(origin source, by *virtualService) {

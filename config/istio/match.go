@@ -17,26 +17,29 @@ func compileMatch(m *networking.HTTPMatchRequest) router.Match {
 	if m == nil {
 		return router.Match{}
 	}
-	match := router.Match{
-		Path:           compilePath(m.Uri),
-		IgnorePathCase: m.IgnoreUriCase,
-		Scheme:         compileOptional(m.Scheme),
-		Method:         compileOptional(m.Method),
-		Authority:      compileOptional(m.Authority),
+	match := router.Match{Path: compilePath(m.Uri), IgnorePathCase: m.IgnoreUriCase}
+	if m.Scheme == nil && m.Method == nil && m.Authority == nil && len(m.Headers)+len(m.WithoutHeaders)+len(m.QueryParams) == 0 {
+		return match
+	}
+	rest := &router.Conditions{
+		Scheme:    compileOptional(m.Scheme),
+		Method:    compileOptional(m.Method),
+		Authority: compileOptional(m.Authority),
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
-		match.Headers = append(match.Headers, router.HeaderMatch{Name: strings.ToLower(name), Match: compileString(m.Headers[name])})
+		rest.Headers = append(rest.Headers, router.HeaderMatch{Name: strings.ToLower(name), Match: compileString(m.Headers[name])})
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.WithoutHeaders)) {
 		s := compileString(m.WithoutHeaders[name])
-		match.Headers = append(match.Headers, router.HeaderMatch{
+		rest.Headers = append(rest.Headers, router.HeaderMatch{
 			Name: strings.ToLower(name), Match: s, Invert: true, TreatMissingAsEmpty: s.Kind != router.MatchPresent,
 		})
 	}
-	slices.SortStableFunc(match.Headers, func(a, b router.HeaderMatch) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(rest.Headers, func(a, b router.HeaderMatch) int { return cmp.Compare(a.Name, b.Name) })
 	for _, name := range slices.Sorted(maps.Keys(m.QueryParams)) {
-		match.Query = append(match.Query, router.QueryMatch{Name: name, Match: compileString(m.QueryParams[name])})
+		rest.Query = append(rest.Query, router.QueryMatch{Name: name, Match: compileString(m.QueryParams[name])})
 	}
+	match.Rest = rest
 	return match
 }
 
@@ -76,8 +79,9 @@ func compileString(m *networking.StringMatch) router.StringMatch {
 // takesAll says whether a match is one that takes all requests. Istio looks for
 // these forms only, and so orders routes by them.
 func takesAll(m *router.Match) bool {
-	if m.Scheme.Kind != router.MatchAny || m.Method.Kind != router.MatchAny || m.Authority.Kind != router.MatchAny ||
-		len(m.Headers) > 0 || len(m.Query) > 0 {
+	c := m.Conditions()
+	if c.Scheme.Kind != router.MatchAny || c.Method.Kind != router.MatchAny || c.Authority.Kind != router.MatchAny ||
+		len(c.Headers) > 0 || len(c.Query) > 0 {
 		return false
 	}
 	switch m.Path.Kind {

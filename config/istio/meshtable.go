@@ -168,7 +168,7 @@ func (o *outbound) build(t *meshTable, host string) (*meshHost, []config.Conditi
 	} else {
 		h.use = clusterKey{host: host, port: t.port}
 		h.built.Routes = []*router.Route{{
-			Name: "default", Origin: originOf(s.object, ""), Destinations: []router.Destination{{Cluster: h.use.String(), Weight: 1}}, Retry: defaultRetry,
+			Name: "default", Origin: originOf(s.object, ""), Destinations: []router.Destination{{Cluster: h.use.String(), Weight: 1}}, Policy: &router.RoutePolicy{Retry: defaultRetry},
 		}}
 	}
 	if s != nil {

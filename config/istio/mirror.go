@@ -18,7 +18,7 @@ func (c *Compiler) addMirrors(u *compilation, r rule, a *action) {
 		use, _ := c.destination(u, at, d)
 		use.mirror = true
 		u.uses = append(u.uses, use)
-		a.mirrors = append(a.mirrors, router.Mirror{Cluster: use.key.String(), Fraction: share})
+		a.mirrors = append(a.mirrors, router.Mirror{Cluster: c.strings.one(use.key.String()), Fraction: share})
 	}
 	add(r.http.Mirror, mirrorFraction(r.http), source{r.mirror.object, r.mirror.field + ".mirror"})
 	for i, m := range r.http.Mirrors {

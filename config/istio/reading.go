@@ -70,5 +70,5 @@ func (c *Compiler) forget() {
 		o.typed = (*resource.VirtualService)(nil)
 	}
 	c.objects.decoded = nil
-	c.strings = interned{}
+	c.strings, c.parts = interned{}, parts{}
 }

@@ -46,10 +46,9 @@ func compileDirectResponse(d *networking.HTTPDirectResponse) *router.DirectRespo
 	return out
 }
 
-// compileRewrite returns the changes to the path and authority, nil where there are
-// none. uri takes the place of what a prefix match took, and of the whole path where
+// compileRewrite returns the changes to the path and authority. uri takes the place of what a prefix match took, and of the whole path where
 // the match is another: then, as without any match, match is made to say so.
-func compileRewrite(http *networking.HTTPRoute, match *router.Match) *router.Rewrite {
+func compileRewrite(http *networking.HTTPRoute, match *router.Match) router.Rewrite {
 	out := router.Rewrite{Authority: rewrittenAuthority(http)}
 	if regex := http.GetRewrite().GetUriRegexRewrite(); regex != nil {
 		out.Regex, out.Substitution = regex.Match, regex.Rewrite
@@ -65,10 +64,7 @@ func compileRewrite(http *networking.HTTPRoute, match *router.Match) *router.Rew
 			}
 		}
 	}
-	if out == (router.Rewrite{}) {
-		return nil
-	}
-	return &out
+	return out
 }
 
 // headerPolicy returns the changes to headers. What concerns the authority is not

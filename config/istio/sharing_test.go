@@ -255,7 +255,7 @@ func TestPoliciesKeepPointers(t *testing.T) {
 	retries := map[*router.Retry]bool{}
 	for _, h := range first.Spec.Listeners[0].Tables[0].VirtualHosts {
 		for _, r := range h.Routes {
-			retries[r.Retry] = true
+			retries[r.Policy.Retry] = true
 		}
 	}
 	if len(retries) != 2 {

@@ -87,7 +87,7 @@ func (c *Compiler) streamDestinations(u *compilation, field string, routes []*ne
 		if len(routes) > 1 {
 			weight = uint32(d.Weight)
 		}
-		to.destinations = append(to.destinations, router.Destination{Cluster: use.key.String(), Weight: weight})
+		to.destinations = append(to.destinations, router.Destination{Cluster: c.strings.one(use.key.String()), Weight: weight})
 		idle := c.clusters.idleTimeoutOf(use.key)
 		target.asksIdle, target.idle = true, idle
 		if to.idle == 0 {

@@ -98,7 +98,7 @@ type bench struct {
 func mirrorTo(t *testing.T, o MirrorOptions, addresses ...string) *bench {
 	t.Helper()
 	manager := upstream.NewManager(upstream.Options{})
-	b := &bench{Mirrors: NewMirrors(o), t: t, route: &router.CompiledRoute{}}
+	b := &bench{Mirrors: NewMirrors(o), t: t, route: &router.CompiledRoute{CompiledAction: &router.CompiledAction{}}}
 	t.Cleanup(func() { b.Close(); manager.Close() })
 	var specs []*router.Cluster
 	for i, a := range addresses {

@@ -37,7 +37,7 @@ func TestSources(t *testing.T) {
 			t.Parallel()
 			o, requests := inTurn(t, okResponse)
 			spec := toOrigin(o.addr)
-			theRoute(spec).Sources = &test.sources
+			thePolicy(spec).Sources = &test.sources
 			g := start(t, spec, func(s *setup) { s.engine.TrustedHops = test.hops })
 			c := dial(t, g)
 			if a := c.get("/", test.headers...); a.StatusCode != test.want {
@@ -58,8 +58,8 @@ func TestSourcesOfAnswers(t *testing.T) {
 	t.Parallel()
 	sources := &router.Sources{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	c := dial(t, start(t, withRoutes(nil,
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/a"}}, Sources: sources, Direct: &router.DirectResponse{Status: 200, Body: []byte("secret")}},
-		&router.Route{Sources: sources, Redirect: &router.Redirect{Status: 302, Path: "/secret"}},
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/a"}}, Policy: &router.RoutePolicy{Sources: sources}, Direct: &router.DirectResponse{Status: 200, Body: []byte("secret")}},
+		&router.Route{Policy: &router.RoutePolicy{Sources: sources}, Redirect: &router.Redirect{Status: 302, Path: "/secret"}},
 	)))
 	for _, path := range []string{"/a", "/b"} {
 		if a := c.get(path); a.StatusCode != 403 || a.Header.Get("Location") != "" {
@@ -96,7 +96,7 @@ func TestMaxRequestBody(t *testing.T) {
 			t.Parallel()
 			o := startOrigin(t, echo)
 			spec := toOrigin(o.addr)
-			theRoute(spec).MaxRequestBody = limit
+			thePolicy(spec).MaxRequestBody = limit
 			g := start(t, spec)
 			c := dial(t, g)
 			go io.WriteString(c, req("PUT / HTTP/1.1", "Host: a.example", test.head)+test.body)

@@ -9,7 +9,7 @@ import (
 
 func withCORS(addr string, change func(*router.CORS)) *router.Spec {
 	spec := toOrigin(addr)
-	theRoute(spec).CORS = &router.CORS{
+	thePolicy(spec).CORS = &router.CORS{
 		AllowOrigins: []router.StringMatch{
 			{Kind: router.MatchExact, Value: "https://a.example"},
 			{Kind: router.MatchPrefix, Value: "https://b."},
@@ -19,7 +19,7 @@ func withCORS(addr string, change func(*router.CORS)) *router.Spec {
 		MaxAge: 24 * time.Hour, HasMaxAge: true, AllowCredentials: true, ForwardUnmatched: true,
 	}
 	if change != nil {
-		change(theRoute(spec).CORS)
+		change(thePolicy(spec).CORS)
 	}
 	return spec
 }

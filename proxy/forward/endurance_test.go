@@ -168,7 +168,7 @@ func TestRollingReplacement(t *testing.T) {
 				s := toOrigin(addresses...)
 				s.Clusters[0].Balancer = router.LeastRequest
 				// As by default, a connection that cannot be made is tried elsewhere.
-				s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = &router.Retry{Attempts: 2, On: router.RetryConnectFailure, AvoidPrevious: true}
+				thePolicy(s).Retry = &router.Retry{Attempts: 2, On: router.RetryConnectFailure, AvoidPrevious: true}
 				policy(s.Clusters[0])
 				return s
 			}

@@ -138,7 +138,7 @@ func TestGRPCRetries(t *testing.T) {
 	} {
 		o, seen := failing(t, 1, func(f *framed, stream uint32) error { return rpc(stream, f, tc.status) })
 		spec := toHTTP2(o.addr)
-		theRoute(spec).Retry = &router.Retry{Attempts: 2, On: tc.on}
+		thePolicy(spec).Retry = &router.Retry{Attempts: 2, On: tc.on}
 		g := start(t, spec)
 		c := dial(t, g)
 		c.send(call(message("hello")))
@@ -175,7 +175,7 @@ func TestGRPCTimeout(t *testing.T) {
 		{48 * time.Hour, "", "172800S"},
 	} {
 		spec := toHTTP2(addr)
-		theRoute(spec).Timeout = tc.route
+		thePolicy(spec).Timeout = tc.route
 		c := dial(t, start(t, spec))
 		headers := []string{}
 		if tc.asked != "" {
@@ -308,7 +308,7 @@ func TestGRPCMessages(t *testing.T) {
 		}
 		grpcEcho(w, r)
 	})))
-	spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = &router.Retry{Attempts: 1, On: router.RetryUnavailable, Backoff: 1}
+	thePolicy(spec).Retry = &router.Retry{Attempts: 1, On: router.RetryUnavailable, Backoff: 1}
 	g := start(t, spec, tell)
 	three := message("") + message("hello") + message(strings.Repeat("x", 250))
 	for _, tc := range []struct {

@@ -148,10 +148,10 @@ func TestHeaderPolicies(t *testing.T) {
 	spec := func(addr string) *router.Spec {
 		s := toOrigin(addr)
 		r := s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0]
-		r.Headers.Request = router.HeaderOps{
+		r.Policy.Headers.Request = router.HeaderOps{
 			Set: []router.Header{{Name: "x-set", Value: "%REQ(user-agent)%/%PROTOCOL%"}, {Name: "x-route", Value: "%ROUTE_NAME%"}, {Name: "x-literal", Value: "100%%"}},
 			Add: []router.Header{{Name: "x-add", Value: "two"}, {Name: "x-peer", Value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}, {Name: "x-missing", Value: "%REQ(nothing)%"}}, Remove: []string{"x-gone"}}
-		r.Headers.Response = router.HeaderOps{Set: []router.Header{{Name: "server", Value: "sluice"}}, Add: []router.Header{{Name: "x-cluster", Value: "%UPSTREAM_CLUSTER%"}}, Remove: []string{"x-secret"}}
+		r.Policy.Headers.Response = router.HeaderOps{Set: []router.Header{{Name: "server", Value: "sluice"}}, Add: []router.Header{{Name: "x-cluster", Value: "%UPSTREAM_CLUSTER%"}}, Remove: []string{"x-secret"}}
 		r.Destinations[0].Headers.Request.Set = []router.Header{{Name: "x-set", Value: "destination"}, {Name: "x-first", Value: "1"}}
 		return s
 	}
@@ -187,7 +187,7 @@ func TestRouteActions(t *testing.T) {
 	g := start(t, withRoutes(nil,
 		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/moved"}}, Redirect: &router.Redirect{Status: 308, Host: "c.example", PrefixRewrite: "/there", HasPrefix: true}},
 		&router.Route{Direct: &router.DirectResponse{Status: 418, Body: []byte("short and stout")},
-			Headers: router.HeaderPolicy{Response: router.HeaderOps{Set: []router.Header{{Name: "x-pot", Value: "tea"}}}}}))
+			Policy: &router.RoutePolicy{Headers: router.HeaderPolicy{Response: router.HeaderOps{Set: []router.Header{{Name: "x-pot", Value: "tea"}}}}}}))
 	c := dial(t, g)
 	if a := c.get("/moved/x?y"); a.StatusCode != 308 || a.Header.Get("Location") != "http://c.example/there/x?y" {
 		t.Errorf("answer %d %v", a.StatusCode, a.Header)

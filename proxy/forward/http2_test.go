@@ -152,7 +152,7 @@ func TestHTTP2Failures(t *testing.T) {
 			t.Parallel()
 			o, seen := failing(t, test.times, test.fail)
 			spec := toHTTP2(o.addr)
-			spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = test.retry
+			thePolicy(spec).Retry = test.retry
 			g := start(t, spec)
 			c := dial(t, g)
 			c.send(test.request)
@@ -223,7 +223,7 @@ func TestGRPCEjects(t *testing.T) {
 			o, _ := failing(t, 1<<30, answer)
 			spec := toHTTP2(o.addr)
 			spec.Clusters[0].Outlier = &router.Outlier{Consecutive5xx: 3, MaxEjectionPercent: 100}
-			spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = nil
+			thePolicy(spec).Retry = nil
 			g := start(t, spec)
 			c := dial(t, g)
 			for i := range 3 {

@@ -284,7 +284,7 @@ func TestTimeouts(t *testing.T) {
 	t.Parallel()
 	stuck := func(c *originConn) { c.head(); io.Copy(io.Discard, c.br) }
 	slowly := func(route time.Duration) func(*router.Spec) {
-		return func(s *router.Spec) { s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Timeout = route }
+		return func(s *router.Spec) { thePolicy(s).Timeout = route }
 	}
 	tests := map[string]struct {
 		serve   func(*originConn)
@@ -406,7 +406,7 @@ func TestConnectTimeout(t *testing.T) {
 			t.Parallel()
 			spec := toOrigin(full)
 			spec.Clusters[0].ConnectTimeout = test.connect
-			spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Timeout = test.route
+			thePolicy(spec).Timeout = test.route
 			g := start(t, spec)
 			began := time.Now()
 			if a := dial(t, g).get("/"); a.StatusCode != test.status {

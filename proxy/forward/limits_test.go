@@ -16,7 +16,7 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	o, requests := inTurn(t, okResponse)
 	spec := toOrigin(o.addr)
-	theRoute(spec).Limits = []router.LocalLimit{{Name: "a", Requests: 1, Period: time.Hour, Burst: 2}}
+	thePolicy(spec).Limits = []router.LocalLimit{{Name: "a", Requests: 1, Period: time.Hour, Burst: 2}}
 	g := start(t, spec, func(s *setup) { s.engine.TrustedHops = 1 })
 	c := dial(t, g)
 	for n := 1; n <= 4; n++ {
@@ -36,7 +36,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("another client: %d", a.StatusCode)
 	}
 	again := toOrigin(o.addr)
-	theRoute(again).Limits = []router.LocalLimit{{Name: "a", Requests: 1, Period: time.Hour, Burst: 3}}
+	thePolicy(again).Limits = []router.LocalLimit{{Name: "a", Requests: 1, Period: time.Hour, Burst: 3}}
 	g.engine.Publish(build(t, again))
 	for n, want := range []int{200, 503} {
 		if a := c.get("/", "X-Forwarded-For: 192.0.2.1"); a.StatusCode != want {
@@ -63,7 +63,7 @@ func TestLimitOfConcurrentRequests(t *testing.T) {
 		}
 	})
 	spec := toOrigin(o.addr)
-	theRoute(spec).Limits = []router.LocalLimit{{Name: "a", Concurrent: 2, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	thePolicy(spec).Limits = []router.LocalLimit{{Name: "a", Concurrent: 2, Exempt: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
 	g := start(t, spec)
 	one, two, three := dial(t, g), dial(t, g), dial(t, g)
 	one.send(req("GET / HTTP/1.1", "Host: a.example"))
@@ -130,7 +130,7 @@ func TestRouteIdleTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := toOrigin(stalling(t, test.takes).addr)
-			theRoute(spec).IdleTimeout = test.route
+			thePolicy(spec).IdleTimeout = test.route
 			g := start(t, spec, func(s *setup) { s.server.Timeouts.Stream = test.listener })
 			c := dial(t, g)
 			if a := c.get("/"); a.StatusCode != 200 {
@@ -150,7 +150,7 @@ func TestRouteIdleTimeout(t *testing.T) {
 func TestRouteIdleTimeoutOfHTTP2(t *testing.T) {
 	t.Parallel()
 	spec := toOrigin(stalling(t, time.Hour).addr)
-	theRoute(spec).IdleTimeout = 300 * time.Millisecond
+	thePolicy(spec).IdleTimeout = 300 * time.Millisecond
 	g, client := bothWays(t, spec)
 	r, err := client.Get("http://" + g.addr + "/slow")
 	if err != nil {
@@ -166,7 +166,7 @@ func TestRouteIdleTimeoutOfHTTP2(t *testing.T) {
 func TestRouteIdleTimeoutOfTunnels(t *testing.T) {
 	t.Parallel()
 	spec := toOrigin(stalling(t, time.Hour).addr)
-	theRoute(spec).IdleTimeout = 300 * time.Millisecond
+	thePolicy(spec).IdleTimeout = 300 * time.Millisecond
 	g := start(t, spec)
 	c := dial(t, g)
 	c.send(req("GET /ws HTTP/1.1", "Host: a.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))

@@ -17,7 +17,7 @@ import (
 func mirrored(main, mirror string, share router.Fraction) *router.Spec {
 	spec := toOrigin(main)
 	spec.Clusters = append(spec.Clusters, &router.Cluster{Name: "mirror", Endpoints: []*router.Endpoint{{Address: mirror}}})
-	theRoute(spec).Mirrors = []router.Mirror{{Cluster: "mirror", Fraction: share}}
+	thePolicy(spec).Mirrors = []router.Mirror{{Cluster: "mirror", Fraction: share}}
 	return spec
 }
 
@@ -58,7 +58,7 @@ func TestMirror(t *testing.T) {
 	mirror, copies := recording(t, status(500))
 	spec := mirrored(main.addr, mirror.addr, router.AllTraffic)
 	theRoute(spec).Rewrite = &router.Rewrite{Path: "/new", Authority: "b.example"}
-	theRoute(spec).Headers.Request.Set = []router.Header{{Name: "x-set", Value: "1"}}
+	thePolicy(spec).Headers.Request.Set = []router.Header{{Name: "x-set", Value: "1"}}
 	g := start(t, spec)
 	c := dial(t, g)
 	long := strings.Repeat("0123456789", 5000)

@@ -95,7 +95,7 @@ func TestPeerMetadataOfRetries(t *testing.T) {
 	}
 	spec := toOrigin(startOrigin(t, refuse).addr, startOrigin(t, refuse).addr)
 	spec.Clusters[0].Endpoints[0].Labels = map[string]string{"security.istio.io/tlsMode": "istio"}
-	spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Retry = &router.Retry{Attempts: 1, On: router.Retry5xx, Backoff: 1, AvoidPrevious: true}
+	thePolicy(spec).Retry = &router.Retry{Attempts: 1, On: router.Retry5xx, Backoff: 1, AvoidPrevious: true}
 	g := start(t, spec, func(s *setup) { s.engine.PeerMetadata = "ours" })
 	dial(t, g).get("/")
 	first, second := told(t, heads), told(t, heads)

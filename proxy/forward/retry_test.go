@@ -17,8 +17,16 @@ func retrying(p router.Retry, addresses ...string) *router.Spec {
 	if p.Backoff == 0 {
 		p.Backoff = time.Millisecond
 	}
-	theRoute(spec).Retry = &p
+	thePolicy(spec).Retry = &p
 	return spec
+}
+
+func thePolicy(spec *router.Spec) *router.RoutePolicy {
+	r := theRoute(spec)
+	if r.Policy == nil {
+		r.Policy = &router.RoutePolicy{}
+	}
+	return r.Policy
 }
 
 func theRoute(spec *router.Spec) *router.Route {
@@ -167,7 +175,7 @@ func TestPerTryTimeout(t *testing.T) {
 	t.Run("all slow", func(t *testing.T) {
 		slow.Store(1000)
 		spec := retrying(policy, o.addr)
-		theRoute(spec).Timeout = 250 * time.Millisecond
+		thePolicy(spec).Timeout = 250 * time.Millisecond
 		g := start(t, spec)
 		began := time.Now()
 		if a := dial(t, g).get("/"); a.StatusCode != 504 {
@@ -303,7 +311,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	o, requests := inTurn(t, okResponse)
 	spec := toOrigin(o.addr)
-	theRoute(spec).Fault = &router.Fault{
+	thePolicy(spec).Fault = &router.Fault{
 		Delay: 30 * time.Millisecond, DelayFraction: router.AllTraffic / 2,
 		AbortStatus: 418, AbortFraction: router.AllTraffic / 4,
 	}
@@ -339,7 +347,7 @@ func TestDelayEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	o, _ := inTurn(t, okResponse)
 	spec := toOrigin(o.addr)
-	theRoute(spec).Fault = &router.Fault{Delay: time.Hour, DelayFraction: router.AllTraffic}
+	thePolicy(spec).Fault = &router.Fault{Delay: time.Hour, DelayFraction: router.AllTraffic}
 	g := start(t, spec)
 	c := dial(t, g)
 	c.send(get())

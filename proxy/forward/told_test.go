@@ -41,7 +41,7 @@ func TestTellsEndpoint(t *testing.T) {
 		return &router.Route{Name: path, Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: path}}, Destinations: []router.Destination{{Cluster: cluster}}}
 	}
 	faulty := to("/fault", "good")
-	faulty.Fault = &router.Fault{AbortStatus: 418, AbortFraction: router.AllTraffic}
+	faulty.Policy = &router.RoutePolicy{Fault: &router.Fault{AbortStatus: 418, AbortFraction: router.AllTraffic}}
 	type place struct {
 		cluster  *router.Cluster
 		endpoint *router.Endpoint

@@ -64,8 +64,8 @@ func TestTracedTries(t *testing.T) {
 	mirror := &router.Cluster{Name: "mirror", Endpoints: []*router.Endpoint{{Address: spansTo(t, mirrored)}}}
 	spec.Clusters = append(spec.Clusters, mirror, &router.Cluster{Name: "empty"}, &router.Cluster{Name: "dead", Endpoints: []*router.Endpoint{{Address: "127.0.0.1:1"}}})
 	routes := &spec.Listeners[0].Tables[0].VirtualHosts[0].Routes
-	(*routes)[0].Retry = &router.Retry{Attempts: 2, On: router.Retry5xx, Backoff: 1}
-	(*routes)[0].Mirrors = []router.Mirror{{Cluster: "mirror", Fraction: router.AllTraffic}}
+	(*routes)[0].Policy.Retry = &router.Retry{Attempts: 2, On: router.Retry5xx, Backoff: 1}
+	(*routes)[0].Policy.Mirrors = []router.Mirror{{Cluster: "mirror", Fraction: router.AllTraffic}}
 	for _, name := range []string{"empty", "dead"} {
 		*routes = append([]*router.Route{{Name: name, Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/" + name}}, Destinations: []router.Destination{{Cluster: name}}}}, *routes...)
 	}

@@ -42,7 +42,7 @@ func TestWebSocketEcho(t *testing.T) {
 	defer server.Close()
 	spec := toOrigin(server.Listener.Addr().String())
 	// The route's timeout is for the answer, not for the WebSocket.
-	spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Timeout = 300 * time.Millisecond
+	thePolicy(spec).Timeout = 300 * time.Millisecond
 	g := start(t, spec)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

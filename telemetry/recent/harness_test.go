@@ -24,7 +24,7 @@ func shop(t testing.TB) *router.Table {
 				},
 				{
 					Name: "vip", Origin: router.Origin{Kind: "VirtualService", Namespace: "default", Name: "shop", Field: "http[1]"},
-					Match:        router.Match{Headers: []router.HeaderMatch{{Name: "cookie", Match: router.StringMatch{Kind: router.MatchExact, Value: "user=vip"}}}},
+					Match:        router.Match{Rest: &router.Conditions{Headers: []router.HeaderMatch{{Name: "cookie", Match: router.StringMatch{Kind: router.MatchExact, Value: "user=vip"}}}}},
 					Destinations: []router.Destination{{Cluster: "outbound|80||vip"}},
 				},
 			}}},

@@ -1,0 +1,95 @@
+package istio
+
+import (
+	"time"
+
+	"github.com/sluicegate/sluice/router"
+)
+
+// parts are the pieces of routes that were made in the course of one Apply: routes that say the
+// same share them, and so does what the router makes of them. Like the strings, they are
+// forgotten with each Apply.
+type parts struct {
+	rewrites     map[router.Rewrite]*router.Rewrite
+	policies     map[plainPolicy]*router.RoutePolicy
+	destinations map[plainDestination][]router.Destination
+}
+
+// plainPolicy is a policy that has nothing but what most have.
+type plainPolicy struct {
+	timeout, idle time.Duration
+	maxBody       int64
+	retry         *router.Retry
+}
+
+// plainDestination is a rule's only one, without changes to headers.
+type plainDestination struct {
+	cluster, authority string
+	weight             uint32
+}
+
+// rewrite returns the one that stands for all that equal r.
+func (p *parts) rewrite(r router.Rewrite) *router.Rewrite {
+	known := p.rewrites[r]
+	if known == nil {
+		if p.rewrites == nil {
+			p.rewrites = map[router.Rewrite]*router.Rewrite{}
+		}
+		known = &r
+		p.rewrites[r] = known
+	}
+	return known
+}
+
+// policy returns what an action does beside sending requests somewhere, nil where that is nothing.
+func (p *parts) policy(a *action) *router.RoutePolicy {
+	out := &router.RoutePolicy{
+		Sources: a.sources, MaxRequestBody: a.policy.MaxRequestBody, Limits: a.limits, IdleTimeout: a.policy.IdleTimeout.Duration,
+		Timeout: a.timeout, Headers: a.headers, Retry: a.retry, Fault: a.fault, CORS: a.cors, Mirrors: a.mirrors,
+	}
+	if a.sources != nil || a.fault != nil || a.cors != nil || len(a.limits)+len(a.mirrors) > 0 || !noHeaders(&a.headers) {
+		return out
+	}
+	plain := plainPolicy{timeout: out.Timeout, idle: out.IdleTimeout, maxBody: out.MaxRequestBody, retry: out.Retry}
+	if plain == (plainPolicy{}) {
+		return nil
+	}
+	known := p.policies[plain]
+	if known == nil {
+		if p.policies == nil {
+			p.policies = map[plainPolicy]*router.RoutePolicy{}
+		}
+		known = out
+		p.policies[plain] = known
+	}
+	return known
+}
+
+// list returns the destinations that stand for all that equal some. Lists of several are made
+// for each rule.
+func (p *parts) list(destinations []router.Destination) []router.Destination {
+	if len(destinations) != 1 || !noHeaders(&destinations[0].Headers) {
+		return destinations
+	}
+	d := &destinations[0]
+	plain := plainDestination{d.Cluster, d.Authority, d.Weight}
+	known := p.destinations[plain]
+	if known == nil {
+		if p.destinations == nil {
+			p.destinations = map[plainDestination][]router.Destination{}
+		}
+		known = destinations
+		p.destinations[plain] = known
+	}
+	return known
+}
+
+// noHeaders says whether a policy changes none.
+func noHeaders(p *router.HeaderPolicy) bool {
+	for _, ops := range []*router.HeaderOps{&p.Request, &p.Response} {
+		if len(ops.Set)+len(ops.Add)+len(ops.Remove) > 0 {
+			return false
+		}
+	}
+	return true
+}
