@@ -30,6 +30,7 @@ func (p *process) apply(d config.Delta) {
 		Seen:       d.Seen,
 	})
 	p.changed()
+	p.release.after()
 }
 
 // publish serves a table. Sockets that go stop accepting before it is in force, those

@@ -28,6 +28,7 @@ type process struct {
 	certificates *tls.Store
 	budget       *listener.Budget
 	pipeline     *pipeline.Pipeline
+	release      *release
 	served       atomic.Pointer[served]
 	draining     atomic.Bool
 	drained      sync.Once
@@ -79,6 +80,8 @@ func Run(ctx context.Context, o Options) error {
 	go p.reopenLogs(stop)
 	p.pressure = newPressure(o.Logger)
 	go p.pressure.follow(stop)
+	p.release = newRelease()
+	go p.release.follow(stop)
 	p.engine = forward.New(forward.Options{
 		Mesh: o.Mesh, TrustedHops: o.TrustedHops, Trace: p.telemetry.Trace, OnComplete: p.telemetry.Complete,
 		PeerMetadata: o.Identity.EncodePeer(), PeerMetadataID: o.Identity.Node,

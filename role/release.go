@@ -1,0 +1,125 @@
+package role
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+const (
+	// settling is how long after a change memory is looked at: changes come in bursts.
+	settling = time.Second
+	// releasePause is the least time between two releases, and releaseShare the least share
+	// of the time that is not spent on them: each is a collection of garbage.
+	releasePause = 10 * time.Second
+	releaseShare = 100
+	// worthReleasing is what a release must promise, in bytes.
+	worthReleasing = 4 << 20
+	// firstLoadPercent is the GC percent of the first load. Nothing is served yet, so that
+	// nobody waits for the collector; and what stays lies closer together if the garbage in
+	// between is used again sooner.
+	firstLoadPercent = 20
+)
+
+// release gives memory back to the system that changes of the configuration have left as
+// garbage. A load leaves several times what it keeps, and a process that then routes without
+// allocating would wait for its next collection for hours, and sit on all that meanwhile.
+type release struct {
+	changed chan struct{}
+	loaded  sync.Once
+}
+
+// newRelease returns one for a process that is about to load its configuration.
+func newRelease() *release {
+	beginFirstLoad()
+	return &release{changed: make(chan struct{}, 1)}
+}
+
+// after takes note of a change that has been applied. It does not wait.
+func (r *release) after() {
+	r.loaded.Do(endFirstLoad)
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// follow releases memory, away from whoever serves, until stop is closed.
+func (r *release) follow(stop <-chan struct{}) {
+	defer r.loaded.Do(endFirstLoad)
+	pause := time.Duration(0)
+	for {
+		select {
+		case <-stop:
+			return
+		case <-r.changed:
+		}
+		if !sleep(stop, max(settling, pause)) {
+			return
+		}
+		pause = 0
+		if releasable() < worthReleasing {
+			continue
+		}
+		began := time.Now()
+		debug.FreeOSMemory()
+		pause = max(releasePause, releaseShare*time.Since(began))
+	}
+}
+
+// sleep waits for a time, and returns false if stop is closed before.
+func sleep(stop <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-stop:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// releasable returns about how many bytes a release would give back: what was allocated since
+// the last collection, and what that left free.
+func releasable() int64 {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(samples)
+	value := func(i int) int64 {
+		if samples[i].Value.Kind() != metrics.KindUint64 {
+			return 0
+		}
+		return int64(samples[i].Value.Uint64())
+	}
+	return max(value(0)-value(2), 0) + value(1)
+}
+
+// loading counts the first loads of this process, of which a program may embed several: the GC
+// percent is the whole program's.
+var loading struct {
+	sync.Mutex
+	count int
+	// percent is the one to go back to.
+	percent int
+}
+
+func beginFirstLoad() {
+	loading.Lock()
+	defer loading.Unlock()
+	if loading.count++; loading.count == 1 {
+		if loading.percent = debug.SetGCPercent(firstLoadPercent); loading.percent < firstLoadPercent {
+			// Somebody has asked for less, or for none at all.
+			debug.SetGCPercent(loading.percent)
+		}
+	}
+}
+
+func endFirstLoad() {
+	loading.Lock()
+	defer loading.Unlock()
+	if loading.count--; loading.count == 0 {
+		debug.SetGCPercent(loading.percent)
+	}
+}
