@@ -48,7 +48,7 @@ func (r *release) after() {
 // follow releases memory, away from whoever serves, until stop is closed.
 func (r *release) follow(stop <-chan struct{}) {
 	defer r.loaded.Do(endFirstLoad)
-	pause := time.Duration(0)
+	pause, kept := time.Duration(0), int64(0)
 	for {
 		select {
 		case <-stop:
@@ -59,11 +59,13 @@ func (r *release) follow(stop <-chan struct{}) {
 			return
 		}
 		pause = 0
-		if releasable() < worthReleasing {
+		// What was not there after the last release is garbage or new: only a collection tells.
+		if objects, free := allocated(); objects+free-kept < worthReleasing {
 			continue
 		}
 		began := time.Now()
 		debug.FreeOSMemory()
+		kept, _ = allocated()
 		pause = max(releasePause, releaseShare*time.Since(began))
 	}
 }
@@ -80,20 +82,12 @@ func sleep(stop <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// releasable returns about how many bytes a release would give back: what was allocated since
-// the last collection, and what that left free.
-func releasable() int64 {
-	samples := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/live:bytes"},
-	}
+// allocated returns the bytes of the heap's objects, those that are garbage included, and of
+// what is free and not yet given back.
+func allocated() (objects, free int64) {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(samples)
-	value := func(i int) int64 {
-		if samples[i].Value.Kind() != metrics.KindUint64 {
-			return 0
-		}
-		return int64(samples[i].Value.Uint64())
-	}
-	return max(value(0)-value(2), 0) + value(1)
+	return int64(samples[0].Value.Uint64()), int64(samples[1].Value.Uint64())
 }
 
 // loading counts the first loads of this process, of which a program may embed several: the GC
