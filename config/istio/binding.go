@@ -18,7 +18,7 @@ type gatewayTable struct {
 	servers []*gatewayServer
 	hosts   map[string]*gatewayHost
 	// order has the hosts that have a virtual host, by name.
-	order   []*gatewayHost
+	order   sortedList[*gatewayHost]
 	table   *router.RouteTable
 	changed bool
 }
@@ -42,6 +42,9 @@ type gatewayHost struct {
 	built     *router.VirtualHost
 }
 
+// compare orders the hosts of a table by name.
+func (h *gatewayHost) compare(other *gatewayHost) int { return cmp.Compare(h.host, other.host) }
+
 // claim is a VirtualService's on a host, through a server of one of its gateways.
 type claim struct {
 	server *gatewayServer
@@ -59,10 +62,10 @@ func (a claim) compare(b claim) int {
 // adopt takes over what the table before it built.
 func (t *gatewayTable) adopt(old *gatewayTable) {
 	t.table = old.table
-	for _, h := range old.order {
+	for _, h := range old.order.list() {
 		if now := t.hosts[h.host]; now != nil {
 			now.built = h.built
-			t.order = append(t.order, now)
+			t.order.set(now, true)
 		}
 	}
 }
@@ -119,13 +122,7 @@ func (t *gatewaySockets) settleHost(h *gatewayHost) {
 	}
 	h.built = built
 	h.table.changed = true
-	at, listed := slices.BinarySearchFunc(h.table.order, h, func(a, b *gatewayHost) int { return cmp.Compare(a.host, b.host) })
-	switch {
-	case built == nil && listed:
-		h.table.order = slices.Delete(h.table.order, at, at+1)
-	case built != nil && !listed:
-		h.table.order = slices.Insert(h.table.order, at, h)
-	}
+	h.table.order.set(h, built != nil)
 	if built == nil {
 		delete(h.table.hosts, h.host)
 	}
@@ -161,11 +158,12 @@ func (t *gatewayTable) settle() bool {
 		return false
 	}
 	t.changed = false
-	table := &router.RouteTable{Name: t.name(), Port: t.servers[0].port, VirtualHosts: make([]*router.VirtualHost, 0, len(t.order))}
-	for _, h := range t.order {
+	order := t.order.list()
+	table := &router.RouteTable{Name: t.name(), Port: t.servers[0].port, VirtualHosts: make([]*router.VirtualHost, 0, len(order))}
+	for _, h := range order {
 		table.VirtualHosts = append(table.VirtualHosts, h.built)
 	}
-	if len(t.order) == 0 {
+	if len(order) == 0 {
 		table.VirtualHosts = []*router.VirtualHost{t.blackhole()}
 	}
 	if t.table == nil || !sameTable(t.table, table) {

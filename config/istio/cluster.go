@@ -49,7 +49,7 @@ type clusters struct {
 	byKey  map[clusterKey]*cluster
 	byHost map[string]map[clusterKey]*cluster
 	// order has the clusters that exist, by name.
-	order []*cluster
+	order sortedList[*cluster]
 	// changed are the clusters to build anew, idle those that nobody names any more.
 	changed, idle map[*cluster]struct{}
 }
@@ -80,6 +80,7 @@ func newClusters(r *registry, d *destinationRules, w *workloads, place *place) *
 		registry: r, rules: d, workloads: w, place: place,
 		byKey:   map[clusterKey]*cluster{},
 		byHost:  map[string]map[clusterKey]*cluster{},
+		order:   sortedList[*cluster]{compare: func(a, b *cluster) int { return cmp.Compare(a.name, b.name) }},
 		changed: map[*cluster]struct{}{},
 		idle:    map[*cluster]struct{}{},
 	}
@@ -154,7 +155,7 @@ func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 		k.built, k.missing = built, why
 		if built != before {
 			listChanged = true
-			c.list(k, before != nil, built != nil)
+			c.order.set(k, built != nil)
 		}
 		if k.missing != beforeMissing {
 			for user := range k.users {
@@ -168,7 +169,7 @@ func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 
 // drop forgets a cluster that nobody names any more.
 func (c *clusters) drop(k *cluster) {
-	c.list(k, k.built != nil, false)
+	c.order.set(k, false)
 	delete(c.byKey, k.key)
 	delete(c.byHost[k.key.host], k.key)
 	if len(c.byHost[k.key.host]) == 0 {
@@ -176,23 +177,11 @@ func (c *clusters) drop(k *cluster) {
 	}
 }
 
-// list keeps order in step.
-func (c *clusters) list(k *cluster, was, is bool) {
-	if was == is {
-		return
-	}
-	at, _ := slices.BinarySearchFunc(c.order, k, func(a, b *cluster) int { return cmp.Compare(a.name, b.name) })
-	if is {
-		c.order = slices.Insert(c.order, at, k)
-	} else {
-		c.order = slices.Delete(c.order, at, at+1)
-	}
-}
-
 // all returns the clusters that exist.
 func (c *clusters) all() []*router.Cluster {
-	out := make([]*router.Cluster, len(c.order))
-	for i, k := range c.order {
+	order := c.order.list()
+	out := make([]*router.Cluster, len(order))
+	for i, k := range order {
 		out[i] = k.built
 	}
 	return out

@@ -101,7 +101,7 @@ type conditionSet struct {
 	bySource map[any][]config.Condition
 	byObject map[config.Key]map[any]struct{}
 	sorted   map[config.Key][]config.Condition
-	keys     []config.Key
+	keys     sortedList[config.Key]
 	changed  map[config.Key]struct{}
 	// moved says by how many lines an object's text has moved since it was read.
 	moved map[config.Key]int
@@ -112,6 +112,7 @@ func newConditionSet() *conditionSet {
 		bySource: map[any][]config.Condition{},
 		byObject: map[config.Key]map[any]struct{}{},
 		sorted:   map[config.Key][]config.Condition{},
+		keys:     sortedList[config.Key]{compare: compareKeys},
 		changed:  map[config.Key]struct{}{},
 		moved:    map[config.Key]int{},
 	}
@@ -162,15 +163,15 @@ func (s *conditionSet) list(first []config.Condition) []config.Condition {
 		s.resort(key)
 	}
 	clear(s.changed)
-	total := len(first)
-	for _, key := range s.keys {
+	total, keys := len(first), s.keys.list()
+	for _, key := range keys {
 		total += len(s.sorted[key])
 	}
 	if total == 0 {
 		return nil
 	}
 	out := append(make([]config.Condition, 0, total), first...)
-	for _, key := range s.keys {
+	for _, key := range keys {
 		out = append(out, s.sorted[key]...)
 	}
 	return out
@@ -192,17 +193,11 @@ func (s *conditionSet) resort(key config.Key) {
 	}
 	slices.SortFunc(all, compareConditions)
 	all = slices.Compact(all)
-	at, found := slices.BinarySearchFunc(s.keys, key, compareKeys)
-	switch {
-	case len(all) == 0:
+	s.keys.set(key, len(all) > 0)
+	if len(all) == 0 {
 		delete(s.byObject, key)
 		delete(s.sorted, key)
-		if found {
-			s.keys = slices.Delete(s.keys, at, at+1)
-		}
 		return
-	case !found:
-		s.keys = slices.Insert(s.keys, at, key)
 	}
 	s.sorted[key] = all
 }

@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/sluicegate/sluice/router"
@@ -63,7 +64,9 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtua
 	for _, merged := range merge.order {
 		t.sockets = append(t.sockets, t.newSocket(merged))
 	}
-	for _, v := range all {
+	// In order, so that what is made of neighbours lies together.
+	for _, name := range slices.SortedFunc(maps.Keys(all), objectName.compare) {
+		v := all[name]
 		v.claims = attachment{}
 		t.attach(v)
 	}
@@ -89,6 +92,7 @@ func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 			socket.tableOf[s] = socket.tables[0]
 		case s.kind.routesRequests():
 			table := &gatewayTable{socket: socket, servers: []*gatewayServer{s}, hosts: map[string]*gatewayHost{}, changed: true}
+			table.order.compare = (*gatewayHost).compare
 			socket.tables = append(socket.tables, table)
 			socket.tableOf[s] = table
 		case s.kind.routesBytes():
@@ -219,7 +223,8 @@ func (t *gatewaySockets) detach(v *virtualService) {
 // settle builds what changed, and returns the listeners and whether any of them is
 // another than before. A socket without a chain has none: the port is closed.
 func (t *gatewaySockets) settle() ([]*router.Listener, bool) {
-	for h := range t.changed {
+	// In order, so that what is made of neighbours lies together.
+	for _, h := range slices.SortedFunc(maps.Keys(t.changed), (*gatewayHost).compare) {
 		t.settleHost(h)
 	}
 	clear(t.changed)

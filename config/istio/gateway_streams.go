@@ -45,13 +45,14 @@ func (a streamClaim) compare(b streamClaim) int {
 type socketStreams struct {
 	byKey map[streamKey]*gatewayStream
 	// order has the names with routes, sorted.
-	order []*gatewayStream
+	order sortedList[*gatewayStream]
 	// terminated are the servers that end TLS, by the names that they take.
 	terminated map[string]*gatewayServer
 }
 
 func newSocketStreams(socket *gatewaySocket) socketStreams {
 	s := socketStreams{byKey: map[streamKey]*gatewayStream{}, terminated: map[string]*gatewayServer{}}
+	s.order.compare = func(a, b *gatewayStream) int { return cmp.Compare(a.key.name, b.key.name) }
 	for _, server := range socket.servers {
 		if server.kind == terminatedHTTP || server.kind == terminatedTCP {
 			for _, name := range server.hosts.names() {
@@ -129,13 +130,7 @@ func (t *gatewaySockets) settleStream(s *gatewayStream) {
 
 // list keeps order in step.
 func (s *socketStreams) list(stream *gatewayStream) {
-	at, listed := slices.BinarySearchFunc(s.order, stream, func(a, b *gatewayStream) int { return cmp.Compare(a.key.name, b.key.name) })
-	switch {
-	case len(stream.routes) == 0 && listed:
-		s.order = slices.Delete(s.order, at, at+1)
-	case len(stream.routes) > 0 && !listed:
-		s.order = slices.Insert(s.order, at, stream)
-	}
+	s.order.set(stream, len(stream.routes) > 0)
 }
 
 // adopt takes over what was built for the socket before.
@@ -229,7 +224,7 @@ func (s *socketStreams) chains() map[*gatewayServer][]*router.Chain {
 		}
 	}
 	alike := map[router.Origin][]*router.Chain{}
-	for _, stream := range s.order {
+	for _, stream := range s.order.list() {
 		s.join(all, alike, stream)
 	}
 	return all

@@ -21,7 +21,7 @@ type meshTable struct {
 	http     int
 	hosts    map[string]*meshHost
 	// order has the hosts that have a virtual host, in order of precedence.
-	order []*meshHost
+	order sortedList[*meshHost]
 	// fresh tables look at all hosts.
 	fresh   bool
 	changed bool
@@ -40,6 +40,8 @@ type meshHost struct {
 	// use is the cluster that a service's own route names.
 	use clusterKey
 }
+
+func newMeshOrder() sortedList[*meshHost] { return sortedList[*meshHost]{compare: (*meshHost).compare} }
 
 // compare puts VirtualServices' hosts first, in the order of the VirtualServices;
 // with each, hosts that are no services before those that are.
@@ -115,10 +117,7 @@ func (o *outbound) settleHost(t *meshTable, host string) {
 		}
 	}
 	if before != nil {
-		at, found := slices.BinarySearchFunc(t.order, before, (*meshHost).compare)
-		if found {
-			t.order = slices.Delete(t.order, at, at+1)
-		}
+		t.order.set(before, false)
 		if now == nil || now.compare(before) != 0 || !reflect.DeepEqual(now.built, before.built) {
 			t.changed = true
 		} else {
@@ -135,8 +134,7 @@ func (o *outbound) settleHost(t *meshTable, host string) {
 		t.changed = true
 	}
 	t.hosts[host] = now
-	at, _ := slices.BinarySearchFunc(t.order, now, (*meshHost).compare)
-	t.order = slices.Insert(t.order, at, now)
+	t.order.set(now, true)
 }
 
 // build returns a host of a table, nil where it has none, and which VirtualServices
@@ -283,8 +281,9 @@ func (t *meshTable) settle(fallback *router.VirtualHost) {
 		return
 	}
 	t.changed = false
-	table := &router.RouteTable{Name: strconv.Itoa(int(t.port)), Port: t.port, VirtualHosts: make([]*router.VirtualHost, 0, len(t.order)+1)}
-	for _, h := range t.order {
+	order := t.order.list()
+	table := &router.RouteTable{Name: strconv.Itoa(int(t.port)), Port: t.port, VirtualHosts: make([]*router.VirtualHost, 0, len(order)+1)}
+	for _, h := range order {
 		table.VirtualHosts = append(table.VirtualHosts, h.built)
 	}
 	table.VirtualHosts = append(table.VirtualHosts, fallback)

@@ -152,7 +152,7 @@ func (o *outbound) fileService(host string) {
 		}
 		t := o.tables[p.number]
 		if t == nil {
-			t = &meshTable{port: p.number, scope: scope, services: map[string]*service{}, hosts: map[string]*meshHost{}, fresh: true}
+			t = &meshTable{port: p.number, scope: scope, services: map[string]*service{}, hosts: map[string]*meshHost{}, order: newMeshOrder(), fresh: true}
 			o.tables[p.number] = t
 		}
 		t.set(host, chosen)
@@ -235,5 +235,5 @@ func (o *outbound) drop(t *meshTable) {
 		o.let(t, h)
 	}
 	clear(t.hosts)
-	t.order, t.fresh, t.table = nil, true, nil
+	t.order, t.fresh, t.table = newMeshOrder(), true, nil
 }

@@ -206,17 +206,19 @@ func (c *Compiler) settleVirtualServices() {
 	}
 	c.foreign.touch(c, changed)
 	defer c.foreign.touch(c, changed)
-	for name := range changed {
+	// In order, so that what is made of neighbours lies together.
+	names := slices.SortedFunc(maps.Keys(changed), objectName.compare)
+	for _, name := range names {
 		if v := c.virtualServices[name]; v != nil {
 			c.detach(name, v)
 		}
 	}
-	for name := range changed {
+	for _, name := range names {
 		if v := c.resolve(name); v != nil {
 			c.virtualServices[name] = v
 		}
 	}
-	for name := range changed {
+	for _, name := range names {
 		if v := c.virtualServices[name]; v != nil {
 			c.attach(name, v)
 		}

@@ -20,6 +20,11 @@ type legacyEndpoints = kube.Endpoints
 // objectName is a namespace and a name within it.
 type objectName struct{ namespace, name string }
 
+// compare orders by namespace, then by name.
+func (n objectName) compare(other objectName) int {
+	return cmp.Or(cmp.Compare(n.namespace, other.namespace), cmp.Compare(n.name, other.name))
+}
+
 // workloads holds the objects that endpoints are made from.
 type workloads struct {
 	// place is where this proxy is.
