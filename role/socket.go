@@ -32,6 +32,7 @@ func bind(ctx context.Context, address string) (*socket, error) {
 		removeStale(p)
 	}
 	var config net.ListenConfig
+	keepAlive(&config)
 	l, err := config.Listen(ctx, network, path)
 	if err != nil {
 		return nil, err

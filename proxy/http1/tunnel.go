@@ -77,13 +77,14 @@ type tunnel struct {
 func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 	var s socket.Socket
 	var failed, waited error
+	w := socket.NewWriter(to)
 	s = socket.New(from, func() bool {
 		for {
 			buf := getLarge()
 			n, again, err := s.Read(buf)
 			if n > 0 {
 				t.moved.Store(proxy.Now())
-				_, failed = to.Write(buf[:n])
+				_, failed = w.Write(buf[:n])
 				moved += int64(n)
 			}
 			putBuffer(buf)

@@ -121,6 +121,16 @@ func (p *splice) giveUp() {
 	p.d.from.sock = socket.New(p.d.from.conn, p.d.step)
 }
 
+// spliceNow moves up to n bytes, and does not wait: so the scheduler, which would have a thread
+// look after a call that does, needs not know of it.
+func spliceNow(from, to, n int) (moved int, err error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), spliceFlags)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), nil
+}
+
 // step moves what there is.
 func (p *splice) step(fd uintptr) bool {
 	d := p.d
@@ -132,7 +142,7 @@ func (p *splice) step(fd uintptr) bool {
 				return true
 			}
 		}
-		n, err := unix.Splice(int(fd), nil, p.pipe.w, nil, p.chunk, spliceFlags)
+		n, err := spliceNow(int(fd), p.pipe.w, p.chunk)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -151,8 +161,8 @@ func (p *splice) step(fd uintptr) bool {
 			d.ended = true
 			return true
 		default:
-			d.count(int(n))
-			p.held = int(n)
+			d.count(n)
+			p.held = n
 			if err := p.pour(); err != nil {
 				p.pipe.close()
 				p.pipe = nil
@@ -190,7 +200,7 @@ func (p *splice) pour() error {
 func (p *splice) flush(fd uintptr) bool {
 	p.err = nil
 	for p.held > 0 {
-		n, err := unix.Splice(p.pipe.r, nil, int(fd), nil, p.held, spliceFlags)
+		n, err := spliceNow(p.pipe.r, int(fd), p.held)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
@@ -203,7 +213,7 @@ func (p *splice) flush(fd uintptr) bool {
 			p.err = os.NewSyscallError("splice", err)
 			return true
 		default:
-			p.held -= int(n)
+			p.held -= n
 			p.d.touch()
 		}
 	}
