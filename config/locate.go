@@ -19,7 +19,7 @@ func (o *Object) Locate(field string) int {
 	if o.Line == 0 {
 		return 0
 	}
-	root, err := manifest.Parse(o.Manifest)
+	root, err := manifest.Parse(o.Text())
 	if err != nil || root == nil {
 		return o.Line
 	}
@@ -31,7 +31,7 @@ func (o *Object) Locate(field string) int {
 func (o *Object) Place(conditions []Condition) {
 	var root *yaml.Node
 	if o.Line > 0 && len(conditions) > 0 {
-		root, _ = manifest.Parse(o.Manifest)
+		root, _ = manifest.Parse(o.Text())
 	}
 	for i := range conditions {
 		c := &conditions[i]

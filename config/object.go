@@ -32,14 +32,16 @@ type Object struct {
 	// Created decides conflicts: the older object wins; among equals (objects in
 	// files seldom carry a timestamp) the one whose name, then namespace, sorts first.
 	Created time.Time
-	// Manifest is the text of this one object, YAML or JSON (which is YAML too).
+	// Manifest is the text of this one object, YAML or JSON (which is YAML too). Where it is nil
+	// the text is kept by Source. See [Object.Text].
 	Manifest []byte
+	Source   Source
 	// File and Line say where Manifest's first line stands; File is empty where
 	// the object does not come from a file. Line counts from 1.
 	File string
 	Line int
 	// Derived is set where one front end made the object for another; it then has no
-	// Manifest.
+	// text.
 	Derived *Derived
 }
 

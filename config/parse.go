@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unique"
 
 	"go.yaml.in/yaml/v3"
 
@@ -150,6 +151,10 @@ func (p *parser) object(n *yaml.Node, apiVersion, kind string, source func() ([]
 	m.read()
 	if m.failed {
 		return
+	}
+	for _, s := range []*string{&o.Group, &o.Version, &o.Kind, &o.Namespace} {
+		// Thousands of objects say the same.
+		*s = unique.Make(*s).Value()
 	}
 	text, line := source()
 	o.Manifest, o.Line = text, p.doc.Line+line-1

@@ -56,7 +56,7 @@ func (s source) selectors() []map[string]string {
 		if o.Kind != "Gateway" {
 			continue
 		}
-		typed, _ := decode.Decode(o)
+		typed, _ := decode.Decode(o.Opened())
 		gateway, ok := typed.(*resource.Gateway)
 		if !ok || len(gateway.Spec.Selector) == 0 {
 			continue
@@ -74,7 +74,7 @@ func (s source) selectors() []map[string]string {
 func (s source) sidecarViews() []view {
 	namespaces := map[string]bool{"default": true}
 	for _, o := range s.objects {
-		if o.Namespace != "" && (o.Kind == "Sidecar" || bytes.Contains(o.Manifest, []byte("exportTo"))) {
+		if o.Namespace != "" && (o.Kind == "Sidecar" || bytes.Contains(o.Text(), []byte("exportTo"))) {
 			namespaces[o.Namespace] = true
 		}
 	}

@@ -37,7 +37,7 @@ type reference struct {
 func (s source) references() references {
 	r := references{subsets: map[string][]string{}}
 	for _, o := range s.objects {
-		typed, _ := decode.Decode(o)
+		typed, _ := decode.Decode(o.Opened())
 		switch t := typed.(type) {
 		case *kube.Service:
 			r.services = append(r.services, fullName(o.Name, o.Namespace))

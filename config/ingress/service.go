@@ -37,7 +37,7 @@ func portsOf(o *config.Object) map[string]uint16 {
 	if o == nil {
 		return nil
 	}
-	typed, _ := decode.Decode(o)
+	typed, _ := decode.Decode(o.Opened())
 	s, ok := typed.(*kube.Service)
 	if !ok {
 		return nil

@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"bytes"
 	"cmp"
 	"runtime"
 	"slices"
@@ -113,7 +114,12 @@ func check(o *config.Object, rules validate.Rules) verdict {
 	if o.Derived != nil {
 		return verdict{o.Derived.Typed, nil}
 	}
-	typed, conditions := decode.Decode(o)
+	opened := o.Opened()
+	if opened != o && o.Kind != "VirtualService" {
+		// What comes of it may share the text, which is that of other objects too.
+		opened.Manifest = bytes.Clone(opened.Manifest)
+	}
+	typed, conditions := decode.Decode(opened)
 	if typed == nil {
 		return verdict{nil, conditions}
 	}

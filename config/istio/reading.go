@@ -27,7 +27,7 @@ func (c *Compiler) read(o *config.Object, typed *resource.VirtualService) *readi
 		typed, _ = o.Derived.Typed.(*resource.VirtualService)
 	} else if typed == nil {
 		// It was decoded before without an error, and comes to the same.
-		decoded, _ := decode.Decode(o)
+		decoded, _ := decode.Decode(o.Opened())
 		typed, _ = decoded.(*resource.VirtualService)
 	}
 	if typed == nil {

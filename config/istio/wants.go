@@ -94,7 +94,8 @@ func MayWant(o *config.Object) bool {
 		return o.Group == "" && o.Kind == "Node"
 	}
 	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(o.Manifest, []byte(word)) })
+		text := o.Text()
+		return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(text, []byte(word)) })
 	}
 	switch o.Kind {
 	case "Gateway":

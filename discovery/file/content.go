@@ -1,7 +1,6 @@
 package file
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,16 +12,35 @@ import (
 // document is one YAML document and what it holds. It never changes, and the
 // versions of a file share those whose text is the same.
 type document struct {
+	digest digest
+	// text is there only until it is parsed; objects keep their own.
 	text []byte
 	// line is where the text began when it was parsed; objects and conditions
 	// count from there.
-	line       int
-	objects    []item
+	line    int
+	objects []item
+	// few have a trouble; nil for none.
+	few *trouble
+}
+
+// trouble is what is wrong with a document.
+type trouble struct {
 	conditions []config.Condition
 	// broken: something in it does not parse, so that objects may be missing.
 	broken bool
 	// refused are the keys of objects with an error of their own.
 	refused []config.Key
+	// carried: it is no document of the file, but the last version of an object that has an
+	// error of its own now.
+	carried bool
+}
+
+// trouble returns what is wrong with the document: the zero value in most cases.
+func (d *document) trouble() trouble {
+	if d.few == nil {
+		return trouble{}
+	}
+	return *d.few
 }
 
 // standing is a document where it stands in one version of a file.
@@ -106,7 +124,7 @@ func (c *content) index() {
 			switch first, there := c.keys[it.Key]; {
 			case !there:
 				c.keys[it.Key] = len(c.items)
-			case s.text == nil:
+			case s.trouble().carried:
 				continue // Another version is in order, so that none is carried over.
 			default:
 				c.conditions = append(c.conditions, duplicate(it, c.path, c.items[first], c.path))
@@ -122,7 +140,7 @@ func duplicate(lost item, lostPath string, first item, firstPath string) config.
 		Severity: config.Error, Reason: ReasonDuplicate, Object: lost.Key, File: lostPath, Line: lost.line,
 		Message: fmt.Sprintf("it is also in %s:%d, which is read first and is in force; remove one of them", firstPath, first.line),
 	}
-	if bytes.Equal(lost.Manifest, first.Manifest) {
+	if sameText(lost.Object, first.Object) {
 		c.Severity = config.Warning
 	}
 	return c

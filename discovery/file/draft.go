@@ -21,19 +21,43 @@ type draft struct {
 	content
 	had   *content
 	fresh []*document
+	// blocks are those of the fresh documents' texts, where they are kept in such.
+	blocks []*block
 	// hollow: the file has no text at all.
 	hollow bool
 }
 
 // readAll reads files and parses what is new in them. had returns what is in force
-// of a file, nil if nothing is.
-func readAll(entries []*entry, limit int64, had func(path string) *content) []*content {
+// of a file, nil if nothing is. The blocks hold the texts of new objects, for the caller to pack.
+func readAll(entries []*entry, limit int64, had func(path string) *content) ([]*content, []*block) {
 	drafts := make([]*draft, len(entries))
 	each(len(entries), func(i int) { drafts[i] = read(entries[i], limit, had(entries[i].path)) })
 	parse(drafts)
 	all := make([]*content, len(drafts))
-	each(len(drafts), func(i int) { all[i] = drafts[i].finish() })
-	return all
+	each(len(drafts), func(i int) {
+		drafts[i].keepTexts()
+		all[i] = drafts[i].finish()
+	})
+	var blocks []*block
+	for _, d := range drafts {
+		blocks = append(blocks, d.blocks...)
+	}
+	return all, blocks
+}
+
+// keepTexts has the texts of new objects kept in blocks, so that they do not keep the whole
+// file in memory.
+func (d *draft) keepTexts() {
+	var k keeper
+	for _, doc := range d.fresh {
+		for _, it := range doc.objects {
+			if it.Manifest != nil {
+				k.keep(it.Object)
+			}
+		}
+	}
+	k.flush()
+	d.blocks = k.blocks
 }
 
 // each calls f with 0 to n-1, on all processors.
@@ -141,29 +165,32 @@ func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes;
 // those of them that are new and must be parsed.
 func match(old []standing, texts []config.Document) (docs []standing, fresh []*document) {
 	docs = make([]standing, len(texts))
+	digests := make([]digest, len(texts))
+	for i, t := range texts {
+		digests[i] = digestOf(t.Text)
+	}
 	head := 0
-	for head < len(texts) && head < len(old) && bytes.Equal(texts[head].Text, old[head].text) {
+	for head < len(texts) && head < len(old) && digests[head] == old[head].digest {
 		docs[head] = standing{old[head].document, texts[head].Line}
 		head++
 	}
 	end, oldEnd := len(texts), len(old)
-	for end > head && oldEnd > head && bytes.Equal(texts[end-1].Text, old[oldEnd-1].text) {
+	for end > head && oldEnd > head && digests[end-1] == old[oldEnd-1].digest {
 		end, oldEnd = end-1, oldEnd-1
 		docs[end] = standing{old[oldEnd].document, texts[end].Line}
 	}
-	between := make(map[string]*document, oldEnd-head)
+	between := make(map[digest]*document, oldEnd-head)
 	for _, o := range old[head:oldEnd] {
-		between[string(o.text)] = o.document
+		between[o.digest] = o.document
 	}
 	for i := head; i < end; i++ {
 		t := texts[i]
-		d := between[string(t.Text)]
+		d := between[digests[i]]
 		if d == nil {
-			// A copy, so that one changed object does not keep its whole file in memory.
-			d = &document{text: bytes.Clone(t.Text), line: t.Line}
+			d = &document{digest: digests[i], text: t.Text, line: t.Line}
 			fresh = append(fresh, d)
 		}
-		delete(between, string(t.Text))
+		delete(between, digests[i])
 		docs[i] = standing{d, t.Line}
 	}
 	return docs, fresh
@@ -187,25 +214,31 @@ func parse(drafts []*draft) {
 // parse fills in what the document holds. Of a List, the items whose text is that of
 // an object in force are that object.
 func (d *document) parse(path string, had *content) {
-	var objects []*config.Object
-	objects, d.conditions = config.ParseObjects(config.Document{Line: d.line, Text: d.text}, path)
+	objects, conditions := config.ParseObjects(config.Document{Line: d.line, Text: d.text}, path)
+	d.text = nil
+	d.objects = make([]item, 0, len(objects))
 	for _, o := range objects {
 		it := item{o, o.Line}
-		if old := had.get(o.Key); old != nil && old.Version == o.Version && bytes.Equal(old.Manifest, o.Manifest) {
+		if old := had.get(o.Key); old != nil && old.Version == o.Version && sameText(old, o) {
 			it.Object = old
 		}
 		d.objects = append(d.objects, it)
 	}
-	for i := range d.conditions {
-		switch c := &d.conditions[i]; {
+	if len(conditions) == 0 {
+		return
+	}
+	few := &trouble{conditions: conditions}
+	d.few = few
+	for i := range conditions {
+		switch c := &conditions[i]; {
 		case c.Severity != config.Error:
 		case c.Reason == config.BadMetadata && identified(c.Object):
-			d.refused = append(d.refused, c.Object)
+			few.refused = append(few.refused, c.Object)
 			if had.get(c.Object) != nil {
 				c.Message += "; its last version stays in force"
 			}
 		default:
-			d.broken = true
+			few.broken = true
 		}
 	}
 }
@@ -224,8 +257,9 @@ func (d *draft) finish() *content {
 		return &c
 	}
 	for _, s := range d.docs {
-		d.faulty = d.faulty || s.broken
-		for _, c := range s.conditions {
+		wrong := s.trouble()
+		d.faulty = d.faulty || wrong.broken
+		for _, c := range wrong.conditions {
 			if c.Line > 0 {
 				c.Line += s.shift()
 			}
@@ -257,10 +291,10 @@ func (d *draft) finish() *content {
 func (d *draft) carry() {
 	var carried []standing
 	for _, s := range d.docs {
-		for _, key := range s.refused {
+		for _, key := range s.trouble().refused {
 			if d.had.get(key) != nil {
 				old := d.had.items[d.had.keys[key]]
-				carried = append(carried, standing{&document{line: old.line, objects: []item{old}}, old.line})
+				carried = append(carried, standing{&document{line: old.line, objects: []item{old}, few: &trouble{carried: true}}, old.line})
 			}
 		}
 	}

@@ -35,7 +35,8 @@ func Load(paths ...string) (config.Delta, error) {
 		}
 	}
 	entries := slices.SortedFunc(maps.Values(t.files), func(a, b *entry) int { return strings.Compare(a.path, b.path) })
-	for _, c := range readAll(entries, opt.MaxFileSize, func(string) *content { return nil }) {
+	contents, _ := readAll(entries, opt.MaxFileSize, func(string) *content { return nil })
+	for _, c := range contents {
 		if c.unread && c.path == opt.Dirs[c.root] {
 			return config.Delta{}, fmt.Errorf("cannot read configuration: %s", c.conditions[0].Message)
 		}
@@ -67,5 +68,6 @@ func readStdin(r io.Reader, limit int64) (*content, error) {
 	d := &draft{content: content{place: place{path: Stdin}, readAt: time.Now()}}
 	d.take(data)
 	parse([]*draft{d})
+	d.keepTexts()
 	return d.finish(), nil
 }

@@ -46,7 +46,9 @@ func (w *watcher) evaluate() {
 			entries = append(entries, f.entry)
 		}
 	}
-	for _, c := range readAll(entries, w.opt.MaxFileSize, w.inForce) {
+	contents, blocks := readAll(entries, w.opt.MaxFileSize, w.inForce)
+	w.loose = append(w.loose, blocks...)
+	for _, c := range contents {
 		w.stage(c.path, c, at[c.path])
 	}
 }
@@ -168,6 +170,8 @@ func (w *watcher) commit(now time.Time) {
 		delta.Seen = seen
 		w.publish(delta)
 	}
+	pack(w.loose)
+	w.loose = nil
 }
 
 // ready returns the paths of the stages that may come into force: all together, or

@@ -87,6 +87,8 @@ type watcher struct {
 
 	pending pending
 	staged  map[string]*stage
+	// loose are the blocks of texts that have not been published, or packed.
+	loose []*block
 	// ghosts are files that have gone and stay in force, because none of those that
 	// are left in their root parse.
 	ghosts map[string]bool
@@ -113,11 +115,13 @@ func (w *watcher) first() {
 	w.look()
 	w.faults = w.newFaults
 	entries := slices.Collect(maps.Values(w.tree.files))
-	for _, c := range readAll(entries, w.opt.MaxFileSize, w.inForce) {
+	contents, blocks := readAll(entries, w.opt.MaxFileSize, w.inForce)
+	for _, c := range contents {
 		w.set.replace(c.path, c)
 	}
 	delta, _ := w.set.delta(w.wrong())
 	w.publish(delta)
+	pack(blocks)
 }
 
 // run waits for events and takes them up.

@@ -41,7 +41,7 @@ func TestWithMesh(t *testing.T) {
 	}
 
 	put(t, name, "accessLogFile: /dev/stderr\n")
-	if d := <-deltas; len(d.Set) != 1 || !strings.Contains(string(d.Set[0].Manifest), "stderr") || !slices.Equal(d.Conditions, []config.Condition{theirs}) {
+	if d := <-deltas; len(d.Set) != 1 || !strings.Contains(string(d.Set[0].Text()), "stderr") || !slices.Equal(d.Conditions, []config.Condition{theirs}) {
 		t.Errorf("after a change: %+v", d)
 	}
 	if err := os.Remove(name); err != nil {
