@@ -84,6 +84,9 @@ func headerOps(o *networking.Headers_HeaderOperations) router.HeaderOps {
 }
 
 func headerList(headers map[string]string) []router.Header {
+	if len(headers) == 0 {
+		return nil // Most routes: sorting nothing allocates.
+	}
 	var list []router.Header
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !isInternal(name) {
@@ -102,6 +105,9 @@ func isInternal(name string) bool {
 // as host or :authority; set counts before add.
 func authorityOf(h *networking.Headers) string {
 	for _, headers := range []map[string]string{h.GetRequest().GetSet(), h.GetRequest().GetAdd()} {
+		if len(headers) == 0 {
+			continue
+		}
 		for _, name := range slices.Sorted(maps.Keys(headers)) {
 			if strings.EqualFold(name, "host") || strings.EqualFold(name, ":authority") {
 				return headers[name]

@@ -12,6 +12,9 @@ import (
 // sortedKeys returns a map's keys in order, so that conditions come in the same order
 // each time.
 func sortedKeys[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil // Most maps: sorting nothing allocates.
+	}
 	return slices.Sorted(maps.Keys(m))
 }
 
