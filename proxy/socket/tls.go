@@ -69,6 +69,9 @@ var wireBuffers = sync.Pool{New: func() any { return new([wireBuffer]byte) }}
 // wire is what crypto/tls reads records from and writes them to.
 type wire struct {
 	net.Conn
+	// reader and writer are of Conn, and may be used while others close it.
+	reader *Reader
+	writer *Writer
 	// in[r:w] was read and not yet handed on. It is nil while there is nothing.
 	in   []byte
 	r, w int
@@ -95,9 +98,9 @@ type wire struct {
 }
 
 func newWire(conn net.Conn) *wire {
-	w := &wire{Conn: conn}
+	w := &wire{Conn: conn, reader: NewReader(conn), writer: NewWriter(conn)}
 	w.push = func(p []byte) error {
-		_, err := conn.Write(p)
+		_, err := w.writer.Write(p)
 		return err
 	}
 	return w
@@ -200,7 +203,7 @@ func (w *wire) more() error {
 		n, again, err = w.pull(w.in[w.w:])
 		w.short = again || n < len(w.in)-w.w
 	} else {
-		n, err = w.Conn.Read(w.in[w.w:])
+		n, err = w.reader.Read(w.in[w.w:])
 	}
 	w.w += n
 	switch {
@@ -245,8 +248,8 @@ func (w *wire) Write(p []byte) (int, error) {
 		}
 	}
 	// Whoever writes past a Socket may do so while another goroutine closes the connection,
-	// whose descriptor may then be another's: no short way here.
-	return w.Conn.Write(p)
+	// whose descriptor may then be another's: not by push.
+	return w.writer.Write(p)
 }
 
 // flush sends what was kept. The caller holds mu.

@@ -2,8 +2,10 @@ package socket
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -70,5 +72,31 @@ func TestWriterAllocatesNothing(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// What is there is read at once, the end is io.EOF, and a close or a deadline ends a read that
+// waits.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	r, buf := NewReader(a), make([]byte, 10)
+	b.Write([]byte("hello"))
+	if n, err := r.Read(buf); err != nil || string(buf[:n]) != "hello" {
+		t.Errorf("%q, %v", buf[:n], err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { a.SetReadDeadline(time.Now()) })
+	if n, err := r.Read(buf); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after the deadline: %d, %v", n, err)
+	}
+	a.SetReadDeadline(time.Time{})
+	b.Close()
+	if n, err := r.Read(buf); n != 0 || err != io.EOF {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+	a2, _ := pair(t)
+	time.AfterFunc(20*time.Millisecond, func() { a2.Close() })
+	if n, err := NewReader(a2).Read(buf); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after a close: %d, %v", n, err)
 	}
 }
