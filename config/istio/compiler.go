@@ -110,7 +110,7 @@ type Compiler struct {
 
 	// gateways are by "namespace/name".
 	gateways        map[string]*gatewayConfig
-	virtualServices map[objectName]*virtualService
+	virtualServices *config.Keyed[*virtualService]
 	// delegators are the VirtualServices that delegate to one.
 	delegators map[objectName]map[objectName]struct{}
 	// callers are the VirtualServices with a destination of a host.
@@ -150,13 +150,13 @@ func NewCompiler(o Options) *Compiler {
 	here := &place{locality: o.Locality, labels: o.Labels}
 	c := &Compiler{
 		options:         o,
-		objects:         objects{byKey: map[config.Key]*object{}, rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
+		objects:         objects{byKey: config.NewKeyed((*object).key), rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
 		registry:        newRegistry(o),
 		workloads:       newWorkloads(here),
 		rules:           newDestinationRules(o),
 		conditions:      newConditionSet(),
 		gateways:        map[string]*gatewayConfig{},
-		virtualServices: map[objectName]*virtualService{},
+		virtualServices: config.NewKeyed((*virtualService).key),
 		delegators:      map[objectName]map[objectName]struct{}{},
 		callers:         map[string]map[objectName]struct{}{},
 		shortNames:      shortNames{},
@@ -180,6 +180,11 @@ func (p *pending) reset() {
 	*p = pending{virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}, rules: map[config.Key]struct{}{}}
 }
 
+// virtualService returns the VirtualService in force of a name, or nil.
+func (c *Compiler) virtualService(name objectName) *virtualService {
+	return c.virtualServices.Get(name.virtualService())
+}
+
 // Apply takes a change to the objects and returns what they come to. An object with
 // an Error of its own is left out, and its last version without one stays in force;
 // the others are not concerned.
@@ -195,7 +200,7 @@ func (c *Compiler) Apply(d config.Delta) Result {
 		}
 	}
 	for _, place := range d.Moved {
-		if o := c.objects.byKey[place.Key]; o != nil {
+		if o := c.objects.byKey.Get(place.Key); o != nil {
 			c.conditions.move(place.Key, place.Line-o.written.Line)
 		}
 	}

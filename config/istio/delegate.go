@@ -37,7 +37,7 @@ func (c *Compiler) expand(v *virtualService) *expansion {
 		}
 		name := objectName{cmp.Or(http.Delegate.Namespace, v.object.Namespace), http.Delegate.Name}
 		x.delegates = append(x.delegates, name)
-		delegate := c.virtualServices[name]
+		delegate := c.virtualService(name)
 		if problem := x.problem(name, delegate); problem != "" {
 			x.conditions = append(x.conditions, newCondition(config.Error, DelegateNotFound, v.object, field+".delegate", problem))
 			continue

@@ -20,7 +20,7 @@ func (f *foreign) touch(c *Compiler, names map[objectName]struct{}) {
 	}
 	for name := range names {
 		f.touched[name] = struct{}{}
-		if v := c.virtualServices[name]; v != nil {
+		if v := c.virtualService(name); v != nil {
 			for _, d := range v.particulars().delegates {
 				f.touched[d] = struct{}{}
 			}
@@ -40,12 +40,12 @@ func (f *foreign) settle(c *Compiler) {
 			}
 		}
 		f.touched = map[objectName]struct{}{}
-		for name := range c.virtualServices {
-			f.touched[name] = struct{}{}
+		for v := range c.virtualServices.All() {
+			f.touched[v.name()] = struct{}{}
 		}
 	}
 	for name := range f.touched {
-		v := c.virtualServices[name]
+		v := c.virtualService(name)
 		if v == nil || v.object.Derived == nil {
 			key := config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: name.namespace, Name: name.name}
 			f.tell(key, v != nil && c.isForeign(name, v))
@@ -60,7 +60,7 @@ func (c *Compiler) isForeign(name objectName, v *virtualService) bool {
 	some := false
 	if v.isDelegate() {
 		for root := range c.delegators[name] {
-			if r := c.virtualServices[root]; r == nil || r.isDelegate() || !c.isForeign(root, r) {
+			if r := c.virtualService(root); r == nil || r.isDelegate() || !c.isForeign(root, r) {
 				return false
 			}
 			some = true

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -56,7 +57,7 @@ func (t *gatewaySockets) forget() {
 
 // rebuild starts anew from a merging of Gateways. What comes out as before keeps
 // its pointers.
-func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtualService) {
+func (t *gatewaySockets) rebuild(merge *gatewayMerge, all *config.Keyed[*virtualService]) {
 	before := t.sockets
 	t.letAll()
 	t.forget()
@@ -65,8 +66,7 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all map[objectName]*virtua
 		t.sockets = append(t.sockets, t.newSocket(merged))
 	}
 	// In order, so that what is made of neighbours lies together.
-	for _, name := range slices.SortedFunc(maps.Keys(all), objectName.compare) {
-		v := all[name]
+	for _, v := range slices.SortedFunc(all.All(), func(a, b *virtualService) int { return a.name().compare(b.name()) }) {
 		v.claims = attachment{}
 		t.attach(v)
 	}
@@ -227,11 +227,11 @@ func (t *gatewaySockets) settle() ([]*router.Listener, bool) {
 	for _, h := range slices.SortedFunc(maps.Keys(t.changed), (*gatewayHost).compare) {
 		t.settleHost(h)
 	}
-	clear(t.changed)
+	t.changed = map[*gatewayHost]struct{}{}
 	for s := range t.changedStreams {
 		t.settleStream(s)
 	}
-	clear(t.changedStreams)
+	t.changedStreams = map[*gatewayStream]struct{}{}
 	var listeners []*router.Listener
 	for _, socket := range t.sockets {
 		if socket.settle(); socket.listener != nil {

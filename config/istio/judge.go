@@ -21,7 +21,7 @@ func (c *Compiler) judgeUnbound() {
 			continue
 		}
 		for name := range names {
-			c.pending.judge[c.virtualServices[name]] = struct{}{}
+			c.pending.judge[c.virtualService(name)] = struct{}{}
 		}
 	}
 }
@@ -29,7 +29,7 @@ func (c *Compiler) judgeUnbound() {
 // judge looks at what is wrong with the VirtualServices in force that were touched.
 func (c *Compiler) judge() {
 	for v := range c.pending.judge {
-		if c.virtualServices[objectName{v.object.Namespace, v.object.Name}] == v {
+		if c.virtualServices.Get(v.key()) == v {
 			c.conditions.replace(v, c.conditionsOf(v))
 		}
 	}

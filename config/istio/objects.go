@@ -18,7 +18,7 @@ import (
 
 // objects are the objects of the API with the versions of them that are in force.
 type objects struct {
-	byKey map[config.Key]*object
+	byKey *config.Keyed[*object]
 	// rules are what objects are held to.
 	rules validate.Rules
 	// decoded are the VirtualServices that were set since their types were last dropped.
@@ -35,6 +35,8 @@ type object struct {
 	typed   any
 }
 
+func (o *object) key() config.Key { return o.written.Key }
+
 // change is what a Delta did to one object's version in force. A nil object was
 // not there before, or is gone.
 type change struct {
@@ -49,16 +51,16 @@ type change struct {
 // stays in force.
 func (s *objects) set(all []*config.Object) []change {
 	fresh := slices.DeleteFunc(slices.Clone(all), func(o *config.Object) bool {
-		known := s.byKey[o.Key]
+		known := s.byKey.Get(o.Key)
 		return known != nil && known.written == o
 	})
-	var changes []change
+	changes := make([]change, 0, len(fresh))
 	for i, v := range checkAll(fresh, s.rules) {
 		o := fresh[i]
-		known := s.byKey[o.Key]
+		known := s.byKey.Get(o.Key)
 		if known == nil {
-			known = &object{}
-			s.byKey[o.Key] = known
+			known = &object{written: o}
+			s.byKey.Set(known)
 		}
 		c := change{key: o.Key, before: known.inForce, typedBefore: known.typed, conditions: v.conditions}
 		known.written = o
@@ -76,11 +78,11 @@ func (s *objects) set(all []*config.Object) []change {
 
 // remove forgets an object.
 func (s *objects) remove(key config.Key) (change, bool) {
-	known := s.byKey[key]
+	known := s.byKey.Get(key)
 	if known == nil {
 		return change{}, false
 	}
-	delete(s.byKey, key)
+	s.byKey.Delete(key)
 	return change{key: key, before: known.inForce, typedBefore: known.typed}, true
 }
 

@@ -112,7 +112,7 @@ func (c *Compiler) policyOf(r rule) RoutePolicy {
 	if c.gateway == nil || r.object.Annotations[RoutePolicies] == "" {
 		return RoutePolicy{}
 	}
-	v := c.virtualServices[objectName{r.object.Namespace, r.object.Name}]
+	v := c.virtualService(objectName{r.object.Namespace, r.object.Name})
 	if v == nil {
 		return RoutePolicy{}
 	}

@@ -68,7 +68,7 @@ func sameTranslation(a, b portTranslation) bool {
 // clusters now that a host's services changed.
 func (c *Compiler) callersChanged(host string) {
 	for name := range c.callers[host] {
-		v := c.virtualServices[name]
+		v := c.virtualService(name)
 		c.pending.judge[v] = struct{}{}
 		for _, u := range v.units {
 			if c.stale(v, u) {
@@ -90,7 +90,7 @@ func (c *Compiler) settleListeners() ([]*router.Listener, bool) {
 			c.conditions.replace(g, merge.conditions[g])
 		}
 		c.gateway.rebuild(merge, c.virtualServices)
-		for _, v := range c.virtualServices {
+		for v := range c.virtualServices.All() {
 			c.pending.judge[v] = struct{}{}
 		}
 	}

@@ -37,6 +37,12 @@ type virtualService struct {
 	claims attachment
 }
 
+// key is the object's.
+func (v *virtualService) key() config.Key { return v.object.Key }
+
+// name is the object's.
+func (v *virtualService) name() objectName { return objectName{v.object.Namespace, v.object.Name} }
+
 // particulars are what few VirtualServices have.
 type particulars struct {
 	// delegates are the VirtualServices that its rules delegate to.
@@ -209,17 +215,17 @@ func (c *Compiler) settleVirtualServices() {
 	// In order, so that what is made of neighbours lies together.
 	names := slices.SortedFunc(maps.Keys(changed), objectName.compare)
 	for _, name := range names {
-		if v := c.virtualServices[name]; v != nil {
+		if v := c.virtualService(name); v != nil {
 			c.detach(name, v)
 		}
 	}
 	for _, name := range names {
 		if v := c.resolve(name); v != nil {
-			c.virtualServices[name] = v
+			c.virtualServices.Set(v)
 		}
 	}
 	for _, name := range names {
-		if v := c.virtualServices[name]; v != nil {
+		if v := c.virtualService(name); v != nil {
 			c.attach(name, v)
 		}
 	}
@@ -227,7 +233,7 @@ func (c *Compiler) settleVirtualServices() {
 
 // resolve returns the VirtualService of a name as it is in force.
 func (c *Compiler) resolve(name objectName) *virtualService {
-	o := c.objects.byKey[config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: name.namespace, Name: name.name}]
+	o := c.objects.byKey.Get(name.virtualService())
 	if o == nil || o.typed == nil {
 		return nil
 	}
@@ -237,7 +243,7 @@ func (c *Compiler) resolve(name objectName) *virtualService {
 
 // detach takes a VirtualService out of force.
 func (c *Compiler) detach(name objectName, v *virtualService) {
-	delete(c.virtualServices, name)
+	c.virtualServices.Delete(name.virtualService())
 	c.conditions.replace(v, nil)
 	for _, d := range v.particulars().delegates {
 		delete(c.delegators[d], name)

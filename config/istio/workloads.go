@@ -20,6 +20,11 @@ type legacyEndpoints = kube.Endpoints
 // objectName is a namespace and a name within it.
 type objectName struct{ namespace, name string }
 
+// virtualService is the key of the VirtualService of that name.
+func (n objectName) virtualService() config.Key {
+	return config.Key{Group: "networking.istio.io", Kind: "VirtualService", Namespace: n.namespace, Name: n.name}
+}
+
 // compare orders by namespace, then by name.
 func (n objectName) compare(other objectName) int {
 	return cmp.Or(cmp.Compare(n.namespace, other.namespace), cmp.Compare(n.name, other.name))

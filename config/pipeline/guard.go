@@ -28,7 +28,7 @@ type guard struct {
 	compile Compile // nil after a panic
 	// inForce is what the compiler has been given, and lines where of it stands that
 	// has moved in its file since.
-	inForce map[config.Key]*config.Object
+	inForce *config.Keyed[*config.Object]
 	lines   map[config.Key]int
 	// refused are objects that the compiler panics on.
 	refused map[config.Key]config.Condition
@@ -39,7 +39,7 @@ type guard struct {
 func newGuard(fresh func() Compile, log *slog.Logger) guard {
 	return guard{
 		fresh: fresh, log: log,
-		inForce: make(map[config.Key]*config.Object), lines: make(map[config.Key]int),
+		inForce: config.NewKeyed(keyOf), lines: make(map[config.Key]int),
 		refused: make(map[config.Key]config.Condition),
 	}
 }
@@ -61,7 +61,7 @@ func (g *guard) apply(d config.Delta) (*router.Spec, []config.Condition, bool) {
 	whole := config.Delta{Set: d.Set, Moved: d.Moved}
 	for _, key := range d.Removed {
 		delete(g.refused, key)
-		if g.inForce[key] != nil {
+		if g.inForce.Get(key) != nil {
 			whole.Removed = append(whole.Removed, key)
 		}
 	}
@@ -88,14 +88,14 @@ func (g *guard) apply(d config.Delta) (*router.Spec, []config.Condition, bool) {
 func (g *guard) everything(d config.Delta) config.Delta {
 	g.note(d)
 	all := g.known()
-	clear(g.inForce)
+	g.inForce.Clear()
 	clear(g.lines)
 	return all
 }
 
 // known returns what is in force as one change.
 func (g *guard) known() (d config.Delta) {
-	d.Set = slices.SortedFunc(maps.Values(g.inForce), func(a, b *config.Object) int { return compareKeys(a.Key, b.Key) })
+	d.Set = slices.SortedFunc(g.inForce.All(), func(a, b *config.Object) int { return compareKeys(a.Key, b.Key) })
 	for key, line := range g.lines {
 		d.Moved = append(d.Moved, config.Place{Key: key, Line: line})
 	}
@@ -154,15 +154,15 @@ func (g *guard) feed(d config.Delta) (compiled, *failure) {
 // note keeps what the compiler has taken.
 func (g *guard) note(d config.Delta) {
 	for _, key := range d.Removed {
-		delete(g.inForce, key)
+		g.inForce.Delete(key)
 		delete(g.lines, key)
 	}
 	for _, o := range d.Set {
-		g.inForce[o.Key] = o
+		g.inForce.Set(o)
 		delete(g.lines, o.Key)
 	}
 	for _, p := range d.Moved {
-		if g.inForce[p.Key] != nil {
+		if g.inForce.Get(p.Key) != nil {
 			g.lines[p.Key] = p.Line
 		}
 	}
@@ -178,7 +178,7 @@ func (g *guard) refuse(d config.Delta, f *failure) {
 	for _, o := range d.Set {
 		g.tell(f, o.Key.String())
 		kept := "it is not in force"
-		if g.inForce[o.Key] != nil {
+		if g.inForce.Get(o.Key) != nil {
 			kept = "its last version stays in force"
 		}
 		g.refused[o.Key] = config.Condition{
@@ -233,6 +233,8 @@ func halve(d config.Delta) (first, second config.Delta) {
 	r, s := len(d.Removed)/2, len(d.Set)/2
 	return config.Delta{Removed: d.Removed[:r], Set: d.Set[:s]}, config.Delta{Removed: d.Removed[r:], Set: d.Set[s:], Moved: d.Moved}
 }
+
+func keyOf(o *config.Object) config.Key { return o.Key }
 
 func compareKeys(a, b config.Key) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name),

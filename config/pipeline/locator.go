@@ -27,7 +27,7 @@ type field struct {
 
 // locate returns problems as conditions of objects in force; lines are where of them
 // stand that have moved since they were read.
-func (l *locator) locate(problems []router.Problem, inForce map[config.Key]*config.Object, lines map[config.Key]int) []config.Condition {
+func (l *locator) locate(problems []router.Problem, inForce *config.Keyed[*config.Object], lines map[config.Key]int) []config.Condition {
 	var groups []string
 	if len(problems) > 0 {
 		groups = groupsOf(inForce)
@@ -58,20 +58,20 @@ func (l *locator) locate(problems []router.Problem, inForce map[config.Key]*conf
 }
 
 // groupsOf returns the API groups there are, in order.
-func groupsOf(inForce map[config.Key]*config.Object) []string {
+func groupsOf(inForce *config.Keyed[*config.Object]) []string {
 	groups := make(map[string]bool)
-	for key := range inForce {
-		groups[key.Group] = true
+	for o := range inForce.All() {
+		groups[o.Group] = true
 	}
 	return slices.Sorted(maps.Keys(groups))
 }
 
 // object finds the object that a key without its group means: the router names
 // objects so.
-func object(key config.Key, groups []string, inForce map[config.Key]*config.Object) *config.Object {
+func object(key config.Key, groups []string, inForce *config.Keyed[*config.Object]) *config.Object {
 	for _, group := range groups {
 		key.Group = group
-		if o := inForce[key]; o != nil {
+		if o := inForce.Get(key); o != nil {
 			return o
 		}
 	}

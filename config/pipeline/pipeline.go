@@ -85,7 +85,7 @@ func (p *Pipeline) Apply(d config.Delta) {
 		p.lines.locate(p.problems, p.guard.inForce, p.guard.lines))
 
 	now := p.opt.Now()
-	next := &state{conditions: conditions, status: old.status.next(conditions, len(p.guard.inForce), now.Sub(start))}
+	next := &state{conditions: conditions, status: old.status.next(conditions, p.guard.inForce.Len(), now.Sub(start))}
 	if p.table != nil {
 		next.status.Generation = p.table.Generation()
 	}

@@ -66,9 +66,9 @@ type content struct {
 	readAt time.Time
 	// docs are those in force: of the last version without a fault, if there was one.
 	docs []standing
-	// items are the objects in docs, keys the index of the first with each key.
+	// items are the objects in docs, keys the places of the first with each key, from 1.
 	items []item
-	keys  map[config.Key]int
+	keys  *config.Keyed[int32]
 	// conditions are those of this version, whatever is in force.
 	conditions []config.Condition
 	// faulty: this version gives nothing of its own, or not everything.
@@ -92,10 +92,16 @@ func (c *content) get(key config.Key) *config.Object {
 	if c == nil {
 		return nil
 	}
-	if i, ok := c.keys[key]; ok {
+	if i, ok := c.find(key); ok {
 		return c.items[i].Object
 	}
 	return nil
+}
+
+// find returns the index of the first object of that key.
+func (c *content) find(key config.Key) (int, bool) {
+	i := int(c.keys.Get(key))
+	return i - 1, i > 0
 }
 
 // loses says whether next lacks an object that c has.
@@ -104,7 +110,7 @@ func (c *content) loses(next *content) bool {
 		return false
 	}
 	if next == nil {
-		return len(c.keys) > 0
+		return c.keys.Len() > 0
 	}
 	for _, key := range changed(c, next) {
 		if c.get(key) != nil && next.get(key) == nil {
@@ -116,22 +122,24 @@ func (c *content) loses(next *content) bool {
 
 // index lists the objects of the documents in force.
 func (c *content) index() {
-	c.keys = make(map[config.Key]int, len(c.docs))
-	c.items = make([]item, 0, len(c.docs))
+	items := make([]item, 0, len(c.docs))
+	keys := config.NewKeyed(func(i int32) config.Key { return items[i-1].Key })
 	for _, s := range c.docs {
 		for _, it := range s.objects {
 			it.line += s.shift()
-			switch first, there := c.keys[it.Key]; {
-			case !there:
-				c.keys[it.Key] = len(c.items)
-			case s.trouble().carried:
+			first := keys.Get(it.Key)
+			if first > 0 && s.trouble().carried {
 				continue // Another version is in order, so that none is carried over.
-			default:
-				c.conditions = append(c.conditions, duplicate(it, c.path, c.items[first], c.path))
 			}
-			c.items = append(c.items, it)
+			items = append(items, it)
+			if first == 0 {
+				keys.Set(int32(len(items)))
+			} else {
+				c.conditions = append(c.conditions, duplicate(it, c.path, items[first-1], c.path))
+			}
 		}
 	}
+	c.items, c.keys = items, keys
 }
 
 // duplicate says that an object is not in force because of another with its key.

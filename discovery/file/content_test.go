@@ -58,9 +58,9 @@ func FuzzVersions(f *testing.F) {
 		if got, want := plainly(after), plainly(alone); got != want && !carried {
 			t.Errorf("after another version:\n%s\nalone:\n%s", got, want)
 		}
-		for key := range one.keys {
-			if old := one.get(key); after.get(key) != nil && after.get(key) != old && len(one.keys) == len(one.items) &&
-				bytes.Equal(old.Text(), after.get(key).Text()) && old.Version == after.get(key).Version && len(after.keys) == len(after.items) {
+		for _, key := range keysOf(one) {
+			if old := one.get(key); after.get(key) != nil && after.get(key) != old && one.keys.Len() == len(one.items) &&
+				bytes.Equal(old.Text(), after.get(key).Text()) && old.Version == after.get(key).Version && after.keys.Len() == len(after.items) {
 				t.Errorf("%v did not change, and yet it is another object", key)
 			}
 		}
@@ -71,12 +71,12 @@ func FuzzVersions(f *testing.F) {
 		s.replace("x.yaml", after)
 		d, _ := s.delta(nil)
 		var set, removed int
-		for key := range after.keys {
+		for _, key := range keysOf(after) {
 			if one.get(key) != after.get(key) {
 				set++
 			}
 		}
-		for key := range one.keys {
+		for _, key := range keysOf(one) {
 			if after.get(key) == nil {
 				removed++
 			}
@@ -89,10 +89,11 @@ func FuzzVersions(f *testing.F) {
 				t.Errorf("%v stands at line %d, said to be %d", p.Key, at.line, p.Line)
 			}
 		}
-		for key, i := range after.keys {
+		for _, key := range keysOf(after) {
+			i, _ := after.find(key)
 			it := after.items[i]
 			was := it.Line
-			if j, ok := one.keys[key]; ok && one.items[j].Object == it.Object {
+			if j, ok := one.find(key); ok && one.items[j].Object == it.Object {
 				was = one.items[j].line
 			}
 			told := slices.ContainsFunc(d.Moved, func(p config.Place) bool { return p.Key == key })
@@ -101,4 +102,13 @@ func FuzzVersions(f *testing.F) {
 			}
 		}
 	})
+}
+
+// keysOf are the keys of a version's objects, each once.
+func keysOf(c *content) []config.Key {
+	var keys []config.Key
+	for i := range c.keys.All() {
+		keys = append(keys, c.items[i-1].Key)
+	}
+	return keys
 }

@@ -293,7 +293,8 @@ func (d *draft) carry() {
 	for _, s := range d.docs {
 		for _, key := range s.trouble().refused {
 			if d.had.get(key) != nil {
-				old := d.had.items[d.had.keys[key]]
+				at, _ := d.had.find(key)
+				old := d.had.items[at]
 				carried = append(carried, standing{&document{line: old.line, objects: []item{old}, few: &trouble{carried: true}}, old.line})
 			}
 		}

@@ -10,8 +10,8 @@ import (
 // set is the objects of all files, and which file has which.
 type set struct {
 	files map[string]*content
-	// owner is the file whose object is in force.
-	owner map[config.Key]string
+	// owner are the objects in force, each of which knows its file.
+	owner *config.Keyed[*config.Object]
 	// rivals are all files with a key, in order of path, where there are several.
 	rivals map[config.Key][]string
 	// troubled are the files with conditions.
@@ -28,7 +28,7 @@ type set struct {
 func newSet() *set {
 	return &set{
 		files:    make(map[string]*content),
-		owner:    make(map[config.Key]string),
+		owner:    config.NewKeyed(func(o *config.Object) config.Key { return o.Key }),
 		rivals:   make(map[config.Key][]string),
 		troubled: make(map[string]bool),
 		before:   make(map[config.Key]*config.Object),
@@ -45,8 +45,8 @@ func (s *set) replace(path string, next *content) {
 		}
 	}
 	for _, key := range keys {
-		if next.get(key) != nil {
-			s.claim(key, path)
+		if o := next.get(key); o != nil {
+			s.claim(o, path)
 		} else {
 			s.drop(key, path)
 		}
@@ -74,7 +74,7 @@ func (s *set) noteMoves(had, next *content) {
 		if i < len(had.items) && had.items[i] == it {
 			continue
 		}
-		if j, ok := had.keys[it.Key]; ok && had.items[j].Object == it.Object && had.items[j].line != it.line {
+		if j, ok := had.find(it.Key); ok && had.items[j].Object == it.Object && had.items[j].line != it.line {
 			s.moved = append(s.moved, it.Key)
 		}
 	}
@@ -82,48 +82,56 @@ func (s *set) noteMoves(had, next *content) {
 
 // inForce returns the object of a key, the zero item if there is none.
 func (s *set) inForce(key config.Key) item {
-	c := s.files[s.owner[key]]
+	owner := s.owner.Get(key)
+	if owner == nil {
+		return item{}
+	}
+	c := s.files[owner.File]
 	if c == nil {
 		return item{}
 	}
-	i, ok := c.keys[key]
+	i, ok := c.find(key)
 	if !ok {
 		return item{}
 	}
 	return c.items[i]
 }
 
-func (s *set) claim(key config.Key, path string) {
-	owner, taken := s.owner[key]
-	if !taken {
-		s.owner[key] = path
+// claim notes that a file has an object. The first of several files has its object in force.
+func (s *set) claim(o *config.Object, path string) {
+	key := o.Key
+	owner := s.owner.Get(key)
+	all := s.rivals[key]
+	if owner == nil || all == nil && owner.File == path {
+		s.owner.Set(o)
 		return
 	}
-	all := s.rivals[key]
 	if all == nil {
-		if owner == path {
-			return
-		}
-		all = []string{owner}
+		all = []string{owner.File}
 	}
 	if i, found := slices.BinarySearch(all, path); !found {
 		all = slices.Insert(all, i, path)
 	}
-	s.rivals[key], s.owner[key] = all, all[0]
+	s.rivals[key] = all
+	if all[0] == path {
+		s.owner.Set(o)
+	}
 }
 
 func (s *set) drop(key config.Key, path string) {
 	all := s.rivals[key]
 	if all == nil {
-		if s.owner[key] == path {
-			delete(s.owner, key)
+		if owner := s.owner.Get(key); owner != nil && owner.File == path {
+			s.owner.Delete(key)
 		}
 		return
 	}
 	if i, found := slices.BinarySearch(all, path); found {
 		all = slices.Delete(all, i, i+1)
 	}
-	s.owner[key] = all[0]
+	if first := s.files[all[0]].get(key); first != nil {
+		s.owner.Set(first)
+	}
 	if s.rivals[key] = all; len(all) == 1 {
 		delete(s.rivals, key)
 	}
@@ -159,8 +167,8 @@ func (s *set) delta(others []config.Condition) (config.Delta, bool) {
 		}
 	}
 	slices.SortFunc(d.Removed, compareKeys)
-	clear(s.before)
-	s.moved = nil
+	// Not cleared: it would keep the size of the first load.
+	s.before, s.moved = make(map[config.Key]*config.Object), nil
 
 	d.Conditions = s.wrong(others)
 	same := slices.Equal(s.conditions, d.Conditions)
@@ -178,7 +186,8 @@ func (s *set) wrong(others []config.Condition) []config.Condition {
 		first := s.inForce(key)
 		for _, path := range paths[1:] {
 			c := s.files[path]
-			all = append(all, duplicate(c.items[c.keys[key]], path, first, paths[0]))
+			at, _ := c.find(key)
+			all = append(all, duplicate(c.items[at], path, first, paths[0]))
 		}
 	}
 	slices.SortFunc(all, func(a, b config.Condition) int {

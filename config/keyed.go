@@ -1,0 +1,112 @@
+package config
+
+import (
+	"hash/maphash"
+	"iter"
+)
+
+// Keyed is a set of things that know their keys, such as objects, found by those. It holds the
+// things alone: a map would hold each key once more, which is most of its memory. The zero
+// value of T stands for nothing and cannot be in it. A Keyed must not be copied, and is not
+// safe for concurrent use.
+type Keyed[T comparable] struct {
+	key func(T) Key
+	// slots are a power of two, of which three quarters at most are in use. A thing stands in
+	// the slot that its hash says, or in the first one free behind it.
+	slots []T
+	size  int
+}
+
+var keySeed = maphash.MakeSeed()
+
+// NewKeyed returns an empty set of things that key tells the keys of. The key of a thing must
+// not change while it is in the set.
+func NewKeyed[T comparable](key func(T) Key) *Keyed[T] { return &Keyed[T]{key: key} }
+
+// Len returns how many things are in the set.
+func (k *Keyed[T]) Len() int { return k.size }
+
+// Get returns the thing with a key, the zero value if there is none.
+func (k *Keyed[T]) Get(key Key) T {
+	var none T
+	if k.size == 0 {
+		return none
+	}
+	return k.slots[k.find(key)]
+}
+
+// Set adds a thing, in the place of one with the same key.
+func (k *Keyed[T]) Set(thing T) {
+	if 4*(k.size+1) > 3*len(k.slots) {
+		k.grow()
+	}
+	var none T
+	at := k.find(k.key(thing))
+	if k.slots[at] == none {
+		k.size++
+	}
+	k.slots[at] = thing
+}
+
+// Delete takes the thing with a key out, if there is one.
+func (k *Keyed[T]) Delete(key Key) {
+	var none T
+	if k.size == 0 {
+		return
+	}
+	at := k.find(key)
+	if k.slots[at] == none {
+		return
+	}
+	k.size--
+	// Those behind it move up, as far as they may stand there.
+	mask := len(k.slots) - 1
+	for next := (at + 1) & mask; k.slots[next] != none; next = (next + 1) & mask {
+		if wanted := k.wanted(k.key(k.slots[next])); (next-wanted)&mask >= (next-at)&mask {
+			k.slots[at] = k.slots[next]
+			at = next
+		}
+	}
+	k.slots[at] = none
+}
+
+// Clear takes everything out.
+func (k *Keyed[T]) Clear() { k.slots, k.size = nil, 0 }
+
+// All yields all things, in no order. The set must not change meanwhile.
+func (k *Keyed[T]) All() iter.Seq[T] {
+	return func(yield func(T) bool) {
+		var none T
+		for _, thing := range k.slots {
+			if thing != none && !yield(thing) {
+				return
+			}
+		}
+	}
+}
+
+// wanted is the slot where the search for a key begins.
+func (k *Keyed[T]) wanted(key Key) int {
+	return int(maphash.Comparable(keySeed, key) & uint64(len(k.slots)-1))
+}
+
+// find returns the slot with a key, or the free one where it would stand.
+func (k *Keyed[T]) find(key Key) int {
+	var none T
+	at := k.wanted(key)
+	for k.slots[at] != none && k.key(k.slots[at]) != key {
+		at = (at + 1) & (len(k.slots) - 1)
+	}
+	return at
+}
+
+func (k *Keyed[T]) grow() {
+	old := k.slots
+	k.slots = make([]T, max(2, 2*len(old)))
+	var none T
+	for _, thing := range old {
+		if thing != none {
+			k.slots[k.find(k.key(thing))] = thing
+		}
+	}
+}
