@@ -9,12 +9,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseJSON reads text as JSON. ok is false where it is not JSON.
-func (a *nodes) parseJSON(text []byte) (root *yaml.Node, err error, ok bool) {
+// parseJSON reads text, at hand as a string too, as JSON. ok is false where it is not JSON.
+func (a *nodes) parseJSON(text []byte, same string) (root *yaml.Node, err error, ok bool) {
 	if !json.Valid(text) {
 		return nil, nil, false
 	}
-	b := jsonBuilder{nodes: a, text: string(text), line: 1}
+	b := jsonBuilder{nodes: a, text: same, line: 1}
 	if root, err = b.value(); err != nil {
 		return nil, err, true
 	}

@@ -61,7 +61,7 @@ func sameAsTokens(t *testing.T, text []byte) {
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return
 	}
-	root, err, ok := new(nodes).parseJSON(text)
+	root, err, ok := new(nodes).parseJSON(text, string(text))
 	if ok != json.Valid(text) {
 		t.Fatalf("valid: %v", ok)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,23 +36,24 @@ func (e *Error) Error() string {
 //
 // A text that opens with "{" and is valid JSON is read as JSON: YAML readers differ
 // from it in escapes and tabs.
-func Parse(text []byte) (*yaml.Node, error) { return new(nodes).parse(text) }
+func Parse(text []byte) (*yaml.Node, error) { return new(nodes).parse(text, string(text)) }
 
 // ParseBriefly is [Parse] for who is done with the document soon: its nodes are taken from
-// those that were released before.
+// those that were released before, and nobody may change text until the tree is released.
 func ParseBriefly(text []byte) (Tree, error) {
 	a := pool.Get().(*nodes)
-	root, err := a.parse(text)
+	root, err := a.parse(text, unsafe.String(unsafe.SliceData(text), len(text)))
 	return Tree{root, a}, err
 }
 
-func (a *nodes) parse(text []byte) (*yaml.Node, error) {
+// parse reads text, which is as well at hand as a string.
+func (a *nodes) parse(text []byte, same string) (*yaml.Node, error) {
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
-		if root, err, ok := a.parseJSON(text); ok {
+		if root, err, ok := a.parseJSON(text, same); ok {
 			return root, err
 		}
 	}
-	if root, ok := a.scan(text); ok {
+	if root, ok := a.scan(same); ok {
 		return root, nil
 	}
 	return parseYAML(text)

@@ -36,12 +36,12 @@ const (
 )
 
 // scan reads text as one document. It returns false where that is the library's to do.
-func (a *nodes) scan(text []byte) (*yaml.Node, bool) {
+func (a *nodes) scan(text string) (*yaml.Node, bool) {
 	wide, ok := ordinary(text)
 	if !ok {
 		return nil, false
 	}
-	s := scanner{nodes: a, text: string(text), line: 1, wide: wide}
+	s := scanner{nodes: a, text: text, line: 1, wide: wide}
 	if !s.nextLine() || s.column < 0 {
 		return nil, false
 	}
@@ -54,7 +54,7 @@ func (a *nodes) scan(text []byte) (*yaml.Node, bool) {
 
 // ordinary says whether text holds only characters that YAML allows and that are no other line
 // breaks than LF and CR LF, and whether some of them have several bytes.
-func ordinary(text []byte) (wide, ok bool) {
+func ordinary(text string) (wide, ok bool) {
 	for i := 0; i < len(text); {
 		c := text[i]
 		switch {
@@ -63,7 +63,7 @@ func ordinary(text []byte) (wide, ok bool) {
 		case c < utf8.RuneSelf:
 			return wide, false
 		default:
-			r, size := utf8.DecodeRune(text[i:])
+			r, size := utf8.DecodeRuneInString(text[i:])
 			if r == utf8.RuneError || r < 0xa0 || r == '\u2028' || r == '\u2029' || r == '\ufeff' || r == 0xfffe || r == 0xffff {
 				return wide, false
 			}

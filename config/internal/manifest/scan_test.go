@@ -43,7 +43,7 @@ func differ(a, b *yaml.Node) string {
 // same of it. It returns whether the scanner takes it.
 func sameAsLibrary(t *testing.T, text []byte) bool {
 	t.Helper()
-	got, ok := new(nodes).scan(text)
+	got, ok := new(nodes).scan(string(text))
 	if !ok {
 		return false
 	}
@@ -85,7 +85,7 @@ func TestScanReadsAsTheLibrary(t *testing.T) {
 		}
 	}
 	for _, text := range left {
-		if _, ok := new(nodes).scan([]byte(text)); ok {
+		if _, ok := new(nodes).scan(text); ok {
 			t.Errorf("not left to the library: %q", text)
 		}
 	}
@@ -149,12 +149,12 @@ func TestReleasedNodesAreUsedAgain(t *testing.T) {
 		tree.Release()
 	}
 	a := new(nodes)
-	a.scan(text)
+	a.scan(string(text))
 	a.reset()
-	a.scan(text)
+	a.scan(string(text))
 	a.reset()
 	if n := testing.AllocsPerRun(10, func() {
-		a.scan(text)
+		a.scan(string(text))
 		a.reset()
 	}); n > 20 {
 		t.Errorf("%v allocations", n)

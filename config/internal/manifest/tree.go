@@ -7,8 +7,8 @@ import (
 )
 
 // Tree is a document that was read for a short while. Root is nil where the document says
-// nothing. Its nodes are used again after Release: what is to outlive that must be copied,
-// and so must texts, which would keep the whole document's.
+// nothing. Its nodes are used again after Release, and their values may be parts of the text
+// that was read: what is to outlive that must be copied.
 type Tree struct {
 	Root  *yaml.Node
 	nodes *nodes
@@ -71,11 +71,14 @@ func (a *nodes) collect(mark int) []*yaml.Node {
 	return out
 }
 
-// reset makes all nodes free again, and has as many at hand as there were.
+// reset makes all nodes free again, and has as many at hand as there were. They let go of the
+// text.
 func (a *nodes) reset() {
 	if a.made > len(a.firstNodes) {
 		n := max(minBlock, a.made+a.made/2)
-		a.firstNodes, a.firstRefs = make([]yaml.Node, n), make([]*yaml.Node, n)
+		a.firstNodes, a.firstRefs, a.open = make([]yaml.Node, n), make([]*yaml.Node, n), nil
+	} else {
+		clear(a.firstNodes[:a.made])
 	}
 	a.free, a.refs, a.open, a.made = a.firstNodes, a.firstRefs, a.open[:0], 0
 }

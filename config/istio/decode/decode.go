@@ -81,6 +81,7 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 		return nil, []config.Condition{{Severity: config.Error, Reason: config.BadYAML, Message: "the manifest is no object: it must begin with \"apiVersion:\" and \"kind:\""}}
 	}
 	d := decoder{object: o}
+	d.steps = d.room[:0]
 	typed := decode(&d, root)
 	if d.failed {
 		typed = nil
@@ -92,8 +93,10 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 type decoder struct {
 	object *config.Object
 	// base is the path of what is decoded, and steps those from there to where the decoder is.
-	base       *config.Path
+	base *config.Path
+	// steps begin in room, which is enough for most objects.
 	steps      []step
+	room       [12]step
 	conditions []config.Condition
 	failed     bool
 }
