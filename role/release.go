@@ -12,8 +12,8 @@ const (
 	settling = time.Second
 	// releasePause is the least time between two releases, and releaseShare the least share
 	// of the time that is not spent on them: each is a collection of garbage.
-	releasePause = 10 * time.Second
-	releaseShare = 100
+	releasePause = 5 * time.Second
+	releaseShare = 50
 	// worthReleasing is what a release must promise, in bytes.
 	worthReleasing = 4 << 20
 	// firstLoadPercent is the GC percent of the first load. Nothing is served yet, so that
@@ -48,17 +48,17 @@ func (r *release) after() {
 // follow releases memory, away from whoever serves, until stop is closed.
 func (r *release) follow(stop <-chan struct{}) {
 	defer r.loaded.Do(endFirstLoad)
-	pause, kept := time.Duration(0), int64(0)
+	var next time.Time
+	kept := int64(0)
 	for {
 		select {
 		case <-stop:
 			return
 		case <-r.changed:
 		}
-		if !sleep(stop, max(settling, pause)) {
+		if !sleep(stop, max(settling, time.Until(next))) {
 			return
 		}
-		pause = 0
 		// What was not there after the last release is garbage or new: only a collection tells.
 		if objects, free := allocated(); objects+free-kept < worthReleasing {
 			continue
@@ -66,7 +66,8 @@ func (r *release) follow(stop <-chan struct{}) {
 		began := time.Now()
 		debug.FreeOSMemory()
 		kept, _ = allocated()
-		pause = max(releasePause, releaseShare*time.Since(began))
+		now := time.Now()
+		next = now.Add(max(releasePause, releaseShare*now.Sub(began)))
 	}
 }
 

@@ -47,7 +47,7 @@ type clusters struct {
 	place *place
 
 	byKey  map[clusterKey]*cluster
-	byHost map[string]map[clusterKey]*cluster
+	byHost map[string][]*cluster
 	// order has the clusters that exist, by name.
 	order sortedList[*cluster]
 	// changed are the clusters to build anew, idle those that nobody names any more.
@@ -79,7 +79,7 @@ func newClusters(r *registry, d *destinationRules, w *workloads, place *place) *
 	return &clusters{
 		registry: r, rules: d, workloads: w, place: place,
 		byKey:   map[clusterKey]*cluster{},
-		byHost:  map[string]map[clusterKey]*cluster{},
+		byHost:  map[string][]*cluster{},
 		order:   sortedList[*cluster]{compare: func(a, b *cluster) int { return cmp.Compare(a.name, b.name) }},
 		changed: map[*cluster]struct{}{},
 		idle:    map[*cluster]struct{}{},
@@ -92,10 +92,7 @@ func (c *clusters) use(key clusterKey, user clusterUser, by int) {
 	if k == nil {
 		k = &cluster{key: key, name: key.String(), users: map[clusterUser]int{}}
 		c.byKey[key] = k
-		if c.byHost[key.host] == nil {
-			c.byHost[key.host] = map[clusterKey]*cluster{}
-		}
-		c.byHost[key.host][key] = k
+		c.byHost[key.host] = append(c.byHost[key.host], k)
 		c.changed[k] = struct{}{}
 	}
 	if k.users[user] += by; k.users[user] == 0 {
@@ -171,7 +168,8 @@ func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 func (c *clusters) drop(k *cluster) {
 	c.order.set(k, false)
 	delete(c.byKey, k.key)
-	delete(c.byHost[k.key.host], k.key)
+	// A host has few: one for each of its ports and subsets that are named.
+	c.byHost[k.key.host] = slices.DeleteFunc(c.byHost[k.key.host], func(other *cluster) bool { return other == k })
 	if len(c.byHost[k.key.host]) == 0 {
 		delete(c.byHost, k.key.host)
 	}

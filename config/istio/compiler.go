@@ -114,7 +114,7 @@ type Compiler struct {
 	// delegators are the VirtualServices that delegate to one.
 	delegators map[objectName]map[objectName]struct{}
 	// callers are the VirtualServices with a destination of a host.
-	callers     map[string]map[objectName]struct{}
+	callers     map[string]*config.Keyed[*virtualService]
 	shortNames  shortNames
 	translation map[uint16]portTranslation
 
@@ -158,7 +158,7 @@ func NewCompiler(o Options) *Compiler {
 		gateways:        map[string]*gatewayConfig{},
 		virtualServices: config.NewKeyed((*virtualService).key),
 		delegators:      map[objectName]map[objectName]struct{}{},
-		callers:         map[string]map[objectName]struct{}{},
+		callers:         map[string]*config.Keyed[*virtualService]{},
 		shortNames:      shortNames{},
 		secrets:         newSecrets(o.Now),
 		telemetry:       newTelemetries(o),

@@ -15,13 +15,13 @@ func (c *Compiler) judgeUnbound() {
 	if !c.options.AllGateways || len(c.pending.ruleHosts) == 0 {
 		return
 	}
-	for host, names := range c.callers {
+	for host, callers := range c.callers {
 		meant := c.registry.resolveAlias(host)
 		if !slices.ContainsFunc(c.pending.ruleHosts, func(rule string) bool { return covers(rule, meant) }) {
 			continue
 		}
-		for name := range names {
-			c.pending.judge[c.virtualService(name)] = struct{}{}
+		for v := range callers.All() {
+			c.pending.judge[v] = struct{}{}
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (c *Compiler) kindConditions(v *virtualService) []config.Condition {
 	var out []config.Condition
 	for _, rules := range []struct {
 		field string
-		n     int
+		n     int32
 		takes func(serverKind) bool
 		way   string
 	}{

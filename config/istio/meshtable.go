@@ -224,7 +224,7 @@ func (t *meshTable) routesService(v *virtualService) bool {
 
 func hostTaken(loser, winner *virtualService, host string) config.Condition {
 	field := "hosts"
-	if i := slices.Index(loser.hosts, host); i >= 0 && len(loser.hosts) == loser.written {
+	if i := slices.Index(loser.hosts, host); i >= 0 && len(loser.hosts) == int(loser.written) {
 		field = fmt.Sprintf("hosts[%d]", i)
 	}
 	return newCondition(config.Error, HostTaken, loser.object, field,

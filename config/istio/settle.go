@@ -67,14 +67,14 @@ func sameTranslation(a, b portTranslation) bool {
 // callersChanged compiles the VirtualServices anew whose destinations mean other
 // clusters now that a host's services changed.
 func (c *Compiler) callersChanged(host string) {
-	for name := range c.callers[host] {
-		v := c.virtualService(name)
+	callers := c.callers[host]
+	if callers == nil {
+		return
+	}
+	for v := range callers.All() {
 		c.pending.judge[v] = struct{}{}
-		for _, u := range v.units {
-			if c.stale(v, u) {
-				c.pending.virtualServices[name] = struct{}{}
-				break
-			}
+		if slices.ContainsFunc(v.units, func(u *unit) bool { return c.stale(v, u) }) {
+			c.pending.virtualServices[v.name()] = struct{}{}
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (c *Compiler) meshConditions(v *virtualService) []config.Condition {
 	var out []config.Condition
 	for _, rules := range []struct {
 		field string
-		n     int
+		n     int32
 	}{{"tls", v.rules[tlsRules]}, {"tcp", v.rules[tcpRules]}} {
 		if rules.n > 0 {
 			out = append(out, newCondition(config.Warning, ProtocolNotServed, v.object, rules.field,

@@ -16,15 +16,15 @@ import (
 // virtualService is one VirtualService in force, with its names resolved: what has to be at
 // hand whatever changes. What else it says is in its reading.
 type virtualService struct {
-	object     *config.Object
-	visibility visibility
+	object *config.Object
 	// hosts are fully qualified and in lower case, each once.
 	hosts []string
 	// gateways are "namespace/name" or "mesh".
-	gateways []string
+	gateways   []string
+	visibility visibility
 	// written is how many hosts it names, and rules how many of each kind it has.
-	written int
-	rules   [3]int
+	written int32
+	rules   [3]int32
 	// destinations are the hosts that its rules send requests to.
 	destinations []string
 	// more is what few have; nil where this one has nothing of it.
@@ -94,8 +94,8 @@ func (c *Compiler) newVirtualService(o *config.Object, r *reading) *virtualServi
 	v := &virtualService{
 		object:     o,
 		visibility: visibleTo(spec.ExportTo, o.Namespace, c.options.Namespace),
-		written:    len(spec.Hosts),
-		rules:      [3]int{httpRules: len(spec.Http), tlsRules: len(spec.Tls), tcpRules: len(spec.Tcp)},
+		written:    int32(len(spec.Hosts)),
+		rules:      [3]int32{httpRules: int32(len(spec.Http)), tlsRules: int32(len(spec.Tls)), tcpRules: int32(len(spec.Tcp))},
 	}
 	c.keep(v, r)
 	for _, h := range spec.Hosts {
@@ -249,9 +249,10 @@ func (c *Compiler) detach(name objectName, v *virtualService) {
 		delete(c.delegators[d], name)
 	}
 	for _, host := range v.destinations {
-		delete(c.callers[host], name)
-		if len(c.callers[host]) == 0 {
-			delete(c.callers, host)
+		if callers := c.callers[host]; callers != nil {
+			if callers.Delete(v.key()); callers.Len() == 0 {
+				delete(c.callers, host)
+			}
 		}
 	}
 	for _, full := range v.particulars().shorts {
@@ -288,7 +289,10 @@ func (c *Compiler) attach(name objectName, v *virtualService) {
 	}
 	v.destinations = c.destinationsOf(v)
 	for _, host := range v.destinations {
-		addTo(c.callers, host, name)
+		if c.callers[host] == nil {
+			c.callers[host] = config.NewKeyed((*virtualService).key)
+		}
+		c.callers[host].Set(v)
 	}
 	for _, full := range more.shorts {
 		addTo(c.shortNames, full, v.object.Key)
