@@ -45,15 +45,16 @@ const (
 	leaveGone
 	// leaveSuccessor: it speaks HTTP/2.
 	leaveSuccessor
+	// leavePark: nobody is in a hurry.
+	leavePark
 )
 
 // serverConn is a client's connection. All but what mu guards belongs to its goroutine.
 type serverConn struct {
-	options       *Options
-	info          *proxy.Connection
-	conn          net.Conn
-	sock          socket.Socket
-	local, remote netip.AddrPort
+	options *Options
+	info    *proxy.Connection
+	conn    net.Conn
+	sock    socket.Socket
 
 	// in[r:w] is what was read and not dealt with yet; the first scanned bytes of it hold
 	// no end of a head. need, if not 0, is how long it must be before another look.
@@ -90,13 +91,13 @@ type serverConn struct {
 	// lost: the client has gone. timedOut: it was given up on.
 	lost, timedOut bool
 	closed         bool
+	parking
 }
 
 // NewSession returns the session of a client's connection, of which early was read already.
 // The options must be complete (Options.WithDefaults).
 func NewSession(conn net.Conn, early []byte, info *proxy.Connection, o *Options) proxy.Session {
 	c := &serverConn{options: o, info: info, conn: conn, since: proxy.Now()}
-	c.local, c.remote = info.Local, info.Remote
 	c.sock = socket.New(conn, c.step)
 	if len(early) > 0 {
 		c.room(len(early))
@@ -114,12 +115,18 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 // Serve implements proxy.Session.
-func (c *serverConn) Serve() {
-	defer c.end()
+func (c *serverConn) Serve() { c.ServeUntilParked(nil, nil) }
+
+// serve serves the connection until it ends, or, where it returns true, is parked: then it
+// may be with another goroutine already.
+func (c *serverConn) serve() (parked bool) {
 	for {
 		if err := c.sock.Run(); err != nil {
-			if !c.interrupted(err) {
-				return
+			switch {
+			case !c.interrupted(err):
+				return false
+			case c.park():
+				return true
 			}
 			continue
 		}
@@ -130,16 +137,20 @@ func (c *serverConn) Serve() {
 				if c.leave == leaveLinger {
 					c.linger()
 				}
-				return
+				return false
 			}
 		case leaveLinger:
 			c.linger()
-			return
+			return false
 		case leaveSuccessor:
 			c.succeed()
-			return
+			return false
+		case leavePark:
+			if c.park() {
+				return true
+			}
 		default:
-			return
+			return false
 		}
 	}
 }
@@ -217,7 +228,7 @@ func (c *serverConn) step() bool {
 		n, again, err := c.sock.Read(c.in[c.w:])
 		if again {
 			c.rest()
-			return false
+			return c.parkNew()
 		}
 		if err != nil {
 			c.leave = leaveClose
@@ -275,7 +286,7 @@ func (c *serverConn) next() (done, more bool) {
 func (c *serverConn) enter() {
 	start := c.stream.ex.Start
 	c.mu.Lock()
-	c.phase, c.since, c.timedOut = phaseExchange, start, false
+	c.phase, c.since, c.timedOut, c.wanted = phaseExchange, start, false, false
 	c.nextLook, c.moved, c.body.since = start+int64(watchEvery), 0, 0
 	c.idle = c.options.Timeouts.Stream
 	// The request can have come just as the wait for it was interrupted.

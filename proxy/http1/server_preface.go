@@ -25,6 +25,7 @@ func (c *serverConn) succeed() {
 	early := bytes.Clone(c.in[c.r:c.w])
 	c.r = c.w
 	c.mu.Lock()
+	c.phase = phaseTunnel // Nobody is to interrupt it any more.
 	c.clearWake()
 	c.mu.Unlock()
 	session := c.options.HTTP2(c.conn, early, c.info)

@@ -25,6 +25,7 @@ func (c *serverConn) Kill() {
 	c.conn.SetDeadline(time.Unix(1, 0))
 	// The deadline does not stop what is written past the poller.
 	c.sock.StopWrites()
+	c.unpark()
 }
 
 // drainQuiet is how long a connection must have been idle for a drain to close it: one that
@@ -50,6 +51,7 @@ func (c *serverConn) CloseIdle() {
 func (c *serverConn) wake() {
 	c.woken = true
 	c.conn.SetReadDeadline(time.Unix(1, 0))
+	c.unpark()
 }
 
 // clearWake undoes wake. The caller holds mu.
@@ -72,13 +74,15 @@ func (c *serverConn) Check(now int64) {
 		return
 	}
 	t := &c.options.Timeouts
-	if c.phase < phaseExchange {
+	if c.phase < phaseExchange && !c.parked {
 		c.look(now)
 	}
 	switch c.phase {
 	case phaseNew:
+		c.wantParked(now)
 		c.expire(now, min(t.Idle, maxFirstByte), proxy.ConnIdleTimeout)
 	case phaseIdle:
+		c.wantParked(now)
 		c.expire(now, t.Idle, proxy.ConnIdleTimeout)
 	case phaseHead:
 		c.expire(now, t.Head, proxy.ConnHeadTimeout)

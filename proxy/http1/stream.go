@@ -107,18 +107,19 @@ func (st *stream) begin() {
 	if ex.Start == 0 {
 		ex.Start = proxy.Now()
 	}
-	ex.Connection = st.c.info
-	ex.Local, ex.Remote, ex.Client = st.c.local, st.c.remote, st.c.remote.Addr()
+	info := st.c.info
+	ex.Connection = info
+	ex.Local, ex.Remote, ex.Client = info.Local, info.Remote, info.Remote.Addr()
 	ex.ResponseServiceTime = -1
 	ex.Protocol = "HTTP/1.1"
 	if st.head.http10 {
 		ex.Protocol = "HTTP/1.0"
 	}
 	r := &ex.Request
-	r.Listener, r.Chain = st.c.info.Listener, st.c.info.Chain
+	r.Listener, r.Chain = info.Listener, info.Chain
 	r.Method, r.Authority, r.Path = st.head.method, st.head.authority, st.head.path
 	r.Scheme = "http"
-	if tls := st.c.info.TLS; tls != nil {
+	if tls := info.TLS; tls != nil {
 		r.Scheme, ex.ServerName = "https", tls.ServerName
 	}
 	r.Headers = st.head.headers

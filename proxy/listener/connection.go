@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 )
 
 // connection is a client's connection: first while it opens, then with its session.
@@ -18,6 +19,8 @@ type connection struct {
 	behindProxy bool
 	// counted is the address that the connection counts for; the server's lock guards it.
 	counted netip.Addr
+	// at is where the server's list has the connection; the server's lock guards it.
+	at int
 
 	mu sync.Mutex
 	// session is nil while the connection opens.
@@ -43,12 +46,20 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// serve opens the connection and serves its session until it ends.
+// parker is a session that needs no goroutine while nothing comes from its client.
+type parker interface {
+	proxy.Session
+	// ServeUntilParked is Serve, but it returns true when the connection waits in the lot.
+	// The resumer is then told when to call it again.
+	ServeUntilParked(lot *socket.Lot, r socket.Resumer) (parked bool)
+}
+
+// serve opens the connection and serves its session until it ends, or is parked.
 func (c *connection) serve() {
-	defer c.server.unregister(c)
 	session := c.open()
 	if session == nil {
 		c.conn.Close()
+		c.server.unregister(c)
 		return
 	}
 	c.mu.Lock()
@@ -58,7 +69,21 @@ func (c *connection) serve() {
 	if killed {
 		session.Kill()
 	}
-	session.Serve()
+	c.proceed(session)
+}
+
+// Resume implements socket.Resumer.
+func (c *connection) Resume() { go c.proceed(c.session) }
+
+// proceed serves the session until it ends, or is parked: then another goroutine may be
+// serving it already.
+func (c *connection) proceed(session proxy.Session) {
+	if p, ok := session.(parker); !ok {
+		session.Serve()
+	} else if p.ServeUntilParked(&c.server.lot, c) {
+		return
+	}
+	c.server.unregister(c)
 }
 
 // open returns the connection's session, or nil where there is none to be had.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -57,12 +58,15 @@ type Server struct {
 	open     atomic.Int64
 
 	mu        sync.Mutex
-	conns     map[*connection]struct{}
+	conns     []*connection
 	perIP     map[netip.Addr]int
 	listeners map[net.Listener]struct{}
 	closed    bool
 	watching  bool
 	wg        sync.WaitGroup
+
+	// lot has the idle connections that no goroutine serves.
+	lot socket.Lot
 
 	// hello is what every handshake begins with, until its chain is known.
 	hello *tls.Config
@@ -78,7 +82,6 @@ func NewServer(o Options) *Server {
 	}
 	s := &Server{
 		options:   o,
-		conns:     make(map[*connection]struct{}),
 		perIP:     make(map[netip.Addr]int),
 		listeners: make(map[net.Listener]struct{}),
 	}
@@ -139,6 +142,7 @@ func (s *Server) accept(conn net.Conn) {
 		return
 	}
 	s.observe(proxy.ConnOpened)
+	s.count()
 	go c.serve()
 }
 
@@ -156,7 +160,8 @@ func (s *Server) register(c *connection) proxy.ConnEvent {
 	case !s.options.Budget.Take():
 		return proxy.ConnRefusedTotal
 	}
-	s.conns[c] = struct{}{}
+	c.at = len(s.conns)
+	s.conns = append(s.conns, c)
 	s.wg.Add(1)
 	if counted {
 		s.perIP[ip]++
@@ -189,7 +194,11 @@ func (s *Server) countClient(c *connection) bool {
 
 func (s *Server) unregister(c *connection) {
 	s.mu.Lock()
-	delete(s.conns, c)
+	last := len(s.conns) - 1
+	s.conns[c.at] = s.conns[last]
+	s.conns[c.at].at = c.at
+	s.conns[last] = nil
+	s.conns = s.conns[:last]
 	if c.counted.IsValid() {
 		if s.perIP[c.counted] > 1 {
 			s.perIP[c.counted]--
@@ -266,34 +275,14 @@ func (s *Server) shut() {
 
 // each calls f for every open connection, without holding the server's lock.
 func (s *Server) each(f func(*connection)) {
-	s.mu.Lock()
-	conns := make([]*connection, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range s.list(nil) {
 		f(c)
 	}
 }
 
-// watchEvery is how often the sessions are told to look for what has taken too long.
-const watchEvery = 100 * time.Millisecond
-
-// watch has the sessions enforce their timeouts for as long as there are connections. That
-// one look at all of them costs less than timers for each.
-func (s *Server) watch() {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for range tick.C {
-		s.mu.Lock()
-		if len(s.conns) == 0 {
-			s.watching = false
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		now := proxy.Now()
-		s.each(func(c *connection) { c.check(now) })
-	}
+// list appends the open connections to dst.
+func (s *Server) list(dst []*connection) []*connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(dst, s.conns...)
 }

@@ -1,0 +1,60 @@
+package listener
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+const (
+	// watchEvery is how often the sessions are told to look for what has taken too long.
+	watchEvery = 100 * time.Millisecond
+	// atOnce is how many connections are looked at before those that were woken thereby get
+	// their turn: thousands at once would need thousands of stacks.
+	atOnce = 128
+)
+
+// crowded is how many connections may have a goroutine, whose stack is kilobytes, before those
+// that are idle are parked soon.
+const crowded = 1000
+
+// watch has the sessions enforce their timeouts for as long as there are connections. That
+// one look at all of them costs less than timers for each.
+func (s *Server) watch() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var conns []*connection
+	var memory release
+	for range tick.C {
+		if !s.watched() {
+			return
+		}
+		s.count()
+		now := proxy.Now()
+		conns = s.list(conns[:0])
+		for i, c := range conns {
+			c.check(now)
+			if i%atOnce == atOnce-1 {
+				runtime.Gosched()
+			}
+		}
+		clear(conns)
+		memory.follow(s.lot.Parked(), now)
+	}
+}
+
+// watched tells whether there is something to watch. Where there is not, the next connection
+// begins another watch.
+func (s *Server) watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watching = len(s.conns) > 0
+	if !s.watching {
+		s.lot.Close()
+	}
+	return s.watching
+}
+
+// count tells the lot whether there are many connections outside of it.
+func (s *Server) count() { s.lot.SetCrowded(s.Connections()-s.lot.Parked() > crowded) }
