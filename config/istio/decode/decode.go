@@ -64,7 +64,7 @@ func decodeWith(o *config.Object, served []string, decode func(*decoder, *yaml.N
 		message := fmt.Sprintf("version %q of this kind is not served: write %s", o.Version, strings.Join(served, " or "))
 		return nil, []config.Condition{{Severity: config.Error, Reason: UnservedVersion, Field: "apiVersion", Message: message}}
 	}
-	tree, err := manifest.ParseBriefly(o.Manifest)
+	tree, err := manifest.ParseBriefly(o.Text())
 	defer tree.Release()
 	root := tree.Root
 	if err != nil {

@@ -357,3 +357,30 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// elsewhere keeps the text of an object out of it.
+type elsewhere string
+
+func (e elsewhere) Text() []byte { return []byte(e) }
+
+// TestDecodeFetchesTheText holds that objects whose text is kept elsewhere are read like others.
+func TestDecodeFetchesTheText(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{virtualService, service, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'accessLogFile: x'}\n"} {
+		o := object(t, text)
+		want, _ := Decode(o)
+		o.Manifest, o.Source = nil, elsewhere(text)
+		got, conditions := Decode(o)
+		if len(conditions) > 0 || fmt.Sprint(got) != fmt.Sprint(want) || got == nil {
+			t.Errorf("got %v, %v\nwant %v", got, conditions, want)
+		}
+	}
+	var kind struct {
+		Kind string `json:"kind"`
+	}
+	o := object(t, service)
+	o.Manifest, o.Source = nil, elsewhere("kind: Service\n")
+	if conditions, ok := Kubernetes(o, []string{"v1"}, &kind); !ok || kind.Kind != "Service" {
+		t.Errorf("got %v, %v", kind, conditions)
+	}
+}

@@ -26,7 +26,7 @@ func isMeshConfig(o *config.Object) bool {
 // MeshText returns the mesh's configuration of a ConfigMap as an object of its own, whose lines
 // are those of the file; nil where it has none.
 func MeshText(o *config.Object) *config.Object {
-	root, err := manifest.Parse(o.Manifest)
+	root, err := manifest.Parse(o.Text())
 	if err != nil {
 		return nil
 	}
