@@ -307,6 +307,9 @@ func (c *serverConn) settle() bool {
 		return false
 	case st.closeAfter:
 		c.leave = leaveLinger
+		if st.silent() {
+			c.leave = leaveClose
+		}
 		return false
 	}
 	if st.stopped {
@@ -413,6 +416,13 @@ func (c *serverConn) reject(perr *ProtocolError) {
 		r.Location = st.ex.Keep(st.ex.Request.Scheme, "://", st.ex.Request.Authority, st.ex.Request.Path)
 	}
 	c.options.Engine.Reject(&st.ex, st, r)
+}
+
+// silent tells whether the client has nothing to send any more: it asked for the end of the
+// connection, and all that it sent is read. Then a close cannot reset the connection.
+func (st *stream) silent() bool {
+	asked := st.head.closes || st.head.http10 && !st.head.keeps
+	return asked && st.bodyDone.Load() && !st.stopped && len(st.surplus) == 0 && st.c.r == st.c.w && st.c.sock.Peek() == socket.Quiet
 }
 
 const (

@@ -115,3 +115,39 @@ func TestNeitherProtocol(t *testing.T) {
 		}
 	}
 }
+
+// TestClientAsksForTheEnd: a client that asked for it, and has no more to send, is not waited
+// for; one that was told of it is.
+func TestClientAsksForTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		request string
+		closed  bool
+	}{
+		"asked":            {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true},
+		"HTTP/1.0":         {"GET / HTTP/1.0\r\nHost: a\r\n\r\n", true},
+		"more was sent":    {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nmore", false},
+		"a bad request":    {"GET / HTTP/1.1\r\n\r\n", false},
+		"a body half sent": {"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\nbegin", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, address := serveLoopback(t, Options{Engine: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+				down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyLength, Length: 2}}, []byte("ok"), true)
+			})})
+			conn := call(t, address, c.request)
+			if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 ") {
+				t.Fatalf("%q, %v", answer, err)
+			}
+			// Whoever has closed resets a client that goes on.
+			var err error
+			for n := 0; n < 50 && err == nil; n++ {
+				_, err = conn.Write([]byte("x"))
+				time.Sleep(time.Millisecond)
+			}
+			if closed := err != nil; closed != c.closed {
+				t.Errorf("closed: %t, %v", closed, err)
+			}
+		})
+	}
+}
