@@ -51,6 +51,11 @@ func (d *draft) keepTexts() {
 	var k keeper
 	for _, doc := range d.fresh {
 		for _, it := range doc.objects {
+			k.left += len(it.Manifest)
+		}
+	}
+	for _, doc := range d.fresh {
+		for _, it := range doc.objects {
 			if it.Manifest != nil {
 				k.keep(it.Object)
 			}

@@ -94,6 +94,8 @@ type keeper struct {
 	blocks []*block
 	texts  []byte
 	waits  []*kept
+	// left is how many bytes are still to come.
+	left int
 }
 
 // keep has the object's text kept in a block instead of in the object.
@@ -101,6 +103,10 @@ func (k *keeper) keep(o *config.Object) {
 	if len(k.texts) > 0 && len(k.texts)+len(o.Manifest) > blockSize {
 		k.flush()
 	}
+	if k.texts == nil {
+		k.texts = make([]byte, 0, max(min(k.left, blockSize), len(o.Manifest)))
+	}
+	k.left -= len(o.Manifest)
 	text := &kept{from: uint32(len(k.texts)), to: uint32(len(k.texts) + len(o.Manifest)), digest: digestOf(o.Manifest)}
 	k.texts = append(k.texts, o.Manifest...)
 	k.waits = append(k.waits, text)
@@ -112,12 +118,12 @@ func (k *keeper) flush() {
 	if len(k.waits) == 0 {
 		return
 	}
-	b, raw := &block{}, bytes.Clone(k.texts)
+	b, raw := &block{}, k.texts
 	b.raw.Store(&raw)
 	for _, text := range k.waits {
 		text.block = b
 	}
-	k.blocks, k.texts, k.waits = append(k.blocks, b), k.texts[:0], nil
+	k.blocks, k.texts, k.waits = append(k.blocks, b), nil, nil
 }
 
 // sameText says whether two objects have the same text.
