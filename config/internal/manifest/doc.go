@@ -7,5 +7,9 @@
 // are booleans. Keys are left as they are written (kubectl makes "true" of the key
 // on, which nobody means).
 //
+// Most documents are read by a scanner of our own, which is several times as fast as the YAML
+// library and makes the same of them; whatever is rare or wrong is left to the library. It
+// decides what is YAML, and its messages are those that people see.
+//
 // It must not know of API objects.
 package manifest
