@@ -221,14 +221,14 @@ func (c *serverConn) step() bool {
 		}
 		if short {
 			c.rest()
-			return false
+			return c.leaves()
 		}
 		c.room(max(1, c.need-(c.w-c.r)))
 		room := len(c.in) - c.w
 		n, again, err := c.sock.Read(c.in[c.w:])
 		if again {
 			c.rest()
-			return c.parkNew()
+			return c.leaves()
 		}
 		if err != nil {
 			c.leave = leaveClose

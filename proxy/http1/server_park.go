@@ -7,13 +7,10 @@ import (
 	"github.com/sluicegate/sluice/proxy/socket"
 )
 
-// parkAfter is how long a connection is idle before it is parked: the next request pays for
-// that. Where the lot is crowded it is parkSoon, but for a connection that turned out to be
-// in use then; and new ones are parked at once.
-const (
-	parkAfter = time.Second
-	parkSoon  = 200 * time.Millisecond
-)
+// parkSoon is how long a connection is idle before it is parked where the lot is crowded, but
+// for one that turned out to be in use then; and new ones, and those that come out of the lot for
+// a request, are parked at once.
+const parkSoon = 100 * time.Millisecond
 
 // parking is what a serverConn needs to do without a goroutine while its client is silent. The
 // serverConn's mu guards it.
@@ -22,6 +19,9 @@ type parking struct {
 	lot *socket.Lot
 	// resumer is told that the connection is to be served again.
 	resumer socket.Resumer
+	// brief: the connection came out of the lot for a request, and may go back behind it. It
+	// belongs to the goroutine.
+	brief bool
 	// wanted: the connection has been idle for long enough to be parked. parked: it is, and
 	// no goroutine serves it. lively: it was parked soon, and that was too soon.
 	wanted, parked, lively bool
@@ -31,8 +31,12 @@ type parking struct {
 // progress and waits in the lot. The resumer is then told, once, when the connection is to be
 // served again, by another call; that can be before this one has returned.
 func (c *serverConn) ServeUntilParked(lot *socket.Lot, r socket.Resumer) (parked bool) {
+	if c.options.ParkAfter < 0 {
+		lot = nil
+	}
 	c.mu.Lock()
 	c.lot, c.resumer = lot, r
+	c.brief = !c.lively
 	c.mu.Unlock()
 	if c.serve() {
 		return true
@@ -47,9 +51,9 @@ func (c *serverConn) wantParked(now int64) {
 	if c.lot == nil || c.parked || c.woken {
 		return
 	}
-	patience := parkAfter
+	patience := c.options.ParkAfter
 	if c.lot.Crowded() && !c.lively {
-		patience = parkSoon
+		patience = min(patience, parkSoon)
 	}
 	if now-c.since > int64(patience) {
 		c.wanted = true
@@ -57,10 +61,10 @@ func (c *serverConn) wantParked(now int64) {
 	}
 }
 
-// parkNew tells whether the connection, of which nothing was read yet, is to be parked at once.
-// The caller is its goroutine.
-func (c *serverConn) parkNew() bool {
-	if c.spoken || c.lot == nil || !c.lot.Crowded() {
+// leaves tells whether the connection, which is about to wait, is to be parked at once. The
+// caller is its goroutine.
+func (c *serverConn) leaves() bool {
+	if !c.brief || c.r != c.w || c.lot == nil || !c.lot.Crowded() || c.draining.Load() {
 		return false
 	}
 	c.mu.Lock()
@@ -92,7 +96,7 @@ func (c *serverConn) park() bool {
 func (c *serverConn) Wake() {
 	c.mu.Lock()
 	if c.parked && c.phase == phaseIdle {
-		c.lively = proxy.Now()-c.since < int64(parkAfter)
+		c.lively = proxy.Now()-c.since < int64(c.options.ParkAfter)
 	}
 	c.unpark()
 	c.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -233,6 +234,9 @@ func (s *Server) observe(e proxy.ConnEvent) {
 // Connections returns the number of open connections.
 func (s *Server) Connections() int { return int(s.open.Load()) }
 
+// Parked returns how many of them are idle, and have no goroutine.
+func (s *Server) Parked() int { return s.lot.Parked() }
+
 // Drain stops accepting, closes idle connections, ends every other one with what is in
 // progress, and waits for that. When ctx ends it closes what is left and returns ctx's
 // error. The Server serves nothing afterwards.
@@ -251,15 +255,16 @@ func (s *Server) Drain(ctx context.Context) error {
 	// A connection can turn idle between two looks, so the look is repeated.
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var list []*connection
 	for {
-		s.each((*connection).closeIdle)
+		list = s.each(list, (*connection).closeIdle)
 		select {
 		case <-done:
 			s.shut()
 			return nil
 		case <-ctx.Done():
 			s.shut()
-			s.each((*connection).kill)
+			s.each(list, (*connection).kill)
 			<-done
 			return ctx.Err()
 		case <-tick.C:
@@ -273,16 +278,22 @@ func (s *Server) shut() {
 	s.mu.Unlock()
 }
 
-// each calls f for every open connection, without holding the server's lock.
-func (s *Server) each(f func(*connection)) {
-	for _, c := range s.list(nil) {
-		f(c)
-	}
-}
+// atOnce is how many connections are dealt with before those that were woken thereby get their
+// turn: thousands at once would need thousands of stacks.
+const atOnce = 128
 
-// list appends the open connections to dst.
-func (s *Server) list(dst []*connection) []*connection {
+// each calls f for every open connection, without holding the server's lock. It returns the
+// list of them, emptied, that may be passed to another call.
+func (s *Server) each(list []*connection, f func(*connection)) []*connection {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append(dst, s.conns...)
+	list = append(list, s.conns...)
+	s.mu.Unlock()
+	for i, c := range list {
+		f(c)
+		if i%atOnce == atOnce-1 {
+			runtime.Gosched()
+		}
+	}
+	clear(list)
+	return list[:0]
 }

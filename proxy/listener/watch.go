@@ -1,30 +1,24 @@
 package listener
 
 import (
-	"runtime"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 )
 
-const (
-	// watchEvery is how often the sessions are told to look for what has taken too long.
-	watchEvery = 100 * time.Millisecond
-	// atOnce is how many connections are looked at before those that were woken thereby get
-	// their turn: thousands at once would need thousands of stacks.
-	atOnce = 128
-)
+// watchEvery is how often the sessions are told to look for what has taken too long.
+const watchEvery = 100 * time.Millisecond
 
 // crowded is how many connections may have a goroutine, whose stack is kilobytes, before those
 // that are idle are parked soon.
-const crowded = 1000
+const crowded = 256
 
 // watch has the sessions enforce their timeouts for as long as there are connections. That
 // one look at all of them costs less than timers for each.
 func (s *Server) watch() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	var conns []*connection
+	var list []*connection
 	var memory release
 	for range tick.C {
 		if !s.watched() {
@@ -32,14 +26,7 @@ func (s *Server) watch() {
 		}
 		s.count()
 		now := proxy.Now()
-		conns = s.list(conns[:0])
-		for i, c := range conns {
-			c.check(now)
-			if i%atOnce == atOnce-1 {
-				runtime.Gosched()
-			}
-		}
-		clear(conns)
+		list = s.each(list, func(c *connection) { c.check(now) })
 		memory.follow(s.lot.Parked(), now)
 	}
 }
