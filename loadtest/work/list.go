@@ -93,7 +93,7 @@ func telling() []Work {
 	}
 	return []Work{
 		{Name: "access-log", Title: "HTTP/1.1 keep-alive, 1 KB, access log to a file", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(true, true), Figures: everything, Smoke: true},
-		{Name: "quiet", Title: "the same without log and metrics", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(false, false), Figures: []Figure{CPU}},
+		{Name: "quiet", Title: "the same without log and metrics", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(false, false), Figures: []Figure{CPU, Saturation}},
 	}
 }
 
