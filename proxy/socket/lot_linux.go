@@ -123,6 +123,13 @@ func (l *Lot) open() bool {
 // noSocket stands for the bell in events.
 const noSocket = -1
 
+// atOnce is how many sockets with something to read are woken before the runtime looks what has
+// come for others; mostEvents bounds those that have ended, which are soon done with.
+const (
+	atOnce     = 32
+	mostEvents = 512
+)
+
 // rouse wakes those for whom something has come, and tells false: there may be more later. Its
 // goroutine ends when the lot is closed.
 //
@@ -130,20 +137,27 @@ const noSocket = -1
 // those that are already awake: else a burst of requests would all be taken up, with a stack
 // and buffers each, before the first of them is finished.
 func (l *Lot) rouse(fd, bell int) bool {
-	var events [32]unix.EpollEvent
-	n, err := unix.EpollWait(fd, events[:], 0)
-	for err == unix.EINTR {
-		n, err = unix.EpollWait(fd, events[:], 0)
-	}
-	for i := range events[:max(n, 0)] {
-		if w := l.called(&events[i]); w != nil {
-			w.Wake()
+	var events [atOnce]unix.EpollEvent
+	for all, busy := 0, 0; all < mostEvents && busy < atOnce; {
+		n, err := unix.EpollWait(fd, events[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		all += n
+		for i := range events[:max(n, 0)] {
+			if events[i].Events&^unix.EPOLLIN == 0 {
+				busy++
+			}
+			if w := l.called(&events[i]); w != nil {
+				w.Wake()
+			}
+		}
+		if n < len(events) {
+			return false
 		}
 	}
-	if n == len(events) {
-		// Nobody tells again of what is left: the bell makes an edge of its own.
-		unix.Write(bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	}
+	// Nobody tells again of what is left: the bell makes an edge of its own.
+	unix.Write(bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	return false
 }
 
