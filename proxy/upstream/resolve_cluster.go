@@ -127,18 +127,24 @@ func (s *clusterState) resolved(outcome Stat) {
 	}
 	s.counters[UpdateAttempt].Add(1)
 	s.counters[outcome].Add(1)
-	c := s.current.Load()
-	switch {
-	case outcome != UpdateSuccess:
-	case c.gather():
-		s.counters[MembershipChange].Add(1)
-		c.plan = nil
-		c.rebuild()
-		s.keepOnly(c)
-	default:
+	if outcome == UpdateSuccess && !s.regather() {
 		s.counters[UpdateNoRebuild].Add(1)
 	}
 	s.tell()
+}
+
+// regather has requests meet what names stand for now, and tells whether that is news. The
+// caller holds the lock.
+func (s *clusterState) regather() bool {
+	c := s.current.Load()
+	if !c.gather() {
+		return false
+	}
+	s.counters[MembershipChange].Add(1)
+	c.plan = nil
+	c.rebuild()
+	s.keepOnly(c)
+	return true
 }
 
 // tell wakes who waits for news. The caller holds the lock.
@@ -152,11 +158,12 @@ func (s *clusterState) tell() {
 // Await waits until there may be an endpoint to pick of a cluster that has none yet because
 // its names are being resolved for the first time. It takes no longer than within, where
 // that is not 0, and than the cluster's ConnectTimeout; and it ends when the client of down,
-// which may be nil, goes away. It tells false where there is nothing to wait for, or was in
-// vain.
+// which may be nil, goes away. It tells false where it was in vain, and whether there are
+// endpoints where there is nothing to wait for.
 func (c *Cluster) Await(within time.Duration, down proxy.Downstream) bool {
-	if !c.state.unsettled() {
-		return false
+	// The names may have been resolved since the caller looked.
+	if found, news := c.state.wait(); news == nil {
+		return found
 	}
 	aborter := proxy.NewWaiter()
 	if down != nil {
@@ -203,13 +210,8 @@ func (c *Cluster) Unresolved() error {
 	return nil
 }
 
-// unsettled tells whether a name has not been resolved, nor failed to be.
-func (s *clusterState) unsettled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waits()
-}
-
+// waits tells whether a name has not been resolved, nor failed to be. The caller holds the
+// lock.
 func (s *clusterState) waits() bool {
 	for _, x := range s.names {
 		if !x.settled.Load() {
@@ -227,8 +229,12 @@ func (s *clusterState) wait() (found bool, news <-chan struct{}) {
 	switch {
 	case len(s.current.Load().members) > 0:
 		return true, nil
-	case s.abandoned || !s.waits():
+	case s.abandoned:
 		return false, nil
+	case !s.waits():
+		// A name counts as settled a moment before its addresses are gathered.
+		s.regather()
+		return len(s.current.Load().members) > 0, nil
 	case s.news == nil:
 		s.news = make(chan struct{})
 	}
