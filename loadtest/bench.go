@@ -130,7 +130,7 @@ func (s *settings) carryOut(cmd *cobra.Command, o run.Options, versions map[stri
 	defer os.RemoveAll(scratch)
 	o.Scratch = scratch
 	found := results{
-		When: time.Now().UTC().Truncate(time.Second), How: fmt.Sprintf("%d rounds of %s, in turns", s.rounds, s.duration),
+		When: time.Now().UTC().Truncate(time.Second), How: rounds(s.rounds, s.duration),
 		Machine: measure.This(), Peers: versions,
 	}
 	o.Record = func(r report.Record) { found.Records = append(found.Records, r) }
@@ -167,6 +167,14 @@ func (s *settings) write(stdout io.Writer, found *results, o run.Options) error 
 	}
 	_, err = io.WriteString(stdout, text)
 	return err
+}
+
+// rounds says how often was measured, and how long.
+func rounds(n int, each time.Duration) string {
+	if n == 1 {
+		return fmt.Sprintf("One round of %s", each)
+	}
+	return fmt.Sprintf("%d rounds of %s, in turns", n, each)
 }
 
 // header says where and how the figures came about.

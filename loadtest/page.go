@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,10 +22,10 @@ const (
 
 func newPage() *cobra.Command {
 	return &cobra.Command{
-		Use:     "page FILE RESULTS...",
+		Use:     "page FILE RESULTS[:WORK,...]...",
 		Short:   "Put saved results into a page",
-		Long:    "Writes the tables of one or more results.json between the marks of a page, and the plots beside it, in images. Of a work that several have, the last counts.",
-		Example: "  go run . page ../docs/performance.md results/results.json",
+		Long:    "Writes the tables of one or more results.json between the marks of a page, and the plots beside it, in images. Of a work that several have, the last counts. Works behind a colon are taken, and no others.",
+		Example: "  go run . page ../docs/performance.md results/results.json again/results.json:tls-1k",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return misusef("a page and results are needed: page FILE RESULTS...")
@@ -33,10 +34,15 @@ func newPage() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			var all []*results
-			for _, file := range args[1:] {
+			for _, arg := range args[1:] {
+				file, only, limited := strings.Cut(arg, ":")
 				found, err := readResults(file)
 				if err != nil {
 					return err
+				}
+				if limited {
+					wanted := strings.Split(only, ",")
+					found.Records = slices.DeleteFunc(found.Records, func(r report.Record) bool { return !slices.Contains(wanted, r.Work) })
 				}
 				all = append(all, found)
 			}

@@ -26,8 +26,9 @@ func TestPage(t *testing.T) {
 		{"work": "tls-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 9}, {"work": "tls-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10},
 		{"work": "http1-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 7}, {"work": "http1-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10}]}`)
 	second := write("b.json", `{"how": "7 rounds", "records": [
+		{"work": "http1-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 1}, {"work": "http1-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10},
 		{"work": "tls-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 8}, {"work": "tls-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10}]}`)
-	if status := execute(t.Context(), []string{"page", page, first, second}); status != 0 {
+	if status := execute(t.Context(), []string{"page", page, first, second + ":tls-1k,weights"}); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
 	data, err := os.ReadFile(page)

@@ -33,7 +33,11 @@ var ratios = []Key{
 func (s *Summary) ratios(b *strings.Builder, k Key, titles map[string]string) {
 	has := func(name string) bool {
 		k.Work = name
-		return len(s.records[k][s.Subject]) > 0
+		return slices.ContainsFunc(s.Peers[1:], func(peer string) bool { return s.Ratio(k, peer).Rounds > 0 })
+	}
+	worse := "slower"
+	if k.Figure == work.Memory {
+		worse = "more"
 	}
 	if !slices.ContainsFunc(s.Works, has) {
 		return
@@ -55,7 +59,7 @@ func (s *Summary) ratios(b *strings.Builder, k Key, titles map[string]string) {
 				b.WriteString(" |")
 			case r.Median > 1:
 				// What is slower than a peer is shown as such.
-				fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) slower |", r.Median, r.Min, r.Max)
+				fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) %s |", r.Median, r.Min, r.Max, worse)
 			default:
 				fmt.Fprintf(b, " %.2f (%.2f to %.2f) |", r.Median, r.Min, r.Max)
 			}
