@@ -210,7 +210,7 @@ func TestOrigination(t *testing.T) {
 			spec := toOrigin(o.Listener.Addr().String())
 			spec.Clusters[0].TLS, spec.Clusters[0].Protocol = &test.tls, test.protocol
 			g := start(t, spec, trusting)
-			for range 3 {
+			for n := range 3 {
 				req, err := http.NewRequestWithContext(context.Background(), "GET", "http://"+g.addr+"/", nil)
 				if err != nil {
 					t.Fatal(err)
@@ -222,6 +222,7 @@ func TestOrigination(t *testing.T) {
 				}
 				body, _ := io.ReadAll(resp.Body)
 				resp.Body.Close()
+				g.completed(n + 1) // and the connection is given back
 				if test.failure == "" {
 					if resp.StatusCode != 200 || string(body) != test.want {
 						t.Errorf("%d %q, want %q", resp.StatusCode, body, test.want)
