@@ -60,7 +60,9 @@ spec:
 // returns its serial number.
 func sameSerial(t *testing.T, before string, gateways ...*gateway) (serial string) {
 	t.Helper()
-	await(t, "a new certificate is handed out by all", func() error {
+	// An order that fails once is tried again after a minute: the authority's first look may
+	// come before it is told where the host is.
+	awaitFor(t, 5*patience, "a new certificate is handed out by all", func() error {
 		serial = ""
 		for _, g := range gateways {
 			c, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", g.address+":443", &tls.Config{ServerName: "shop.example.com", InsecureSkipVerify: true})

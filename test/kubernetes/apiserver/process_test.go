@@ -92,13 +92,19 @@ const patience = 30 * time.Second
 // await tries until it gets no error.
 func await(t testing.TB, what string, try func() error) {
 	t.Helper()
+	awaitFor(t, patience, what, try)
+}
+
+// awaitFor is await for what may take longer.
+func awaitFor(t testing.TB, within time.Duration, what string, try func() error) {
+	t.Helper()
 	var err error
-	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if err = try(); err == nil {
 			return
 		}
 	}
-	t.Fatalf("%s, not within %v: %v", what, patience, err)
+	t.Fatalf("%s, not within %v: %v", what, within, err)
 }
 
 // atLeast returns an error if n is less than want.
