@@ -255,28 +255,6 @@ func (e *echoes) Check(int64) {}
 func (e *echoes) CloseIdle()  {}
 func (e *echoes) Kill()       { e.conn.Close() }
 
-// serveWrapped serves sessions over what wrap makes of each connection.
-func serveWrapped(t *testing.T, lo listener.Options, o Options, wrap func(net.Conn) net.Conn) (*listener.Server, string) {
-	t.Helper()
-	options := o.WithDefaults()
-	lo.Name = "main"
-	lo.HTTP = func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
-		return NewSession(wrap(conn), early, info, options)
-	}
-	s := listener.NewServer(lo)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve(l)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-		defer cancel()
-		s.Drain(ctx)
-	})
-	return s, l.Addr().String()
-}
-
 // TestParkedBehindProxy: the PROXY protocol's client stays the connection's, and counts.
 func TestParkedBehindProxy(t *testing.T) {
 	t.Parallel()

@@ -25,10 +25,18 @@ func (f handlerFunc) Reject(ex *proxy.Exchange, down proxy.Downstream, r proxy.R
 // serveLoopback serves on a loopback socket until the test ends.
 func serveLoopback(t *testing.T, o Options) (*listener.Server, string) {
 	t.Helper()
+	return serveWrapped(t, listener.Options{}, o, func(conn net.Conn) net.Conn { return conn })
+}
+
+// serveWrapped serves sessions over what wrap makes of each connection.
+func serveWrapped(t *testing.T, lo listener.Options, o Options, wrap func(net.Conn) net.Conn) (*listener.Server, string) {
+	t.Helper()
 	options := o.WithDefaults()
-	s := listener.NewServer(listener.Options{Name: "main", HTTP: func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
-		return NewSession(conn, early, info, options)
-	}})
+	lo.Name = "main"
+	lo.HTTP = func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
+		return NewSession(wrap(conn), early, info, options)
+	}
+	s := listener.NewServer(lo)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
