@@ -17,10 +17,12 @@ import (
 const (
 	// leaseDuration is how long the others wait for a leader of whom nothing is heard, and
 	// leaseDeadline after how long without an answer a leader gives up. leaseRetry is the time
-	// between two attempts to become or to stay leader.
+	// between two attempts to stay leader; who would become leader waits up to leaseJitter longer, so
+	// that not all ask at once.
 	leaseDuration = 15 * time.Second
 	leaseDeadline = 10 * time.Second
 	leaseRetry    = 2 * time.Second
+	leaseJitter   = leaseRetry / 2
 	// leaseRelease bounds how long the end of a process waits for its lease to be given back.
 	leaseRelease = time.Second
 )
@@ -76,7 +78,7 @@ func (c *Cluster) Lead(ctx context.Context, l *Lease, lead func(context.Context)
 		} else if err != nil && ctx.Err() == nil {
 			l.refusal(err)
 		}
-		sleep(ctx, leaseRetry+rand.N(leaseRetry/2))
+		sleep(ctx, leaseRetry+rand.N(leaseJitter))
 	}
 }
 
