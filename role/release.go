@@ -59,6 +59,7 @@ func (r *release) follow(stop <-chan struct{}) {
 		if !sleep(stop, max(settling, time.Until(next))) {
 			return
 		}
+		releaseStart()
 		// What was not there after the last release is garbage or new: only a collection tells.
 		if objects, free := allocated(); objects+free-kept < worthReleasing {
 			continue
@@ -70,6 +71,10 @@ func (r *release) follow(stop <-chan struct{}) {
 		next = now.Add(max(releasePause, releaseShare*now.Sub(began)))
 	}
 }
+
+// releaseStart gives the program's own pages back after the first load, once for all that a
+// program embeds. Where the system refuses, they stay: nothing depends on it.
+var releaseStart = sync.OnceFunc(func() { _ = releaseProgram() })
 
 // sleep waits for a time, and returns false if stop is closed before.
 func sleep(stop <-chan struct{}, d time.Duration) bool {
