@@ -3,6 +3,10 @@
 // The kernel's own choice (port 0) is from the range that it also takes the local ports of
 // connections from: on a busy machine one of those has it before the program does. These are
 // from below that range.
+//
+// The packages' tests run side by side, each in a process of its own. So that no two of them
+// give the same port away, each process takes whole blocks of ports, and listens at the first
+// of a block for as long as it lives.
 package freeport
 
 import (
@@ -19,26 +23,52 @@ const (
 	last  = 32000
 )
 
+// size is the number of ports of a block, the first of which is its mark.
+const size = 50
+
 var (
-	mu    sync.Mutex
-	given = map[int]bool{}
+	mu sync.Mutex
+	// left are the ports of this process's blocks that nobody was given.
+	left []int
+	// marks keep the blocks from other processes.
+	marks []net.Listener
 )
 
-// Take returns a port at which nobody listens on 127.0.0.1, by TCP or by UDP, and that this
-// process was not given before. It panics where there is none. It may be called from any
-// goroutine.
+// Take returns a port at which nobody listens on 127.0.0.1, by TCP or by UDP, and that nobody
+// else was given, in this process or in another that lives. It panics where there is none. It
+// may be called from any goroutine.
 func Take() int {
 	mu.Lock()
 	defer mu.Unlock()
-	// Test binaries that run side by side begin at different places.
-	for range last - first {
-		port := first + rand.IntN(last-first)
-		if !given[port] && free(port) {
-			given[port] = true
-			return port
+	for {
+		for len(left) > 0 {
+			port := left[0]
+			if left = left[1:]; free(port) {
+				return port
+			}
+		}
+		if !reserve() {
+			panic("no port is free")
 		}
 	}
-	panic("no port is free")
+}
+
+// reserve adds the ports of a block that no process has yet.
+func reserve() bool {
+	const blocks = (last - first) / size
+	for _, n := range rand.Perm(blocks) {
+		mark := first + n*size
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", mark))
+		if err != nil {
+			continue
+		}
+		marks = append(marks, l)
+		for port := mark + 1; port < mark+size; port++ {
+			left = append(left, port)
+		}
+		return true
+	}
+	return false
 }
 
 func free(port int) bool {

@@ -47,3 +47,14 @@ func TestTaken(t *testing.T) {
 		t.Errorf("%d is taken", port)
 	}
 }
+
+// TestBlocks: another process that looks for a block gets none of ours.
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	port := Take()
+	mark := first + (port-first)/size*size
+	if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", mark)); err == nil {
+		l.Close()
+		t.Errorf("the block of %d can be taken", port)
+	}
+}
