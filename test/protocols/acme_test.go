@@ -73,11 +73,15 @@ func TestACME(t *testing.T) {
 	}
 }
 
+// issuance is how long a test waits for a certificate: an order that failed is tried again
+// after more than a minute.
+const issuance = 5 * patience
+
 // awaitSerial waits for a certificate with another serial number than before.
 func awaitSerial(t *testing.T, address string, config *tls.Config, before string) string {
 	t.Helper()
 	var last error
-	for until := time.Now().Add(2 * patience); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(issuance); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		c, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", address, config)
 		if last = err; err != nil {
 			continue

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // egressManifests returns the manifests of the document, in which the ports and the
@@ -93,7 +95,7 @@ func serveNames(t *testing.T) (*nameServer, string) {
 	t.Cleanup(func() { server.Shutdown() })
 	conf := filepath.Join(t.TempDir(), "resolv.conf")
 	_, port, _ := net.SplitHostPort(packets.LocalAddr().String())
-	if err := os.WriteFile(conf, []byte("nameserver [127.0.0.1]:"+port+"\nsearch .\noptions timeout:1\n"), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte("nameserver [127.0.0.1]:"+port+"\nsearch .\noptions timeout:5\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return n, conf
@@ -155,7 +157,7 @@ func TestEgress(t *testing.T) {
 	if err := os.WriteFile(roots, ca.pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api := outside(t, &tls.Config{Certificates: []tls.Certificate{ca.keyPair(t, "api.example.com")}}, "127.0.0.1:0", "api")
+	api := outside(t, &tls.Config{Certificates: []tls.Certificate{ca.keyPair(t, "api.example.com")}}, fmt.Sprintf("127.0.0.1:%d", freeport.Take()), "api")
 	// The same port at another address, where another will answer for the name.
 	moved := outside(t, &tls.Config{Certificates: []tls.Certificate{ca.keyPair(t, "api.example.com")}}, fmt.Sprintf("127.0.0.2:%d", port(api)), "moved")
 	wrong := outside(t, &tls.Config{Certificates: []tls.Certificate{ca.keyPair(t, "other.example.com")}}, fmt.Sprintf("127.0.0.3:%d", port(api)), "wrong")
@@ -180,12 +182,14 @@ func TestEgress(t *testing.T) {
 	// Somebody who cannot prove that he is the one is not spoken to.
 	names.set("api.example.com", "127.0.0.3")
 	g.until(t, 80, "api.example.com", http.StatusServiceUnavailable, "")
-	wrong.Close()
 	for until := time.Now().Add(patience); !strings.Contains(g.log.String(), "the_certificate_is_for_other.example.com,_not_for_api.example.com"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("the access log does not say whose certificate it was")
 		}
+		// The connections of before had to end first.
+		g.until(t, 80, "api.example.com", http.StatusServiceUnavailable, "")
 	}
+	wrong.Close()
 
 	// What no rule has does not leave.
 	if status, _ := g.ask(t, 80, "elsewhere.example.com"); status != http.StatusNotFound {

@@ -151,7 +151,7 @@ func TestGRPCKeepalive(t *testing.T) {
 	t.Parallel()
 	g := startGRPC(t, newAuthority(t), grpcHost{name: "pings.test", endpoints: []string{serveGRPC(t, &scripted{duplex: echoing})}})
 	client := testgrpc.NewTestServiceClient(dialGRPC(t, g, "pings.test", nil,
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 2 * time.Second, PermitWithoutStream: true})))
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: patience, PermitWithoutStream: true})))
 	stream, err := client.FullDuplexCall(within(t))
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +260,8 @@ func TestGRPCRollingRestart(t *testing.T) {
 	var addresses []string
 	var running [servers]*grpc.Server
 	for i := range servers {
-		l := listen(t, "127.0.0.1:0")
+		// A server comes back to its port, which nobody's connection may have taken meanwhile.
+		l := listen(t, fmt.Sprintf("127.0.0.1:%d", freeport.Take()))
 		addresses = append(addresses, l.Addr().String())
 		running[i] = newGRPC(interop.NewTestServer())
 		go running[i].Serve(l)

@@ -148,18 +148,18 @@ func TestPrefaceTimes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			began := time.Now()
 			conn, err := net.Dial("tcp", g.at(80))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
 			conn.SetDeadline(time.Now().Add(patience))
-			began := time.Now()
 			io.WriteString(conn, begin)
 			if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
 				t.Error(err)
 			}
-			if took := time.Since(began); took < 900*time.Millisecond || took > 8*time.Second {
+			if took := time.Since(began); took < 900*time.Millisecond || took > 25*time.Second {
 				t.Errorf("it ended after %v", took)
 			}
 		})

@@ -67,8 +67,8 @@ func TestH2Spec(t *testing.T) {
 		{"TLS to an endpoint", 443, "/", []string{"--tls", "--insecure"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			args := append([]string{"--strict", "--host", "127.0.0.1", "--port", fmt.Sprint(g.ports[tc.port]), "--path", tc.path, "--timeout", "5"}, tc.flags...)
-			out, err := exec.CommandContext(within(t), tool(t, "h2spec"), args...).CombinedOutput()
+			args := append([]string{"--strict", "--host", "127.0.0.1", "--port", fmt.Sprint(g.ports[tc.port]), "--path", tc.path, "--timeout", "20"}, tc.flags...)
+			out, err := exec.CommandContext(atLength(t), tool(t, "h2spec"), args...).CombinedOutput()
 			report := string(out)
 			_, failures, _ := strings.Cut(report, "Failures:")
 			if !strings.Contains(report, "146 tests, 146 passed, 0 skipped, 0 failed") {

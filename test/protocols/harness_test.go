@@ -279,6 +279,13 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+// atLength returns a context for programs that do much, which must not hang.
+func atLength(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // within returns a context that ends before the test's patience does.
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

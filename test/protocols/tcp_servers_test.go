@@ -219,7 +219,7 @@ func outlivesReload(t *testing.T, g *gateway, client string, backend int) {
 // run runs a program to its end, and returns what it says, without the last line's end.
 func run(t *testing.T, input io.Reader, path string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(within(t), path, args...)
+	cmd := exec.CommandContext(atLength(t), path, args...)
 	cmd.Stdin = input
 	var problems bytes.Buffer
 	cmd.Stderr = &problems

@@ -409,7 +409,7 @@ func TestWeakTLS(t *testing.T) {
 	})
 	t.Run("sslscan", func(t *testing.T) {
 		// Its probe for Heartbleed names no server, and gives the scan up when it is reset.
-		out, err := exec.CommandContext(within(t), need(t, "sslscan"), "--no-colour", "--no-heartbleed", "--sni-name=open.example.com", g.at(443)).CombinedOutput()
+		out, err := exec.CommandContext(atLength(t), need(t, "sslscan"), "--no-colour", "--no-heartbleed", "--sni-name=open.example.com", g.at(443)).CombinedOutput()
 		report := string(out)
 		if err != nil || !strings.Contains(report, "TLSv1.3   enabled") || !strings.Contains(report, "TLSv1.2   enabled") {
 			t.Fatalf("%v\n%s", err, report)
