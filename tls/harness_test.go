@@ -22,12 +22,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // rsaKey is shared: making one is slow.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {

@@ -20,15 +20,15 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go/http3"
-	"go.uber.org/goleak"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/listener"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // handler answers with what it understood of a request.
 type handler struct{}

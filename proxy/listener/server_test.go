@@ -19,14 +19,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/proxyproto"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // teller is a session that tells who the client is and which chain took it, repeats what was
 // read early, and then echoes.

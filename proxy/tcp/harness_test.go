@@ -17,15 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/socket"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second

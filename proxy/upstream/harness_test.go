@@ -6,13 +6,12 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // bench is a manager whose connections are pipes, and one cluster of it.
 type bench struct {

@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/crypto/acme/autocert"
+
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // memory is a Store in memory.
 type memory struct {

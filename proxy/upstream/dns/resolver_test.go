@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/sluicegate/sluice/proxy/upstream/dns"
 	"github.com/sluicegate/sluice/proxy/upstream/dns/dnstest"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // resolver returns one that asks the server, with more lines in its resolv.conf.
 func resolver(t testing.TB, s *dnstest.Server, lines ...string) *dns.Resolver {
