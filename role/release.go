@@ -20,6 +20,12 @@ const (
 	// nobody waits for the collector; and what stays lies closer together if the garbage in
 	// between is used again sooner.
 	firstLoadPercent = 20
+	// leastHeadroom is how much is allocated between two collections at least, in bytes. Each
+	// handshake leaves garbage, and with a small configuration a hundred of them would be
+	// enough for a collection.
+	leastHeadroom = 16 << 20
+	// mostPercent bounds what that makes of the GC percent.
+	mostPercent = 400
 )
 
 // release gives memory back to the system that changes of the configuration have left as
@@ -67,6 +73,7 @@ func (r *release) follow(stop <-chan struct{}) {
 		began := time.Now()
 		debug.FreeOSMemory()
 		kept, _ = allocated()
+		pace()
 		now := time.Now()
 		next = now.Add(max(releasePause, releaseShare*now.Sub(began)))
 	}
@@ -120,6 +127,34 @@ func endFirstLoad() {
 	loading.Lock()
 	defer loading.Unlock()
 	if loading.count--; loading.count == 0 {
-		debug.SetGCPercent(loading.percent)
+		debug.SetGCPercent(paced(loading.percent, live()))
 	}
+}
+
+// pace sets the GC percent anew after what lives has changed.
+func pace() {
+	loading.Lock()
+	defer loading.Unlock()
+	if loading.count == 0 {
+		debug.SetGCPercent(paced(loading.percent, live()))
+	}
+}
+
+// paced returns the GC percent for so many bytes that live: the one that was asked for, but
+// more where nobody asked and that leaves too little room between collections.
+func paced(percent int, live int64) int {
+	if percent != defaultPercent {
+		return percent
+	}
+	return int(min(max(defaultPercent, 100*leastHeadroom/max(live, 1)), mostPercent))
+}
+
+// defaultPercent is Go's own GC percent.
+const defaultPercent = 100
+
+// live returns how many bytes the last collection has found in use.
+func live() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
 }

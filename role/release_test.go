@@ -28,13 +28,30 @@ func TestRelease(t *testing.T) {
 	clear(garbage)
 	before := released()
 	r.after()
-	if percent := debug.SetGCPercent(100); percent != 100 {
+	if percent := debug.SetGCPercent(100); percent != paced(100, live()) {
 		t.Errorf("GC percent %d after the loads", percent)
 	}
 	go r.follow(stop)
 	for deadline := time.Now().Add(20 * time.Second); released() < before+32<<20; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d bytes were given back", released()-before)
+		}
+	}
+}
+
+// TestPaced: a small heap gets room, unless somebody has decided.
+func TestPaced(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		asked int
+		live  int64
+		want  int
+	}{
+		{100, 0, 400}, {100, 1 << 20, 400}, {100, 4 << 20, 400}, {100, 8 << 20, 200}, {100, 16 << 20, 100}, {100, 1 << 30, 100},
+		{50, 1 << 20, 50}, {300, 1 << 20, 300}, {-1, 1 << 20, -1},
+	} {
+		if got := paced(test.asked, test.live); got != test.want {
+			t.Errorf("paced(%d, %d) = %d, want %d", test.asked, test.live, got, test.want)
 		}
 	}
 }
