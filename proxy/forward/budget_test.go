@@ -88,6 +88,7 @@ func TestAllocations(t *testing.T) {
 				g.engine.Capture([]string{"server", "content-length"}, []string{"x-trailer"})
 			}
 			conn := dial(t, g).TCPConn
+			conn.SetDeadline(time.Now().Add(4 * patience))
 			request, end, buf := []byte(test.request), []byte(test.end), make([]byte, 16<<10)
 			run := func(n int) {
 				for range n {
@@ -123,7 +124,7 @@ func soakTime(t *testing.T) time.Duration {
 	return time.Second
 }
 
-// watchdog fails the test, with all goroutines, when one of its beats is older than 5 s.
+// watchdog fails the test, with all goroutines, when one of its beats is too old.
 type watchdog struct {
 	t     *testing.T
 	beats []atomic.Int64
@@ -148,7 +149,7 @@ func watch(t *testing.T, n int) *watchdog {
 			case <-tick.C:
 			}
 			for i := range w.beats {
-				if since := time.Since(time.Unix(0, w.beats[i].Load())); since > 5*time.Second {
+				if since := time.Since(time.Unix(0, w.beats[i].Load())); since > patience {
 					t.Errorf("client %d has waited for %v", i, since)
 					pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 					return
@@ -206,7 +207,7 @@ func soakClient(t *testing.T, w *watchdog, i int, addr string, until time.Time) 
 			t.Error(err)
 			return n
 		}
-		conn.SetDeadline(until.Add(10 * time.Second))
+		conn.SetDeadline(until.Add(2 * patience))
 		for k := 0; time.Now().Before(until) && (i%4 != 0 || k < 5); k++ {
 			w.beat(i)
 			if err := exchange(conn, request, end, buf); err != nil {

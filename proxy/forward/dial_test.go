@@ -81,13 +81,13 @@ func TestDial(t *testing.T) {
 		transport.CloseIdleConnections()
 	}
 
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
 	for name, want := range map[string]string{
 		"none": `no cluster "none"`, "empty": `cluster "empty" has no healthy endpoint`, "dead": `cluster "dead", endpoint 127.0.0.1:1: `, "silent": `cluster "silent", endpoint `,
 	} {
 		ctx := t.Context()
 		if name == "silent" {
+			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
 			ctx = short
 		}
 		_, err := engine.Dial(ctx, name, false)

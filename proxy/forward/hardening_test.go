@@ -255,7 +255,6 @@ func (c *client) mustRefuse(r refusal, slow bool) {
 			break // The answer may have come, and the end with it.
 		}
 	}
-	c.CloseWrite()
 	c.expectRefused(r)
 }
 
@@ -272,6 +271,8 @@ func (c *client) expectRefused(r refusal) {
 	if !a.Close {
 		c.t.Errorf("no Connection: close in the answer")
 	}
+	// Not before: whoever leaves is not answered.
+	c.CloseWrite()
 	c.expectEnd()
 }
 
@@ -289,7 +290,7 @@ func TestHardeningBodiesAlreadyForwarded(t *testing.T) {
 				}
 				select {
 				case began <- true:
-				case <-time.After(time.Second):
+				case <-time.After(patience):
 					t.Errorf("a second request was forwarded: %q", head)
 					return
 				}
@@ -304,7 +305,6 @@ func TestHardeningBodiesAlreadyForwarded(t *testing.T) {
 			c.send(r.send[:at])
 			<-began
 			io.WriteString(c, r.send[at:]+next)
-			c.CloseWrite()
 			c.expectRefused(r)
 			if err := <-ended; err == nil {
 				t.Errorf("the upstream got a whole message")
@@ -622,7 +622,7 @@ func TestHardeningConnectionLimits(t *testing.T) {
 				third.Close()
 			}
 			first.Close()
-			eventually(t, time.Second, "a place is free", func() bool {
+			eventually(t, patience, "a place is free", func() bool {
 				conn := dial(t, g)
 				defer conn.Close()
 				return conn.get("/").StatusCode == 200

@@ -32,6 +32,8 @@ type gateway struct {
 	addr   string
 	engine *forward.Engine
 	server *listener.Server
+	// listens is where it listens.
+	listens *net.TCPListener
 
 	mu      sync.Mutex
 	records []record
@@ -82,7 +84,7 @@ func start(t testing.TB, spec *router.Spec, change ...func(*setup)) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.addr = l.Addr().String()
+	g.addr, g.listens = l.Addr().String(), l.(*net.TCPListener)
 	go g.server.Serve(l)
 	t.Cleanup(g.stop)
 	return g
@@ -412,8 +414,15 @@ func o64(c *originConn) uint64 {
 	return n
 }
 
-// fullListener is an address that answers no connection attempt: its backlog is full.
-func fullListener(t testing.TB) string {
+// nobody is an address at which nobody listens, nor will: the port is taken.
+func nobody(t testing.TB) string {
+	t.Helper()
+	_, addr := bound(t)
+	return addr
+}
+
+// bound takes a port, and returns the socket and the address.
+func bound(t testing.TB) (fd int, addr string) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -423,14 +432,20 @@ func fullListener(t testing.TB) string {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
+	return fd, net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
+}
+
+// fullListener is an address that answers no connection attempt: its backlog is full.
+func fullListener(t testing.TB) string {
+	t.Helper()
+	fd, addr := bound(t)
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
 	for range 4 {
 		if conn, err := net.DialTimeout("tcp", addr, 200*time.Millisecond); err == nil {
 			t.Cleanup(func() { conn.Close() })

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -34,6 +35,7 @@ func TestHTTP2Allocations(t *testing.T) {
 			o := startOrigin(t, terseHTTP2(test.response))
 			g := start(t, toHTTP2(o.addr), func(s *setup) { s.quiet = true })
 			conn := dial(t, g).TCPConn
+			conn.SetDeadline(time.Now().Add(4 * patience))
 			request, end, buf := []byte(test.request), []byte(test.response), make([]byte, 16<<10)
 			run := func(n int) {
 				for range n {

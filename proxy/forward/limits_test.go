@@ -124,13 +124,18 @@ func TestRouteIdleTimeout(t *testing.T) {
 		want                   int
 	}{
 		"a shorter one": {short, long, long, 504},
-		"a longer one":  {long, short, 5 * short, 200},
+		"a longer one":  {long, short, 3 * short, 200},
 		"none":          {0, short, long, 504},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := toOrigin(stalling(t, test.takes).addr)
-			thePolicy(spec).IdleTimeout = test.route
+			slow := *theRoute(spec)
+			slow.Match.Path = router.StringMatch{Kind: router.MatchExact, Value: "/slow"}
+			slow.Policy = &router.RoutePolicy{IdleTimeout: test.route}
+			thePolicy(spec).IdleTimeout = long // of the first request, which has time
+			routes := &spec.Listeners[0].Tables[0].VirtualHosts[0].Routes
+			*routes = append([]*router.Route{&slow}, *routes...)
 			g := start(t, spec, func(s *setup) { s.server.Timeouts.Stream = test.listener })
 			c := dial(t, g)
 			if a := c.get("/"); a.StatusCode != 200 {
@@ -166,7 +171,7 @@ func TestRouteIdleTimeoutOfHTTP2(t *testing.T) {
 func TestRouteIdleTimeoutOfTunnels(t *testing.T) {
 	t.Parallel()
 	spec := toOrigin(stalling(t, time.Hour).addr)
-	thePolicy(spec).IdleTimeout = 300 * time.Millisecond
+	thePolicy(spec).IdleTimeout = 3 * time.Second // also for the answer
 	g := start(t, spec)
 	c := dial(t, g)
 	c.send(req("GET /ws HTTP/1.1", "Host: a.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))

@@ -162,30 +162,27 @@ func TestPerTryTimeout(t *testing.T) {
 			c.send(okResponse)
 		}
 	})
-	policy := router.Retry{On: router.Retry5xx, Attempts: 3, PerTry: 100 * time.Millisecond}
+	// A machine that stands still makes any try a slow one.
+	policy := router.Retry{On: router.Retry5xx, Attempts: 1000, PerTry: 500 * time.Millisecond}
 	t.Run("one slow try", func(t *testing.T) {
 		g := start(t, retrying(policy, o.addr))
 		if a := dial(t, g).get("/"); a.body != "ok" {
 			t.Errorf("answer %d %q", a.StatusCode, a.body)
 		}
-		if rec := g.completed(1); rec.attempts != 2 || rec.flags != "-" {
+		if rec := g.completed(1); rec.attempts < 2 || rec.flags != "-" {
 			t.Errorf("record %+v", rec)
 		}
 	})
 	t.Run("all slow", func(t *testing.T) {
-		slow.Store(1000)
+		slow.Store(1 << 30)
 		spec := retrying(policy, o.addr)
-		thePolicy(spec).Timeout = 250 * time.Millisecond
+		thePolicy(spec).Timeout = 4200 * time.Millisecond
 		g := start(t, spec)
-		began := time.Now()
 		if a := dial(t, g).get("/"); a.StatusCode != 504 {
 			t.Errorf("answer %d, want 504", a.StatusCode)
 		}
-		if rec := g.completed(1); !strings.HasPrefix(rec.flags, "UT") || rec.attempts < 2 || rec.attempts > 3 {
+		if rec := g.completed(1); !strings.HasPrefix(rec.flags, "UT") || rec.attempts < 2 || rec.attempts > 9 {
 			t.Errorf("record %+v", rec)
-		}
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("took %v", took)
 		}
 	})
 }
@@ -277,20 +274,19 @@ func TestRetryEndsWithItsClient(t *testing.T) {
 // The caller's timeout counts only where callers are trusted.
 func TestCallersTimeout(t *testing.T) {
 	t.Parallel()
-	seen := make(chan string, 10)
-	o := startOrigin(t, func(c *originConn) {
-		for {
-			head, err := c.head()
-			if err != nil {
-				return
-			}
-			seen <- head
-			time.Sleep(300 * time.Millisecond)
-			c.send(okResponse)
-		}
-	})
 	for name, mesh := range map[string]bool{"edge": false, "mesh": true} {
 		t.Run(name, func(t *testing.T) {
+			seen := make(chan string, 10)
+			o := startOrigin(t, func(c *originConn) {
+				head, _ := c.head()
+				seen <- head
+				if mesh {
+					c.br.ReadByte() // until the proxy gives up
+					return
+				}
+				time.Sleep(300 * time.Millisecond)
+				c.send(okResponse)
+			})
 			g := start(t, toOrigin(o.addr), func(s *setup) { s.engine.Mesh = mesh })
 			want := 200
 			if mesh {
@@ -311,10 +307,13 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	o, requests := inTurn(t, okResponse)
 	spec := toOrigin(o.addr)
-	thePolicy(spec).Fault = &router.Fault{
+	fault := router.Fault{
 		Delay: 30 * time.Millisecond, DelayFraction: router.AllTraffic / 2,
 		AbortStatus: 418, AbortFraction: router.AllTraffic / 4,
 	}
+	thePolicy(spec).Fault = &fault
+	endless := fault
+	endless.Delay = time.Hour
 	var n atomic.Uint64
 	g := start(t, spec, func(s *setup) { s.engine.Random = func() uint64 { return n.Load() } })
 	c := dial(t, g)
@@ -324,6 +323,13 @@ func TestFaults(t *testing.T) {
 		flags  string
 	}{{0, 418, "DI,FI"}, {249_999, 418, "DI,FI"}, {250_000, 200, "DI"}, {499_999, 200, "DI"}, {500_000, 200, "-"}, {999_999, 200, "-"}} {
 		n.Store(test.random)
+		delayed := strings.HasPrefix(test.flags, "DI")
+		if !delayed {
+			// Were it delayed, it would not be answered.
+			again := toOrigin(o.addr)
+			thePolicy(again).Fault = &endless
+			g.engine.Publish(build(t, again))
+		}
 		began := time.Now()
 		a := c.get("/")
 		rec := g.completed(i + 1)
@@ -333,8 +339,8 @@ func TestFaults(t *testing.T) {
 		if test.status == 418 && rec.details != "fault_filter_abort" {
 			t.Errorf("details %s", rec.details)
 		}
-		if delayed := time.Since(began) >= 30*time.Millisecond; delayed != strings.HasPrefix(test.flags, "DI") {
-			t.Errorf("random %d: took %v", test.random, time.Since(began))
+		if took := time.Since(began); delayed && took < fault.Delay {
+			t.Errorf("random %d: took %v", test.random, took)
 		}
 	}
 	if requests.Load() != 4 {
@@ -348,10 +354,11 @@ func TestDelayEndsWithItsClient(t *testing.T) {
 	o, _ := inTurn(t, okResponse)
 	spec := toOrigin(o.addr)
 	thePolicy(spec).Fault = &router.Fault{Delay: time.Hour, DelayFraction: router.AllTraffic}
-	g := start(t, spec)
+	asked := make(chan bool, 100)
+	g := start(t, spec, func(s *setup) { s.engine.Random = func() uint64 { asked <- true; return 0 } })
 	c := dial(t, g)
 	c.send(get())
-	time.Sleep(20 * time.Millisecond)
+	<-asked // whether to delay it
 	c.Close()
 	if rec := g.completed(1); rec.flags != "DC,DI" || rec.status != 0 {
 		t.Errorf("record %+v", rec)

@@ -88,7 +88,6 @@ func TestTellsHeads(t *testing.T) {
 			g := start(t, toOrigin(startOrigin(t, answering(test.response)).addr), tell)
 			c := dial(t, g)
 			c.send(test.head + test.body + test.trailers)
-			c.CloseWrite()
 			all, err := io.ReadAll(c.br)
 			if err != nil {
 				t.Fatal(err)

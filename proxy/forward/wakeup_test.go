@@ -51,7 +51,7 @@ func TestEndBehindDataIsSeen(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				conn.SetDeadline(time.Now().Add(5 * time.Second))
+				conn.SetDeadline(time.Now().Add(patience))
 				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 				if _, err := io.ReadAll(conn); err != nil {
 					t.Errorf("stalled: %v", err)
