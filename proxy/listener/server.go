@@ -208,8 +208,9 @@ func (s *Server) unregister(c *connection) {
 		}
 	}
 	s.mu.Unlock()
-	s.open.Add(-1)
+	// Whoever sees that a connection has gone finds its place free.
 	s.options.Budget.Give()
+	s.open.Add(-1)
 	s.observe(proxy.ConnClosed)
 	s.wg.Done()
 }
