@@ -100,7 +100,7 @@ func TestPipeline(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		go func() {
 			for part := range slices.Chunk([]byte(text), step) {
 				c.Write(part)
@@ -185,7 +185,7 @@ func TestWebSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	read := func(n int) []byte {
 		t.Helper()
@@ -227,7 +227,7 @@ func TestTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	c.(*net.TCPConn).SetReadBuffer(64 << 10) // so that the backend must wait
 	data := make([]byte, 8<<20)
 	for i := range data {

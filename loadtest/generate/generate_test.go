@@ -238,16 +238,16 @@ func TestSpread(t *testing.T) {
 // when they did, not from when they were sent.
 func TestLateIsCounted(t *testing.T) {
 	t.Parallel()
-	const stall = 300 * time.Millisecond
+	const stall = 1500 * time.Millisecond
 	var n atomic.Int64
 	l := load(serve(t, false, func(http.ResponseWriter, *http.Request) {
 		if n.Add(1) == 20 {
 			time.Sleep(stall)
 		}
 	}), work.HTTP1, 0)
-	l.Connections, l.Rate, l.Duration = 1, 200, 500*time.Millisecond
+	l.Connections, l.Rate, l.Duration = 1, 200, 2500*time.Millisecond
 	res := open(t, l)
-	// Of 100 requests, 60 came due during the stall, and waited for 150 ms on average.
+	// Of 500 requests, 300 came due during the stall, and waited for 750 ms on average.
 	if got := res.Latency.Quantile(.99); got < stall*9/10 {
 		t.Errorf("p99 is %s, after a stall of %s", got, stall)
 	}
@@ -259,17 +259,24 @@ func TestLateIsCounted(t *testing.T) {
 	}
 }
 
-// TestRateIsKept measures when requests arrive.
+// TestRateIsKept measures when requests arrive: none before it is due, and the last at the end.
 func TestRateIsKept(t *testing.T) {
-	var first, last atomic.Int64
-	l := load(serve(t, false, func(http.ResponseWriter, *http.Request) {
-		now := time.Now().UnixNano()
-		first.CompareAndSwap(0, now)
-		last.Store(now)
+	var arrived, early atomic.Int64
+	var began atomic.Pointer[time.Time]
+	var l Load
+	l = load(serve(t, false, func(http.ResponseWriter, *http.Request) {
+		n := arrived.Add(1) - 1
+		if time.Since(*began.Load()) < time.Duration(n)*time.Second/time.Duration(l.Rate) {
+			early.Add(1)
+		}
 	}), work.HTTP1, 0)
 	l.Duration = 500 * time.Millisecond
+	l.Ready = func() {
+		now := time.Now()
+		began.Store(&now)
+	}
 	open(t, l)
-	if got := time.Duration(last.Load() - first.Load()); got < 450*time.Millisecond {
-		t.Errorf("500 ms of requests came within %s", got)
+	if n := early.Load(); n > 0 {
+		t.Errorf("%d requests of %d came before they were due", n, arrived.Load())
 	}
 }

@@ -72,7 +72,7 @@ func TestTools(t *testing.T) {
 				t.Skipf("%s is missing; test/install-tools.sh installs it", c.program)
 			}
 			l := load(serve(t, c.tls, body(1000)), c.protocol, 1000)
-			l.TLS, l.Streams, l.Duration = c.tls, 8, time.Second
+			l.TLS, l.Streams, l.Duration = c.tls, 8, 4*time.Second
 			if l.tool() == nil {
 				t.Fatalf("%s is not used", c.program)
 			}
@@ -99,7 +99,9 @@ func TestSaturateWithoutTools(t *testing.T) {
 			t.Errorf("%s by a program that is not there", p)
 		}
 	}
-	res, err := Saturate(t.Context(), load(serve(t, false, body(10)), work.HTTP1, 10))
+	l := load(serve(t, false, body(10)), work.HTTP1, 10)
+	l.Duration = 4 * time.Second // time for a hundred, however slow the machine
+	res, err := Saturate(t.Context(), l)
 	if err != nil || res.Failed > 0 || res.Requests < 100 {
 		t.Errorf("%d requests, %d failed, %v", res.Requests, res.Failed, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/loadtest/work"
 )
@@ -14,16 +15,24 @@ func TestMetrics(t *testing.T) {
 	prepare(t, "sluice")
 	for _, metrics := range []bool{true, false} {
 		r := start(t, "sluice", work.Site{Body: 100, Metrics: metrics})
-		resp, err := http.Get("http://" + r.in.Admin + "/stats/prometheus")
-		if err != nil {
-			t.Fatal(err)
+		counted := func() bool {
+			resp, err := http.Get("http://" + r.in.Admin + "/stats/prometheus")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Contains(string(text), "\nistio_requests_total{")
 		}
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
+		got := counted()
+		// A request is counted after it was answered.
+		for until := time.Now().Add(30 * time.Second); got != metrics && time.Now().Before(until); got = counted() {
+			time.Sleep(10 * time.Millisecond)
 		}
-		if got := strings.Contains(string(text), "\nistio_requests_total{"); got != metrics {
+		if got != metrics {
 			t.Errorf("with metrics %v there is istio_requests_total: %v", metrics, got)
 		}
 	}

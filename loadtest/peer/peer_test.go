@@ -108,7 +108,7 @@ func start(t *testing.T, name string, site work.Site) *Running {
 	}
 	t.Cleanup(stop)
 	site.Backends = addrs
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	r, err := Start(ctx, name, site, Options{Dir: t.TempDir(), Cache: folder(name)})
 	if err != nil {
@@ -155,7 +155,8 @@ func TestSidecars(t *testing.T) {
 func TestExplain(t *testing.T) {
 	prepare(t, "sluice")
 	site := work.Site{Body: 1024, Backends: []string{"127.0.0.1:1"}}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	// All of that time goes by: it has to say something until then.
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	_, err := Start(ctx, "sluice", site, Options{Dir: t.TempDir(), Cache: folder("sluice")})
 	if err == nil || !strings.Contains(err.Error(), "it says") {

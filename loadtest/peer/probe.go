@@ -224,7 +224,7 @@ func (in *instance) logs(ctx context.Context) error {
 	if !in.AccessLog {
 		return nil
 	}
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if s, err := os.Stat(in.Log); err == nil && s.Size() > 0 {
 			return nil
 		}

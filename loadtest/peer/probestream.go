@@ -51,9 +51,9 @@ func (in *instance) echoBytes() error {
 }
 
 func (in *instance) dial() (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", in.Address, 5*time.Second)
+	c, err := net.DialTimeout("tcp", in.Address, 10*time.Second)
 	if err == nil {
-		err = c.SetDeadline(time.Now().Add(5 * time.Second))
+		err = c.SetDeadline(time.Now().Add(10 * time.Second))
 	}
 	return c, err
 }

@@ -3,7 +3,6 @@ package peer
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // process is a running program, with its output in a file.
@@ -107,17 +108,12 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// freeAddresses returns addresses of loopback that nobody listens at just now.
-func freeAddresses(n int) (addrs []string, err error) {
+// freeAddresses returns addresses of loopback that nobody listens at.
+func freeAddresses(n int) (addrs []string) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
+		addrs = append(addrs, fmt.Sprintf("127.0.0.1:%d", freeport.Take()))
 	}
-	return addrs, nil
+	return addrs
 }
 
 // files is how many open files a proxy should be allowed: two for each of 10,000 connections,
