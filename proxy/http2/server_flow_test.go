@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -248,11 +247,13 @@ func TestUploadBackpressure(t *testing.T) {
 		t.Errorf("%d bytes were given back after %d reads of 8 KiB", given, reads)
 	}
 	p.WriteData(1, true, []byte("end"))
+	over := make(chan struct{})
+	defer close(over)
 	go func() {
 		for {
 			select {
 			case read <- 1:
-			case <-time.After(time.Second):
+			case <-over:
 				return
 			}
 		}

@@ -173,10 +173,16 @@ func (s *server) each(f func(proxy.Session)) {
 	}
 }
 
+// seen tells whether an event has been told of, or is soon.
 func (s *server) seen(e proxy.ConnEvent) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Contains(s.events, e)
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		seen := slices.Contains(s.events, e)
+		s.mu.Unlock()
+		if seen || time.Now().After(end) {
+			return seen
+		}
+	}
 }
 
 // close ends all sessions, as roughly as can be.
@@ -218,7 +224,7 @@ type peer struct {
 	dec   *hpack.Decoder
 }
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func (s *server) dial() *peer {
 	s.t.Helper()
@@ -238,11 +244,36 @@ func (s *server) dial() *peer {
 // greet dials, and exchanges prefaces.
 func (s *server) greet(settings ...http2.Setting) *peer {
 	s.t.Helper()
+	p := s.open(settings...)
+	p.settle()
+	return p
+}
+
+// open dials, and sends a preface.
+func (s *server) open(settings ...http2.Setting) *peer {
+	s.t.Helper()
 	p := s.dial()
 	p.send([]byte(preface))
 	p.WriteSettings(settings...)
-	p.settle()
 	return p
+}
+
+// ends reads until the connection has ended, which must be without a fault of ours.
+func (p *peer) ends() {
+	p.t.Helper()
+	for {
+		f, err := p.ReadFrame()
+		var late net.Error
+		if errors.As(err, &late) && late.Timeout() {
+			p.t.Fatal("the connection goes on")
+		}
+		if err != nil {
+			return
+		}
+		if g, ok := f.(*http2.GoAwayFrame); ok && g.ErrCode != http2.ErrCodeNo {
+			p.t.Fatal(g)
+		}
+	}
 }
 
 // settle reads until our SETTINGS are acknowledged.
