@@ -49,12 +49,16 @@ func TestDocumentedPages(t *testing.T) {
 	if got := find(string(page), "(?m)^\\| `(/[^`]*)` \\|"); !slices.Equal(without(got, "/", "/healthz/live", "/healthz/ready"), pages) {
 		t.Errorf("documented pages are %q, want %q", got, pages)
 	}
-	p.metrics("sluice_mirror_active")
-	metrics := p.metrics("sluice_rejected_requests_total")
-	series := find(metrics, `(?m)^# TYPE ((?:sluice|envoy)_\w+)`)
 	// Spans and an application's metrics are shown where there are such.
 	elsewhere := []string{"sluice_application_metrics_failures_total", "sluice_application_metrics_up", "sluice_trace_dropped_total", "sluice_trace_spans_total"}
-	if got := without(find(string(described), "`((?:sluice|envoy)_\\w+)[`{]"), elsewhere...); !slices.Equal(got, series) {
+	got := without(find(string(described), "`((?:sluice|envoy)_\\w+)[`{]"), elsewhere...)
+	metrics, series := "", []string(nil)
+	// What each request counts is there a moment after its response.
+	for until := time.Now().Add(patience); !slices.Equal(got, series) && time.Now().Before(until); time.Sleep(time.Millisecond) {
+		metrics = p.metrics("sluice_rejected_requests_total")
+		series = find(metrics, `(?m)^# TYPE ((?:sluice|envoy)_\w+)`)
+	}
+	if !slices.Equal(got, series) {
 		t.Errorf("documented metrics are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(series, "\n"))
 	}
 	_, table, _ := strings.Cut(string(described), "## Events of connections")

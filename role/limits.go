@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"log/slog"
 	"math"
-	"time"
 
 	"github.com/sluicegate/sluice/proxy/http1"
 )
@@ -60,5 +59,5 @@ func (p *process) pause() {
 		return
 	}
 	p.o.Logger.Info("not ready any more, but still accepting", "lame_duck", p.o.LameDuck)
-	time.Sleep(p.o.LameDuck)
+	p.o.sleep(p.o.LameDuck)
 }

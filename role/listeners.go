@@ -55,6 +55,9 @@ type listeners struct {
 	logger  *slog.Logger
 	changed func() // called without the lock after a retry changed something
 	backoff time.Duration
+	// settled waits until clients that have just connected may have sent their request, or
+	// the context ends.
+	settled func(context.Context)
 
 	mu     sync.Mutex
 	held   []*binding // in the order wanted
@@ -94,9 +97,16 @@ type DatagramServer interface {
 }
 
 func newListeners(newServer func(Bind) *listener.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
-	s := &listeners{newServer: newServer, grace: grace, logger: logger, changed: changed, backoff: firstRetry}
+	s := &listeners{newServer: newServer, grace: grace, logger: logger, changed: changed, backoff: firstRetry, settled: settled}
 	s.hurry, s.rush = context.WithCancel(context.Background())
 	return s
+}
+
+func settled(ctx context.Context) {
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+	}
 }
 
 // release stops accepting at every socket that is not wanted any more. It returns when
@@ -126,7 +136,7 @@ func (s *listeners) leave(l *binding) {
 	s.leaving.Go(func() {
 		ctx, cancel := context.WithTimeout(s.hurry, s.grace)
 		defer cancel()
-		if err := l.end(ctx); err != nil {
+		if err := s.end(ctx, l); err != nil {
 			s.logger.Warn("connections were cut when their listener closed", "listener", l.Listener, "after", s.grace)
 		}
 	})
@@ -141,12 +151,9 @@ func (l *binding) stop() {
 }
 
 // end lets the connections of a listener that has stopped finish what they do.
-func (l *binding) end(ctx context.Context) error {
+func (s *listeners) end(ctx context.Context, l *binding) error {
 	if l.socket != nil && l.server.Connections() > 0 {
-		select {
-		case <-time.After(settle):
-		case <-ctx.Done():
-		}
+		s.settled(ctx)
 	}
 	return l.server.Drain(ctx)
 }
@@ -284,7 +291,7 @@ func (s *listeners) drain(ctx context.Context) error {
 	for i, l := range held {
 		ending.Go(func() {
 			l.stop()
-			errs[i] = l.end(ctx)
+			errs[i] = s.end(ctx, l)
 		})
 	}
 	ending.Wait()

@@ -99,6 +99,11 @@ type Options struct {
 	// Notify, where not nil, is called with the process's state when that changes,
 	// one call at a time. It must return soon.
 	Notify func(Status)
+
+	// sleep passes the time of LameDuck, and settled that which a listener's clients have to
+	// send their request when it closes. Tests replace them, so as not to depend on times.
+	sleep   func(time.Duration)
+	settled func(context.Context)
 }
 
 // Status is the state of a proxy process.
@@ -133,6 +138,12 @@ func (o Options) withDefaults() Options {
 	o.Drain = max(o.Drain, 0)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.sleep == nil {
+		o.sleep = time.Sleep
+	}
+	if o.settled == nil {
+		o.settled = settled
 	}
 	o.Limits = o.Limits.withDefaults(descriptorLimit(), o.Logger)
 	if o.Mesh {

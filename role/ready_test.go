@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -30,11 +29,11 @@ func (l atLog) Handle(_ context.Context, r slog.Record) error {
 // not ready, and does not keep whoever asks waiting.
 func TestReadyAfterListening(t *testing.T) {
 	t.Parallel()
-	statusAt, ready := freeAddress(t), make(chan int, 1)
+	statusAt, ready := freeAddress(), make(chan int, 1)
 	p := run(t, func(o *Options) {
 		o.Status = statusAt
 		o.Logger = slog.New(atLog{slog.DiscardHandler, "listener serves", func() {
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 			r, err := client.Get("http://" + statusAt + "/healthz/ready")
 			if err != nil {
 				t.Error(err)

@@ -16,19 +16,17 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/pipeline"
 	"github.com/sluicegate/sluice/router"
+	"github.com/sluicegate/sluice/test/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // proxyProcess is a Run whose configuration the test brings.
 type proxyProcess struct {
@@ -83,7 +81,7 @@ func run(t *testing.T, change func(*Options)) *proxyProcess {
 		select {
 		case err := <-p.ended:
 			p.ended <- err
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("Run does not end")
 		}
 	})
@@ -106,7 +104,7 @@ func (p *proxyProcess) next() Status {
 	case err := <-p.ended:
 		p.ended <- err
 		p.t.Fatalf("Run ended: %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatal("the process tells nothing")
 	}
 	return Status{}
@@ -117,11 +115,10 @@ func (p *proxyProcess) next() Status {
 func (p *proxyProcess) metrics(text string) string {
 	p.t.Helper()
 	var body string
-	for range 1000 {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if _, body = fetch(p.t, "http://"+p.last.Admin+"/stats/prometheus"); strings.Contains(body, text) {
 			return body
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	p.t.Fatalf("no %s in the metrics:\n%s", text, body)
 	return ""
@@ -152,7 +149,7 @@ func text(s string) http.HandlerFunc {
 // fetch returns a response's status and body over a connection of its own.
 func fetch(t *testing.T, url string) (int, string) {
 	t.Helper()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	r, err := c.Get(url)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +171,7 @@ func TestReadiness(t *testing.T) {
 		<-letGo
 		io.WriteString(w, "finished")
 	})
-	statusAt := freeAddress(t)
+	statusAt := freeAddress()
 	p := run(t, func(o *Options) { o.Status = statusAt })
 	ready := "http://" + statusAt + "/healthz/ready"
 	waitFor(t, statusAt)
@@ -219,13 +216,12 @@ func TestReadiness(t *testing.T) {
 
 func waitFor(t *testing.T, address string) {
 	t.Helper()
-	for range 1000 {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("nobody listens on %s", address)
 }
@@ -263,7 +259,6 @@ func TestWhatOperatorsSee(t *testing.T) {
 	if code, body := fetch(t, "http://"+s.Admin+"/explain?url=http://x/a%252fb"); code != 400 || !strings.Contains(body, "routes it nowhere") {
 		t.Errorf("a path that is refused is explained as %d %s", code, body)
 	}
-	metrics := p.metrics("sluice_requests_total")
 	for _, want := range []string{
 		`sluice_requests_total{code_class="2xx",listener="a",response_flags="-"} 1`,
 		`sluice_request_duration_seconds_count{listener="a"} 1`,
@@ -272,9 +267,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 		`sluice_downstream_connection_events_total{event="opened",listener="a"} 1`,
 		`sluice_config_generation 1`,
 	} {
-		if !strings.Contains(metrics, want+"\n") {
-			t.Errorf("no %s", want)
-		}
+		p.metrics(want + "\n")
 	}
 
 	p.stop()
@@ -300,36 +293,27 @@ func TestChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	p := run(t, nil)
 	one, two := origin(t, "one", text("one")), origin(t, "two", text("two"))
-	address := freeAddress(t)
+	address := freeAddress()
 	s := p.set([]*router.Listener{to("a", address, "one")}, one, two)
 
-	var dials, served atomic.Int64
+	var served atomic.Int64
 	done := make(chan struct{})
 	var clients sync.WaitGroup
 	for range 4 {
+		c := dial(t, s.Address("a"))
 		clients.Go(func() {
-			var d net.Dialer
-			transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				dials.Add(1)
-				return d.DialContext(ctx, network, addr)
-			}}
-			defer transport.CloseIdleConnections()
-			c := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 			for {
 				select {
 				case <-done:
 					return
 				default:
 				}
-				r, err := c.Get("http://" + s.Address("a") + "/")
-				if err != nil {
-					t.Errorf("a request is lost: %v", err)
+				if err := c.send("/"); err != nil {
+					t.Errorf("a connection is lost: %v", err)
 					return
 				}
-				body, err := io.ReadAll(r.Body)
-				r.Body.Close()
-				if err != nil || r.StatusCode != 200 || string(body) != "one" && string(body) != "two" {
-					t.Errorf("got %d %q, %v", r.StatusCode, body, err)
+				if body, err := c.receive(); err != nil || body != "one" && body != "two" {
+					t.Errorf("a request is lost: %q, %v", body, err)
 					return
 				}
 				served.Add(1)
@@ -361,9 +345,6 @@ func TestChangesUnderLoad(t *testing.T) {
 	}
 	close(done)
 	clients.Wait()
-	if n := dials.Load(); n != 4 {
-		t.Errorf("4 clients opened %d connections", n)
-	}
 	if p.last.Generation != changes+1 {
 		t.Errorf("generation %d", p.last.Generation)
 	}
@@ -373,43 +354,17 @@ func TestChangesUnderLoad(t *testing.T) {
 // no request when the process ends.
 func TestEndUnderLoad(t *testing.T) {
 	t.Parallel()
-	p := run(t, nil)
+	c := &crowd{want: "one"}
+	p := run(t, func(o *Options) { o.Drain, o.settled = patience, c.settled })
 	s := p.set([]*router.Listener{to("a", "127.0.0.1:0", "one")}, origin(t, "one", text("one")))
-	var served atomic.Int64
-	var clients sync.WaitGroup
-	for i := range 8 {
-		clients.Go(func() {
-			transport := &http.Transport{DisableKeepAlives: i%2 == 0}
-			defer transport.CloseIdleConnections()
-			c := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-			for {
-				r, err := c.Get("http://" + s.Address("a") + "/")
-				if errors.Is(err, syscall.ECONNREFUSED) {
-					return
-				}
-				if err != nil {
-					t.Errorf("a request is lost: %v", err)
-					return
-				}
-				body, err := io.ReadAll(r.Body)
-				r.Body.Close()
-				if err != nil || string(body) != "one" {
-					t.Errorf("got %d %q, %v", r.StatusCode, body, err)
-					return
-				}
-				served.Add(1)
-			}
-		})
-	}
-	for served.Load() < 500 && !t.Failed() {
-		time.Sleep(time.Millisecond)
-	}
+	c.address = s.Address("a")
+	c.call(t, 8)
 	p.stop()
 	if err := <-p.ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	p.ended <- nil
-	clients.Wait()
+	c.Wait()
 }
 
 // TestConditionsOfSockets: a port that is taken shows wherever conditions do.

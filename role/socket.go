@@ -15,6 +15,9 @@ import (
 // unixScheme marks an address as the path of a unix socket.
 const unixScheme = "unix://"
 
+// handshake is how long one that has begun may take when a socket stops.
+const handshake = 10 * time.Millisecond
+
 // socket is a listening socket that can stop without losing a connection: those whose
 // handshake the kernel has completed are accepted before it closes.
 type socket struct {
@@ -74,14 +77,9 @@ func removeStale(path string) {
 // Accept returns the next connection. After stop it returns those that wait, and then
 // closes the socket and returns net.ErrClosed.
 func (s *socket) Accept() (net.Conn, error) {
-	for !s.stopping.Load() {
-		c, err := s.Listener.Accept()
-		if err == nil {
-			return c, nil
-		}
-		if !s.stopping.Load() {
-			return nil, err
-		}
+	c, err := s.Listener.Accept()
+	if err == nil || !s.stopping.Load() {
+		return c, err
 	}
 	if c := s.waiting(); c != nil {
 		return c, nil
@@ -90,11 +88,17 @@ func (s *socket) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// stop lets Accept empty the queue and end.
+// stop lets Accept empty the queue and end. Where the kernel can be told to refuse further
+// handshakes, those that have begun get a moment to end in the queue: what comes into it between
+// the last look and the close would be reset.
 func (s *socket) stop() {
 	s.stopping.Store(true)
+	until := time.Unix(1, 0)
+	if refuseHandshakes(s.Listener) {
+		until = time.Now().Add(handshake)
+	}
 	type deadliner interface{ SetDeadline(time.Time) error }
-	if d, ok := s.Listener.(deadliner); !ok || d.SetDeadline(time.Unix(1, 0)) != nil {
+	if d, ok := s.Listener.(deadliner); !ok || d.SetDeadline(until) != nil {
 		s.Close()
 	}
 }
