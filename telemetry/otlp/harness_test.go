@@ -12,12 +12,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sluicegate/sluice/test/leak"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // pipes is a listener in memory, whose connections wait as synctest knows it.
 type pipes struct {

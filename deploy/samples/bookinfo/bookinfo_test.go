@@ -17,11 +17,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/sluicegate/sluice/test/leak"
 	"sigs.k8s.io/yaml"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // start runs the application until the test ends.
 func start(t *testing.T, o Options) *App {
