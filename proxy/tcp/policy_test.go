@@ -166,7 +166,7 @@ func TestMaxConnections(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
-	const short = 60 * time.Millisecond
+	const short = 2 * time.Second // within which a word goes back and forth
 	for _, c := range []struct {
 		name           string
 		route, cluster time.Duration
@@ -194,7 +194,7 @@ func TestIdleTimeout(t *testing.T) {
 			write(t, conn, "hello")
 			want(t, conn, "hello")
 			if !c.ends {
-				time.Sleep(3 * short)
+				time.Sleep(short + short/2)
 				write(t, conn, "again")
 				want(t, conn, "again")
 				return
@@ -211,9 +211,10 @@ func TestIdleTimeout(t *testing.T) {
 // TestIdleTimeoutSparesWhatMoves: neither direction needs the other to move.
 func TestIdleTimeoutSparesWhatMoves(t *testing.T) {
 	t.Parallel()
-	const step, steps = 20 * time.Millisecond, 60
+	const idle, step = 3 * time.Second, 50 * time.Millisecond
+	const steps = int(idle/step) + 10
 	b := newBench(t, nil)
-	b.to(func(c *router.Cluster) { c.Pool.TCPIdleTimeout = time.Second }, endpoint(t, false, func(conn net.Conn) {
+	b.to(func(c *router.Cluster) { c.Pool.TCPIdleTimeout = idle }, endpoint(t, false, func(conn net.Conn) {
 		for range steps {
 			time.Sleep(step)
 			if _, err := io.WriteString(conn, "."); err != nil {
@@ -228,7 +229,7 @@ func TestIdleTimeoutSparesWhatMoves(t *testing.T) {
 
 func TestMaxConnectionAge(t *testing.T) {
 	t.Parallel()
-	const age = 150 * time.Millisecond
+	const age = 2 * time.Second
 	b := newBench(t, nil)
 	b.to(func(c *router.Cluster) { c.Pool.MaxConnectionAge = age }, endpoint(t, false, func(conn net.Conn) {
 		for {

@@ -70,7 +70,7 @@ type splice struct {
 
 // prepare decides how the session's bytes move.
 func (s *session) prepare() {
-	a, b := raw(s.client.conn), raw(s.endpoint.conn)
+	a, b := socket.Plain(s.client.conn), socket.Plain(s.endpoint.conn)
 	if a != nil && b != nil {
 		s.up.splice.choose(&s.up, a, b)
 		s.down.splice.choose(&s.down, b, a)
@@ -81,24 +81,10 @@ func (s *session) prepare() {
 	s.up.records, s.down.records = drivenTLS(s.client.conn), drivenTLS(s.endpoint.conn)
 }
 
-// raw returns a connection's socket, or nil where the bytes of the connection are not those
-// of one.
-func raw(conn net.Conn) syscall.RawConn {
-	switch c := conn.(type) {
-	case *net.TCPConn:
-		rc, _ := c.SyscallConn()
-		return rc
-	case *net.UnixConn:
-		rc, _ := c.SyscallConn()
-		return rc
-	}
-	return nil
-}
-
 // drivenTLS tells whether a connection is one of TLS that can be read without waiting.
 func drivenTLS(conn net.Conn) bool {
 	t, ok := conn.(*socket.TLS)
-	return ok && raw(t.Beneath()) != nil
+	return ok && socket.Plain(t.Beneath()) != nil
 }
 
 // choose has the bytes of d spliced.
