@@ -173,7 +173,7 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 
 // Splice implements proxy.Downstream.
 func (st *stream) Splice(from net.Conn, n int64) (written int64, ok bool, err error) {
-	to, ok := st.c.conn.(*net.TCPConn)
+	to, ok := st.c.conn.(io.ReaderFrom) // a socket: TLS is none
 	if !ok || st.mode != bodyLength || st.bodyless {
 		return 0, false, nil
 	}
@@ -187,7 +187,7 @@ func (st *stream) Splice(from net.Conn, n int64) (written int64, ok bool, err er
 // tells the client that it has not got all.
 func (st *stream) Cut() {
 	st.finished = false
-	if tcp, ok := st.c.conn.(*net.TCPConn); ok && st.mode == bodyUntilClose {
+	if tcp, ok := st.c.conn.(interface{ SetLinger(sec int) error }); ok && st.mode == bodyUntilClose {
 		// A close would look like the end of this body; a reset does not.
 		tcp.SetLinger(0)
 	}
