@@ -157,7 +157,7 @@ func serve(t *testing.T, change ...func(*Options)) (*Server, *http.Client, strin
 		}
 		conn.Close()
 	})
-	return s, &http.Client{Transport: transport, Timeout: 20 * time.Second}, "https://" + conn.LocalAddr().String()
+	return s, &http.Client{Transport: transport, Timeout: 60 * time.Second}, "https://" + conn.LocalAddr().String()
 }
 
 func do(t *testing.T, c *http.Client, method, url string, body io.Reader, headers ...string) (*http.Response, string) {
@@ -295,14 +295,27 @@ func TestCut(t *testing.T) {
 // TestClientGone: an exchange hears of a client that gives up.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
-	_, c, url := serve(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	began := make(chan struct{})
+	_, c, url := serve(t, func(o *Options) { o.HTTP = http1.Options{Engine: telling{began: began}}.WithDefaults() })
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	go func() { <-began; cancel() }()
 	r, _ := http.NewRequestWithContext(ctx, "GET", url+"/wait", nil)
-	if _, err := c.Do(r); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Do(r); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	// The server's cleanup waits for the exchange.
+}
+
+// telling is a handler of one request, that tells of its beginning.
+type telling struct {
+	handler
+	began chan struct{}
+}
+
+func (h telling) Serve(ex *proxy.Exchange, down proxy.Downstream) {
+	close(h.began)
+	h.handler.Serve(ex, down)
 }
 
 // TestServerName: a name that nobody serves gets no connection.
@@ -347,11 +360,24 @@ func TestDrain(t *testing.T) {
 // TestIdle: an upstream that says nothing is waited for as long as the options say.
 func TestIdle(t *testing.T) {
 	t.Parallel()
+	const idle, step = 3 * time.Second, 250 * time.Millisecond
 	events := make(chan proxy.ConnEvent, 100)
 	_, c, url := serve(t, func(o *Options) {
-		o.HTTP.Timeouts.Stream = 200 * time.Millisecond
+		o.HTTP.Timeouts.Stream = idle
 		o.Observe = func(e proxy.ConnEvent) { events <- e }
 	})
+	// What moves goes on, for longer than that.
+	body, send := io.Pipe()
+	go func() {
+		for range idle/step + 2 {
+			time.Sleep(step)
+			io.WriteString(send, "x")
+		}
+		send.Close()
+	}()
+	if r, got := do(t, c, "POST", url+"/echo", body); r.StatusCode != 200 || got != strings.Repeat("x", int(idle/step)+2) {
+		t.Errorf("%d %q", r.StatusCode, got)
+	}
 	if r, _ := do(t, c, "GET", url+"/wait", nil); r.StatusCode != 504 {
 		t.Errorf("status %d, want 504", r.StatusCode)
 	}
@@ -374,16 +400,4 @@ func TestIdle(t *testing.T) {
 		t.Errorf("%q, %v: want an error behind it", got, err)
 	}
 	resp.Body.Close()
-	// What moves goes on, for longer than that.
-	body, send := io.Pipe()
-	go func() {
-		for range 10 {
-			time.Sleep(50 * time.Millisecond)
-			io.WriteString(send, "x")
-		}
-		send.Close()
-	}()
-	if r, got := do(t, c, "POST", url+"/echo", body); r.StatusCode != 200 || got != "xxxxxxxxxx" {
-		t.Errorf("%d %q", r.StatusCode, got)
-	}
 }
