@@ -83,7 +83,8 @@ func TestStaple(t *testing.T) {
 	}
 	offset.Store(int64(2 * time.Hour))
 	eventually(t, "the staple to go", func() bool { return !stapled() })
-	if p := s.Problems(); len(p) != 1 || !strings.Contains(p[0].Err, "it held until") {
-		t.Fatalf("problems are %+v", p)
-	}
+	eventually(t, "the problem", func() bool {
+		p := s.Problems()
+		return len(p) == 1 && strings.Contains(p[0].Err, "it held until")
+	})
 }
