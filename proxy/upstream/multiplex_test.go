@@ -445,7 +445,7 @@ func TestSharedConcurrency(t *testing.T) {
 	}
 	b.want(map[Stat]uint64{RqActive: 0, RqPendingActive: 0})
 	b.close()
-	for end := time.Now().Add(10 * time.Second); b.c.Status().Stats[CxActive] != 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); b.c.Status().Stats[CxActive] != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d connections are left", b.c.Status().Stats[CxActive])
 		}

@@ -41,6 +41,8 @@ type Resolver struct {
 	conf  *watched[*conf]
 	hosts *watched[hosts]
 	port  uint16
+	// second is secondFamily, but for tests.
+	second time.Duration
 }
 
 // New returns a Resolver.
@@ -54,7 +56,7 @@ func New(o Options) *Resolver {
 	if o.Port == 0 {
 		o.Port = 53
 	}
-	return &Resolver{conf: watch(o.Conf, parseConf), hosts: watch(o.Hosts, parseHosts), port: o.Port}
+	return &Resolver{conf: watch(o.Conf, parseConf), hosts: watch(o.Hosts, parseHosts), port: o.Port, second: secondFamily}
 }
 
 // Lookup returns the addresses of a name: those of the hosts file, else those that the
@@ -105,7 +107,7 @@ func (r *Resolver) both(ctx context.Context, c *conf, name dnsmessage.Name) (Ans
 	v4 := <-four
 	var v6 reply
 	if v4.err == nil {
-		late := time.NewTimer(secondFamily)
+		late := time.NewTimer(r.second)
 		defer late.Stop()
 		select {
 		case v6 = <-six:

@@ -62,7 +62,9 @@ func TestAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, err := resolver(t, dnstest.New(t, test.answer)).Lookup(t.Context(), "x.test")
+			r := resolver(t, dnstest.New(t, test.answer))
+			r.AwaitSecond(20 * time.Second)
+			answer, err := r.Lookup(t.Context(), "x.test")
 			got := fmt.Sprint(answer.Addrs, " ", answer.TTL)
 			if err != nil {
 				got, _, _ = strings.Cut(err.Error(), " (asked 127.0.0.1:")
@@ -217,7 +219,12 @@ func TestSilence(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "no answer in time") {
 			t.Error(err)
 		}
-		if took := time.Since(began); took < 2*time.Second || took > 8*time.Second || len(s.Asked()) != 4 {
+		took := time.Since(began)
+		// The server may be behind.
+		for end := began.Add(20 * time.Second); len(s.Asked()) < 4 && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if took < 2*time.Second || took > 20*time.Second || len(s.Asked()) != 4 {
 			t.Errorf("%v, asked %v", took, s.Asked())
 		}
 	})
@@ -259,11 +266,12 @@ func TestOneFamilyFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			got, err := resolver(t, dnstest.New(t, test.answer)).Lookup(t.Context(), "x.test")
+			// One that waited for the timeout would take twice that.
+			got, err := resolver(t, dnstest.New(t, test.answer), "options timeout:20").Lookup(t.Context(), "x.test")
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(test.want) {
 				t.Errorf("%v, %v\nwant %v", got, err, test.want)
 			}
-			if took := time.Since(began); took > 4*time.Second {
+			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
