@@ -19,7 +19,7 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // proxy is a proxy as far as its page knows it. Its numbers grow with each look.
 type proxy struct {
@@ -77,12 +77,18 @@ func (p *proxy) options() Options {
 	return o
 }
 
-// serve serves a page, with the admin server's own limits but a shorter one for requests.
+// serve serves a page, with the admin server's own limits.
 func serve(t *testing.T, o Options) string {
+	t.Helper()
+	return serveWithin(t, o, patience)
+}
+
+// serveWithin serves a page, with a time for each request.
+func serveWithin(t *testing.T, o Options, timeout time.Duration) string {
 	t.Helper()
 	o.Admin.UI = NewHandler(o)
 	server := admin.NewServer(admin.NewHandler(o.Admin), slog.New(slog.DiscardHandler))
-	server.ReadTimeout = 50 * time.Millisecond
+	server.ReadTimeout = timeout
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +130,27 @@ type page struct {
 
 func open(t *testing.T, address string) *page {
 	t.Helper()
+	p, err := tryOpen(t, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// openInTime opens a page of a server that gives requests little time, which a busy machine may
+// exceed.
+func openInTime(t *testing.T, address string) (p *page) {
+	t.Helper()
+	eventually(t, "a page is opened", func() (ok bool) {
+		var err error
+		p, err = tryOpen(t, address)
+		return err == nil
+	})
+	return p
+}
+
+func tryOpen(t *testing.T, address string) (*page, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/ui/events", nil)
 	if err != nil {
@@ -132,7 +159,8 @@ func open(t *testing.T, address string) *page {
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		t.Fatal(err)
+		cancel()
+		return nil, err
 	}
 	p := &page{t: t, response: response, lines: bufio.NewScanner(response.Body)}
 	p.lines.Buffer(nil, 8<<20)
@@ -141,7 +169,7 @@ func open(t *testing.T, address string) *page {
 		response.Body.Close()
 	}
 	t.Cleanup(p.close)
-	return p
+	return p, nil
 }
 
 // next returns the next event.

@@ -150,11 +150,10 @@ func line(t testing.TB, text string, ex *proxy.Exchange, st *proxy.Stream) strin
 // await waits until something is so.
 func await(t *testing.T, so func() bool) {
 	t.Helper()
-	for range 1000 {
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if so() {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatal("waited in vain")
 }

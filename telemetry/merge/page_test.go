@@ -139,10 +139,20 @@ func TestFailures(t *testing.T) {
 		failing.Close()
 	})
 	good := application(t, "good 1\n")
-	p := New(Options{Own: own(), Targets: []string{slow.URL, failing.URL, away.URL, good}})
-	began := time.Now()
-	page := read(t, p, "X-Prometheus-Scrape-Timeout-Seconds", "0.2")
-	if took := time.Since(began); took > DefaultTimeout/2 {
+	var p http.Handler
+	var page string
+	var took time.Duration
+	// On a busy machine even the good one may not answer in time.
+	for until := time.Now().Add(30 * time.Second); ; {
+		p = New(Options{Own: own(), Targets: []string{slow.URL, failing.URL, away.URL, good}})
+		began := time.Now()
+		page = read(t, p, "X-Prometheus-Scrape-Timeout-Seconds", "0.2")
+		took = time.Since(began)
+		if strings.Contains(page, "good 1\n") && took <= DefaultTimeout/2 || time.Now().After(until) {
+			break
+		}
+	}
+	if took > DefaultTimeout/2 {
 		t.Errorf("it took %v", took)
 	}
 	read(t, p, "X-Prometheus-Scrape-Timeout-Seconds", "0.1")
