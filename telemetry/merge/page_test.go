@@ -139,7 +139,7 @@ func TestFailures(t *testing.T) {
 		failing.Close()
 	})
 	good := application(t, "good 1\n")
-	var p http.Handler
+	var p *Page
 	var page string
 	var took time.Duration
 	// On a busy machine even the good one may not answer in time.
