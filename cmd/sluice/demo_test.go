@@ -89,11 +89,11 @@ func anyPorts(dir string) []string {
 	return []string{"--port", "0", "--admin", "127.0.0.1:0", "--dir", dir}
 }
 
-// eventually tries until there is no error, for ten seconds.
+// eventually tries until there is no error, for half a minute.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	var err error
-	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(5 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
 		if err = try(); err == nil {
 			return
 		}
@@ -191,7 +191,7 @@ func TestDemoServesBookinfo(t *testing.T) {
 		}
 	}
 	for _, version := range []string{"reviews-v1", "reviews-v2", "reviews-v3"} {
-		if seen[version] < 10 {
+		if seen[version] < 4 {
 			t.Errorf("versions of reviews in 90 pages: %v", seen)
 		}
 	}

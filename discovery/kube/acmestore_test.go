@@ -273,7 +273,7 @@ func lead(t *testing.T, s *ACMEStore) (end func()) {
 
 func awaitLeader(t *testing.T, s *ACMEStore) {
 	t.Helper()
-	for until := time.Now().Add(leaseDuration + 10*time.Second); !s.Leads(); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(leaseDuration + 40*time.Second); !s.Leads(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatal("it does not lead")
 		}

@@ -177,7 +177,7 @@ func TestNoAnswerAtFirst(t *testing.T) {
 	o := bookinfoOptions(f)
 	o.Logger = l.logger()
 	w := follow(t, o)
-	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(l.String(), "waiting for the Kubernetes API server"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(l.String(), "waiting for the Kubernetes API server"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say it: %s", l)
 		}
@@ -203,7 +203,7 @@ func TestSnapshot(t *testing.T) {
 	names := strings.ReplaceAll(bookinfoNames, " Service shop", " Secret edge/cert, Service shop")
 	w := follow(t, o)
 	w.wants(names)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(o.Snapshot); err == nil {
 			break
 		}
@@ -274,7 +274,7 @@ func TestBrokenSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := follow(t, o)
-	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(l.String(), "cannot be read"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(l.String(), "cannot be read"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say it: %s", l)
 		}

@@ -94,7 +94,7 @@ func (f *follower) names() string {
 
 func (f *follower) eventually(what string, is func() bool) {
 	f.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		f.mu.Lock()
 		ok := is()
