@@ -14,7 +14,7 @@ import (
 )
 
 // patience bounds how long the browser may take for a call, and a page to become as expected.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // Chromium is a browser without a window. Its tabs share nothing but the process.
 type Chromium struct {

@@ -109,7 +109,7 @@ func TestStuckReader(t *testing.T) {
 	if dropped < 100 {
 		t.Errorf("%d lines of %d are counted as dropped", dropped, len(took))
 	}
-	if slowest := took[len(took)-1]; slowest > 5*time.Second {
+	if slowest := took[len(took)-1]; slowest > 20*time.Second {
 		t.Errorf("a request took %s", slowest)
 	}
 }
@@ -175,7 +175,8 @@ func TestSeveralLogs(t *testing.T) {
 			t.Fatalf("%v in %s", err, l)
 		}
 		objects++
-		if _, there := o["none"]; there || o["code"] == 200.0 && o["shelf"] != "7" {
+		// The first may have begun before the change: nobody kept its header then.
+		if _, there := o["none"]; there || o["code"] == 200.0 && o["shelf"] != "7" && objects > 1 {
 			t.Errorf("object %s", l)
 		}
 	}

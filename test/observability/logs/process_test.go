@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds each wait.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 var (
 	buildOnce sync.Once

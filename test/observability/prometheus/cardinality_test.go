@@ -2,9 +2,11 @@ package prometheus
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func TestCardinality(t *testing.T) {
 		}
 	}
 	send(0, 4) // one of each kind that is about to come
-	before := m.series(t)
+	before := m.settled(t)
 	send(4, 5004)
 	for i, after := range m.series(t) {
 		for line := range after {
@@ -104,6 +106,22 @@ func skipResponse(r *bufio.Reader) error {
 	}
 	_, err := io.CopyN(io.Discard, r, int64(length))
 	return err
+}
+
+// settled returns the series of each proxy once there come no more: requests and connections
+// are counted when they have ended, which is after the client has seen so.
+func (m *mesh) settled(t *testing.T) [3]map[string]bool {
+	t.Helper()
+	list := m.series(t)
+	await(t, func() error {
+		time.Sleep(2 * time.Second)
+		last := list
+		if list = m.series(t); !reflect.DeepEqual(list, last) {
+			return errors.New("there are more and more series")
+		}
+		return nil
+	})
+	return list
 }
 
 // series returns the series of each proxy about traffic, without their values.

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 var (
 	buildOnce sync.Once
@@ -103,7 +103,7 @@ func run(t testing.TB, ready string, env []string, name string, args ...string) 
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			cmd.Process.Kill()
 			<-ended
 		}
@@ -134,7 +134,7 @@ func await(t testing.TB, condition func() error) {
 	t.Fatalf("after %v: %v", patience, err)
 }
 
-var client = &http.Client{Timeout: 10 * time.Second}
+var client = &http.Client{Timeout: patience}
 
 // get returns what a URL answers with status 200.
 func get(url string) (string, error) {

@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -26,18 +27,19 @@ func TestPromtool(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, address := range m.metrics {
-		page, err := get("http://" + address + "/stats/prometheus")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(page, "istio_requests_total{") {
-			t.Errorf("%s has counted no request", address)
-		}
+		var page string
+		await(t, func() (err error) {
+			page, err = get("http://" + address + "/stats/prometheus")
+			if err == nil && !strings.Contains(page, "istio_requests_total{") {
+				err = fmt.Errorf("%s has counted no request", address)
+			}
+			return err
+		})
 		cmd := exec.Command(program, "check", "metrics")
 		cmd.Stdin = strings.NewReader(page)
 		var said bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &said, &said
-		err = cmd.Run()
+		err := cmd.Run()
 		if err != nil && cmd.ProcessState.ExitCode() != 3 { // 3: it has something to say
 			t.Fatalf("%v: %s", err, said.String())
 		}

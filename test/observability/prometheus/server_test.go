@@ -15,7 +15,7 @@ import (
 
 // configuration is Prometheus' own: it scrapes the mesh's proxies, as it would pods.
 const configuration = `
-global: {scrape_interval: 250ms, scrape_timeout: 250ms}
+global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
 - job_name: proxies
   metrics_path: /stats/prometheus

@@ -120,7 +120,7 @@ func (s *sink) serve(t *testing.T, address string, overHTTP bool) (at string, st
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // await returns the spans of a trace once there are as many as n.
 func (s *sink) await(t *testing.T, trace string, n int) []*span {
