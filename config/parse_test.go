@@ -175,7 +175,7 @@ func TestParseRefusesAliasBomb(t *testing.T) {
 	if len(objects) != 0 || len(conditions) != 1 || !strings.Contains(conditions[0].Message, "aliases expand to more than") {
 		t.Errorf("got %v, %v", objects, conditions)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("took %v", took)
 	}
 }

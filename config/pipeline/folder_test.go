@@ -33,7 +33,7 @@ func TestFromFolderToTable(t *testing.T) {
 	}()
 	eventually := func(what string, is func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(5 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("waited in vain for %s; conditions %v", what, p.Conditions())
 			}

@@ -217,7 +217,7 @@ func TestWaitEnds(t *testing.T) {
 	c.pause = 40 * time.Millisecond // the client lets no more through
 	d := object("apps/v1", "Deployment", "edge", "gw", "edge.gw", nil)
 	f.set("/apis/apps/v1/namespaces/edge/deployments/gw", d)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if err := c.Wait(ctx, []map[string]any{d}); err == nil || !strings.Contains(err.Error(), "Deployment edge/gw is not ready: 0 of 1 pods are ready, 0 are new; `kubectl -n edge describe pods`") {
 		t.Errorf("got %v", err)
