@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -15,9 +16,7 @@ func TestMissingPermission(t *testing.T) {
 	await(t, "the log names what is forbidden", func() error {
 		return mentions(g.text(), "system:serviceaccount:"+ns+":"+account, "virtualservices", "networking.istio.io", "list")
 	})
-	if err := mentions(g.text(), "kubectl"); err != nil {
-		t.Errorf("no command that mends it: %v", err)
-	}
+	await(t, "there is a command that mends it", func() error { return mentions(g.text(), "kubectl") })
 	// With the right to, everything comes without a restart.
 	s.deploy(t, ns, "web", "v1")
 	s.apply(t, edge(ns, "*", "[{route: [{destination: {host: web}}]}]"))
@@ -62,9 +61,13 @@ func TestNoCluster(t *testing.T) {
 		if err := g.alive(); err != nil {
 			t.Error(err)
 		}
-		if status, _, err := get("http://" + g.address + ":15021/healthz/ready"); err != nil || status != 503 {
-			t.Errorf("without configuration it answers %d, %v; want 503", status, err)
-		}
+		await(t, "without configuration it answers 503", func() error {
+			status, _, err := get("http://" + g.address + ":15021/healthz/ready")
+			if err == nil && status != 503 {
+				err = fmt.Errorf("it answers %d", status)
+			}
+			return err
+		})
 		s.apply(t, rbac(t, ns))
 		road.open(t)
 		g.awaitReady(t)

@@ -87,7 +87,7 @@ func (p *process) tail() string {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // await tries until it gets no error.
 func await(t testing.TB, what string, try func() error) {

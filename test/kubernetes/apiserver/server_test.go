@@ -206,11 +206,18 @@ func writeFile(t testing.TB, name, text string) string {
 	return path
 }
 
-// freePort returns a port that nobody listened at a moment ago. It is none of those that the
-// system gives to connections: such a one could be taken by the time it is used.
+// given are the ports that freePort has returned: nobody else is in this network.
+var given sync.Map
+
+// freePort returns a port that nobody listened at a moment ago, and that it has not returned
+// before. It is none of those that the system gives to connections: such a one could be taken by
+// the time it is used.
 func freePort() int {
 	for {
 		port := 10000 + mathrand.IntN(20000)
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
+		}
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			l.Close()
 			return port

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestSnapshot starts a gateway without an API server: it serves what it served before,
@@ -24,7 +23,7 @@ func TestSnapshot(t *testing.T) {
 	first := s.startGateway(t, ns, kubeconfig, snapshot)
 	first.awaitPod(t, "web.example.com", "/", "web-v1")
 	await(t, "the Secret's certificate is served", func() error { return first.secure(a) })
-	if !first.terminate(10 * time.Second) {
+	if !first.terminate(patience) {
 		t.Error("the gateway does not end")
 	}
 
