@@ -68,11 +68,32 @@ func (g *liveGateway) visit(t *testing.T, path, id string) {
 	resp.Body.Close()
 }
 
+// remembers waits until so many failures are remembered: that is a moment after the response.
+func (g *liveGateway) remembers(t *testing.T, failures int) {
+	t.Helper()
+	eventually(t, "failures are remembered", func() error {
+		resp, err := http.Get("http://" + g.admin + "/failures")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		var list admin.Failures
+		if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+			return err
+		}
+		if n := len(list.Requests); n < failures {
+			return fmt.Errorf("%d of %d", n, failures)
+		}
+		return nil
+	})
+}
+
 func TestWhyCommand(t *testing.T) {
 	t.Parallel()
 	g := trafficGateway(t)
 	g.visit(t, "/teapot", "pot")
 	g.visit(t, "/nothing", "none")
+	g.remembers(t, 2)
 	for name, c := range map[string]struct {
 		args   []string
 		status int

@@ -30,6 +30,8 @@ type liveGateway struct {
 	// listener and admin are addresses.
 	listener, admin string
 	generation      uint64
+	// failed counts the requests that were answered with an error.
+	failed int
 }
 
 // startLiveGateway runs a gateway on the folder until the test ends.
@@ -159,6 +161,10 @@ func (g *liveGateway) curl(t *testing.T, words []string) string {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		g.failed++
+		g.remembers(t, g.failed)
+	}
 	return fmt.Sprintln(resp.StatusCode)
 }
 

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/sluicegate/sluice/test/freeport"
 )
 
 // fake is an API server: it lists and watches what it is given.
@@ -42,6 +44,7 @@ type fake struct {
 	asked          map[string]int
 
 	address  string
+	ended    chan struct{} // closed when server has ended
 	server   *http.Server
 	delay    time.Duration
 	pageSize int
@@ -78,24 +81,26 @@ func newFake(t testing.TB) *fake {
 
 // start serves, at the address where it served before.
 func (f *fake) start() {
-	l, err := net.Listen("tcp", cmpOr(f.address, "127.0.0.1:0"))
+	if f.address == "" {
+		f.address = fmt.Sprintf("127.0.0.1:%d", freeport.Take())
+	}
+	l, err := net.Listen("tcp", f.address)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.address = l.Addr().String()
-	f.server = &http.Server{Handler: f}
-	go f.server.Serve(l) //nolint:errcheck // it ends by stop
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	f.server, f.ended = &http.Server{Handler: f}, make(chan struct{})
+	go func(server *http.Server, ended chan<- struct{}) {
+		defer close(ended)
+		server.Serve(l) //nolint:errcheck // it ends by stop
+	}(f.server, f.ended)
 }
 
 // stop ends the server and all its connections.
-func (f *fake) stop() { f.server.Close() }
+// stop returns when the address is free.
+func (f *fake) stop() {
+	f.server.Close()
+	<-f.ended
+}
 
 func (f *fake) options() Options {
 	return Options{REST: &rest.Config{Host: "http://" + f.address}}

@@ -151,7 +151,7 @@ func FuzzFilter(f *testing.F) {
 		}
 		start := time.Now()
 		filter.Matches(ended(table, "/cart"))
-		if d := time.Since(start); d > time.Second {
+		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("it takes %v", d)
 		}
 	})
