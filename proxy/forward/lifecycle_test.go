@@ -276,7 +276,7 @@ func TestTimeouts(t *testing.T) {
 	t.Parallel()
 	stuck := func(c *originConn) { c.head(); io.Copy(io.Discard, c.br) }
 	// ample is the time where something must come about within it.
-	const ample = 3 * time.Second
+	const ample = 4 * time.Second
 	slowly := func(route time.Duration) func(*router.Spec) {
 		return func(s *router.Spec) { thePolicy(s).Timeout = route }
 	}

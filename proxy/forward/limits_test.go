@@ -171,7 +171,7 @@ func TestRouteIdleTimeoutOfHTTP2(t *testing.T) {
 func TestRouteIdleTimeoutOfTunnels(t *testing.T) {
 	t.Parallel()
 	spec := toOrigin(stalling(t, time.Hour).addr)
-	thePolicy(spec).IdleTimeout = 3 * time.Second // also for the answer
+	thePolicy(spec).IdleTimeout = 4 * time.Second // also for the answer
 	g := start(t, spec)
 	c := dial(t, g)
 	c.send(req("GET /ws HTTP/1.1", "Host: a.example", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))

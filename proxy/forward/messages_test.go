@@ -397,11 +397,11 @@ func TestExpectContinue(t *testing.T) {
 func TestSlowSmallBody(t *testing.T) {
 	t.Parallel()
 	o := startOrigin(t, echo)
-	g := start(t, toOrigin(o.addr), func(s *setup) { s.server.Timeouts.Head = 2 * time.Second })
+	g := start(t, toOrigin(o.addr), func(s *setup) { s.server.Timeouts.Head = 4 * time.Second })
 	c := dial(t, g)
 	for range 2 {
 		c.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
-		time.Sleep(2500 * time.Millisecond) // more than a head may take
+		time.Sleep(4500 * time.Millisecond) // more than a head may take
 		c.send("56789")
 		if a := c.read("POST"); a.body != "POST /slow\n0123456789" {
 			t.Fatalf("answer %d %q", a.StatusCode, a.body)

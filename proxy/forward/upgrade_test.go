@@ -310,7 +310,7 @@ func TestTunnelEnds(t *testing.T) {
 			io.Copy(c, c.br)
 		})
 		var timeouts atomic.Int64
-		const idle, step = 3 * time.Second, 500 * time.Millisecond
+		const idle, step = 4 * time.Second, 500 * time.Millisecond
 		g := start(t, toOrigin(o.addr), func(s *setup) {
 			s.engine.Timeouts.Tunnel = idle
 			s.server.Observe = func(e proxy.ConnEvent) {
