@@ -234,6 +234,15 @@ func TestConnKeepalive(t *testing.T) {
 	t.Parallel()
 	c, f := fakePair(t, ConnOptions{})
 	<-c.settled
+	// What is still being written would seem to have been so for an hour.
+	written := func() {
+		for writing := true; writing; time.Sleep(time.Millisecond) {
+			c.mu.Lock()
+			writing = c.queue.writing
+			c.mu.Unlock()
+		}
+	}
+	written()
 	now := c.heard.Load()
 	c.Check(now+int64(time.Second), 2*time.Second, time.Second)
 	c.Check(now+int64(2*time.Second), 2*time.Second, time.Second)
@@ -243,11 +252,13 @@ func TestConnKeepalive(t *testing.T) {
 	f.write(appendPing(nil, false, [8]byte{1}))
 	for f.next(framePing).payload[0] != 1 {
 	}
+	written()
 	c.Check(now+int64(time.Hour), time.Hour/2, time.Second)
 	f.next(framePing)
 	res := make(chan proxy.Result, 1)
 	go func() { res <- do(t, c, connExchange("GET", "/"), newClient()) }()
 	f.request()
+	written()
 	c.Check(now+int64(time.Hour+2*time.Second), time.Hour/2, time.Second)
 	if r := <-res; r.Failure != proxy.FailClosed || r.Err != errKeepalive {
 		t.Errorf("%+v", r)

@@ -289,7 +289,7 @@ func TestPreface(t *testing.T) {
 // TestSlowHead: a header block must come within the time for heads.
 func TestSlowHead(t *testing.T) {
 	t.Parallel()
-	s := serve(t, Options{Timeouts: http1.Timeouts{Head: 2 * time.Second}})
+	s := serve(t, Options{Timeouts: http1.Timeouts{Head: 4 * time.Second}})
 	p := s.greet()
 	p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.encode(get...)})
 	if a := p.await(1); !a.wentAway || !s.seen(proxy.ConnHeadTimeout) {
