@@ -360,7 +360,7 @@ func TestDrain(t *testing.T) {
 // TestIdle: an upstream that says nothing is waited for as long as the options say.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	const idle, step = 3 * time.Second, 250 * time.Millisecond
+	const idle, step = 4 * time.Second, 250 * time.Millisecond
 	events := make(chan proxy.ConnEvent, 100)
 	_, c, url := serve(t, func(o *Options) {
 		o.HTTP.Timeouts.Stream = idle
