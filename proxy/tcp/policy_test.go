@@ -166,7 +166,7 @@ func TestMaxConnections(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
-	const short = 2 * time.Second // within which a word goes back and forth
+	const short = 4 * time.Second // within which a word goes back and forth
 	for _, c := range []struct {
 		name           string
 		route, cluster time.Duration
@@ -211,7 +211,7 @@ func TestIdleTimeout(t *testing.T) {
 // TestIdleTimeoutSparesWhatMoves: neither direction needs the other to move.
 func TestIdleTimeoutSparesWhatMoves(t *testing.T) {
 	t.Parallel()
-	const idle, step = 3 * time.Second, 50 * time.Millisecond
+	const idle, step = 4 * time.Second, 50 * time.Millisecond
 	const steps = int(idle/step) + 10
 	b := newBench(t, nil)
 	b.to(func(c *router.Cluster) { c.Pool.TCPIdleTimeout = idle }, endpoint(t, false, func(conn net.Conn) {
@@ -229,7 +229,7 @@ func TestIdleTimeoutSparesWhatMoves(t *testing.T) {
 
 func TestMaxConnectionAge(t *testing.T) {
 	t.Parallel()
-	const age = 2 * time.Second
+	const age = 4 * time.Second
 	b := newBench(t, nil)
 	b.to(func(c *router.Cluster) { c.Pool.MaxConnectionAge = age }, endpoint(t, false, func(conn net.Conn) {
 		for {
