@@ -159,7 +159,7 @@ func TestParkedTimesOut(t *testing.T) {
 	t.Parallel()
 	var timeouts atomic.Int32
 	s, address := serveLoopback(t, Options{
-		Engine: answering, ParkAfter: soon, Timeouts: Timeouts{Idle: 3 * time.Second},
+		Engine: answering, ParkAfter: soon, Timeouts: Timeouts{Idle: 4 * time.Second},
 		Observe: func(e proxy.ConnEvent) {
 			if e == proxy.ConnIdleTimeout {
 				timeouts.Add(1)
