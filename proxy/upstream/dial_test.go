@@ -209,14 +209,14 @@ func TestNoDeadlineAfterwards(t *testing.T) {
 	address, conns := serve(t, secure(&ctls.Config{Certificates: []ctls.Certificate{ca.issue(time.Hour, "good.test")}}))
 	c, e := clusterOf(t, Options{TLS: ca.trusting()}, address, func(c *router.Cluster) {
 		c.TLS = &router.ClientTLS{ServerName: "good.test"}
-		c.ConnectTimeout = 3 * time.Second
+		c.ConnectTimeout = 4 * time.Second
 	})
 	conn, _, err := c.connect(c.waitFor(Need{}), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	time.AfterFunc(3200*time.Millisecond, func() { io.WriteString((<-conns).conn, "late") })
+	time.AfterFunc(4200*time.Millisecond, func() { io.WriteString((<-conns).conn, "late") })
 	var b [4]byte
 	if _, err := io.ReadFull(conn, b[:]); err != nil || string(b[:]) != "late" {
 		t.Errorf("%q, %v", b, err)
