@@ -3,6 +3,7 @@ package role
 import (
 	"math"
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,8 +12,8 @@ import (
 // already, and tells whether it does. It binds the socket to a network interface that does not
 // exist: nothing new comes in by that, and what has come in stays. That takes Linux 5.7.
 func refuseHandshakes(l net.Listener) bool {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
+	tcp, ok := l.(syscall.Conn)
+	if !ok || l.Addr().Network() != "tcp" {
 		return false
 	}
 	raw, err := tcp.SyscallConn()

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	proxysocket "github.com/sluicegate/sluice/proxy/socket"
 )
 
 // unixScheme marks an address as the path of a unix socket.
@@ -38,6 +40,9 @@ func bind(ctx context.Context, address string) (*socket, error) {
 	keepAlive(&config)
 	l, err := config.Listen(ctx, network, path)
 	if err != nil {
+		return nil, err
+	}
+	if l, err = proxysocket.NewListener(l); err != nil {
 		return nil, err
 	}
 	return &socket{Listener: l}, nil
@@ -81,7 +86,7 @@ func (s *socket) Accept() (net.Conn, error) {
 	if err == nil || !s.stopping.Load() {
 		return c, err
 	}
-	if c := s.waiting(); c != nil {
+	if c := waiting(s.Listener); c != nil {
 		return c, nil
 	}
 	s.Close()

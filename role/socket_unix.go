@@ -10,8 +10,11 @@ import (
 
 // waiting takes a connection off the kernel's queue; nil where there is none. The
 // deadline that woke Accept forbids an ordinary one.
-func (s *socket) waiting() net.Conn {
-	sc, ok := s.Listener.(syscall.Conn)
+func waiting(l net.Listener) net.Conn {
+	if own, ok := l.(interface{ AcceptNow() net.Conn }); ok {
+		return own.AcceptNow()
+	}
+	sc, ok := l.(syscall.Conn)
 	if !ok {
 		return nil
 	}

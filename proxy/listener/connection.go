@@ -108,7 +108,7 @@ func (c *connection) open() proxy.Session {
 
 // reset ends the connection with a RST, as for a port that nobody serves.
 func (c *connection) reset() {
-	if tcp, ok := c.conn.(*net.TCPConn); ok {
+	if tcp, ok := c.conn.(interface{ SetLinger(sec int) error }); ok {
 		tcp.SetLinger(0)
 	}
 }

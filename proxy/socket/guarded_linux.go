@@ -22,19 +22,9 @@ type Reader struct {
 
 // NewReader returns a Reader of a connection.
 func NewReader(conn net.Conn) *Reader {
-	r := &Reader{conn: conn, raw: rawOf(conn)}
+	r := &Reader{conn: conn, raw: Plain(conn)}
 	r.fn = r.step
 	return r
-}
-
-// rawOf returns a TCP connection's socket, nil for others.
-func rawOf(conn net.Conn) syscall.RawConn {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		if raw, err := tcp.SyscallConn(); err == nil {
-			return raw
-		}
-	}
-	return nil
 }
 
 // Read implements io.Reader.
@@ -72,7 +62,7 @@ type Writer struct {
 
 // NewWriter returns a Writer of a connection.
 func NewWriter(conn net.Conn) *Writer {
-	w := &Writer{conn: conn, raw: rawOf(conn)}
+	w := &Writer{conn: conn, raw: Plain(conn)}
 	w.fn = w.step
 	return w
 }

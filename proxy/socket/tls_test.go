@@ -45,10 +45,7 @@ func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 // pair returns a loopback connection's two ends.
 func pair(t testing.TB) (client, server net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t, "127.0.0.1:0")
 	defer l.Close()
 	dialed := make(chan net.Conn, 1)
 	go func() {
@@ -58,7 +55,8 @@ func pair(t testing.TB) (client, server net.Conn) {
 		}
 		dialed <- c
 	}()
-	if server, err = l.Accept(); err != nil {
+	server, err := l.Accept()
+	if err != nil {
 		t.Fatal(err)
 	}
 	client = <-dialed
@@ -198,4 +196,18 @@ func TestTLSWithdraw(t *testing.T) {
 	if _, err := io.ReadFull(far, got); err != nil || !bytes.Equal(got, hello) {
 		t.Errorf("replayed %d bytes: %v", len(got), err)
 	}
+}
+
+// listen returns a Listener, where the system has them.
+func listen(t testing.TB, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err = NewListener(l); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
 }
