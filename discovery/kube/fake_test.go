@@ -246,7 +246,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case denied:
 		f.fail(w, 403, "Forbidden", fmt.Sprintf("%s is forbidden: User \"system:serviceaccount:edge:gw\" cannot list resource %q in API group %q at the cluster scope", resource, resource, group))
 	case name != "":
-		f.one(w, resource, namespace+"/"+name, apiVersionOf(group, version))
+		f.one(w, resource, strings.TrimPrefix(namespace+"/"+name, "/"), apiVersionOf(group, version))
 	case r.URL.Query().Get("watch") == "true":
 		f.watch(w, r, resource, namespace, apiVersionOf(group, version))
 	default:
