@@ -47,12 +47,11 @@ test: ## lint, every test, and the shorter ones again with the race detector
 	exit $$status
 
 unit: ## every test, without the race detector: time and allocations are budgeted
-	$(GO) test -timeout 15m $(PKGS)
-	cd test/protocols && $(GO) test -timeout 15m ./...
-	cd test/observability && $(GO) test -timeout 15m ./...
-	cd loadtest && $(GO) test -timeout 15m ./...
-	cd deploy/image && $(GO) test -timeout 15m ./...
-	cd test/helm && $(GO) test -timeout 15m ./...
+	@status=0; $(GO) test -timeout 15m $(PKGS) || status=1; \
+	for module in test/protocols test/observability loadtest deploy/image test/helm; do \
+		(cd $$module && $(GO) test -timeout 15m ./...) || status=1; \
+	done; \
+	exit $$status
 
 loadtest: tools ## the gateway next to nginx, HAProxy, Caddy and Traefik; LOADTEST='--works http1-1k' narrows it
 	cd loadtest && $(GO) run . run $(LOADTEST)
