@@ -2,9 +2,11 @@ package recent
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -76,7 +78,11 @@ type routes struct {
 
 	mu    sync.Mutex
 	known map[Route]*counted
+	// other has the requests of the routes beyond maxRoutes, with counts in every shard.
 	other *counted
+	// full is what is known once that is as much as may be, nil before. Nobody changes it, so
+	// that whoever is one of many others finds out without a lock.
+	full atomic.Pointer[map[Route]*counted]
 }
 
 // routeShard is where a part of the request path counts.
@@ -120,6 +126,9 @@ func (s *routes) start(shards int) {
 	}
 	s.known = make(map[Route]*counted)
 	s.other = &counted{Route: Route{Name: "(others)"}, shards: make([]*RouteCounts, shards)}
+	for i := range s.other.shards {
+		s.other.shards[i] = &RouteCounts{}
+	}
 }
 
 // record counts an exchange.
@@ -127,16 +136,13 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	n := int(shard) % len(s.shards)
 	at := &s.shards[n]
 	at.mu.Lock()
-	if len(at.at) > maxCached {
-		clear(at.at)
-		clear(at.latest[:])
-	}
 	key := routeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
-	place := at.latest[key.slot()]
-	if place == nil || place.key != key {
-		place = s.find(n, key, ex)
+	counts := s.other.shards[n]
+	if place := at.latest[key.slot()]; place != nil && place.key == key {
+		counts = place.counts
+	} else if place = s.find(n, key, ex); place != nil {
+		counts = place.counts
 	}
-	counts := place.counts
 	counts.Classes[class(effectiveStatus(ex))]++
 	if ex.Flags&^harmless != 0 {
 		counts.Failed++
@@ -145,13 +151,22 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	at.mu.Unlock()
 }
 
-// find returns where a shard, whose lock the caller holds, counts what has a key.
+// find returns where a shard, whose lock the caller holds, counts what has a key; nil for one of
+// the others. There may be any number of these, so that nothing is remembered of them.
 func (s *routes) find(shard int, key routeKey, ex *proxy.Exchange) *routePlace {
 	at := &s.shards[shard]
 	place := at.at[key]
 	if place == nil {
+		counts := s.countsOf(shard, routeOf(ex))
+		if counts == nil {
+			return nil
+		}
+		if len(at.at) >= maxCached {
+			clear(at.at)
+			clear(at.latest[:])
+		}
 		key.listener = strings.Clone(key.listener)
-		place = &routePlace{key, s.countsOf(shard, routeOf(ex))}
+		place = &routePlace{key, counts}
 		at.at[key] = place
 	}
 	at.latest[key.slot()] = place
@@ -171,9 +186,9 @@ func class(status int) int {
 	return status / 100
 }
 
-// routeOf returns what an exchange met, in strings that may be kept.
+// routeOf returns what an exchange met. The listener's name is the exchange's.
 func routeOf(ex *proxy.Exchange) Route {
-	r := Route{Listener: strings.Clone(ex.Request.Listener)}
+	r := Route{Listener: ex.Request.Listener}
 	if v := ex.Decision.VirtualHost; v != nil && ex.Decision.Route != nil {
 		r.VirtualHost = v.Name
 	}
@@ -186,15 +201,22 @@ func routeOf(ex *proxy.Exchange) Route {
 	return r
 }
 
-// countsOf returns a route's counts in a shard, whose lock the caller holds.
+// countsOf returns a route's counts in a shard, whose lock the caller holds; nil for one of the
+// others.
 func (s *routes) countsOf(shard int, route Route) *RouteCounts {
+	if full := s.full.Load(); full != nil && (*full)[route] == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.known[route]
 	if c == nil && len(s.known) >= maxRoutes {
-		c = s.other
+		full := maps.Clone(s.known)
+		s.full.Store(&full)
+		return nil
 	}
 	if c == nil {
+		route.Listener = strings.Clone(route.Listener)
 		c = &counted{Route: route, shards: make([]*RouteCounts, len(s.shards))}
 		s.known[route] = c
 	}
@@ -277,6 +299,7 @@ func (s *routes) forget() {
 	for _, c := range idle {
 		delete(s.known, c.Route)
 	}
+	s.full.Store(nil)
 	s.mu.Unlock()
 	// Shards must not go on counting where nobody looks.
 	s.refresh()

@@ -81,6 +81,76 @@ func TestRoutesAreBounded(t *testing.T) {
 	}
 }
 
+// TestManyRoutesAllocateNothing: a request of one of tens of thousands of routes in use costs no
+// memory, and all are counted.
+func TestManyRoutesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	var s routes
+	s.start(2)
+	ex := ended(shop(t), "/cart")
+	names := make([]string, 20*maxRoutes)
+	for i := range names {
+		names[i] = fmt.Sprint("listener ", i)
+	}
+	at := 0
+	ask := func() {
+		ex.Request.Listener = names[at%len(names)]
+		s.record(uint32(at), ex)
+		at++
+	}
+	for range 2 * len(names) {
+		ask()
+	}
+	if n := testing.AllocsPerRun(len(names), ask); n > 0 {
+		t.Errorf("%v allocations for each request", n)
+	}
+	total := s.sum(s.other)
+	sum := total.Requests()
+	for _, c := range s.known {
+		part := s.sum(c)
+		sum += part.Requests()
+		if n := part.Requests(); n < 3 {
+			t.Errorf("%d requests of %s", n, c.Listener)
+		}
+	}
+	if len(s.known) != maxRoutes || sum != uint64(at) {
+		t.Errorf("%d routes, %d of %d requests", len(s.known), sum, at)
+	}
+}
+
+// TestRoutesComeAndGoAtOnce: nothing is lost while some shards count, and others are refreshed.
+func TestRoutesComeAndGoAtOnce(t *testing.T) {
+	t.Parallel()
+	var s routes
+	s.start(4)
+	const each = 3 * maxRoutes
+	var wg sync.WaitGroup
+	for shard := range uint32(4) {
+		ex := ended(shop(t), "/cart")
+		wg.Go(func() {
+			for i := range each {
+				ex.Request.Listener = fmt.Sprint("listener ", i)
+				s.record(shard, ex)
+				if i%500 == 0 {
+					s.refresh()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	other := s.sum(s.other)
+	sum := other.Requests()
+	for _, c := range s.known {
+		part := s.sum(c)
+		sum += part.Requests()
+	}
+	if len(s.known) != maxRoutes || sum != 4*each {
+		t.Errorf("%d routes, %d of %d requests", len(s.known), sum, 4*each)
+	}
+}
+
 func TestLatencyBuckets(t *testing.T) {
 	t.Parallel()
 	for i := range latencyBuckets - 1 {
