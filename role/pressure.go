@@ -47,6 +47,7 @@ func (p *pressure) follow(stop <-chan struct{}) {
 			return
 		case <-tick.C:
 			p.look()
+			pace()
 		}
 	}
 }

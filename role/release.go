@@ -108,8 +108,8 @@ func allocated() (objects, free int64) {
 var loading struct {
 	sync.Mutex
 	count int
-	// percent is the one to go back to.
-	percent int
+	// percent is the one to go back to, 0 before the first load, and set what was made of it.
+	percent, set int
 }
 
 func beginFirstLoad() {
@@ -127,16 +127,22 @@ func endFirstLoad() {
 	loading.Lock()
 	defer loading.Unlock()
 	if loading.count--; loading.count == 0 {
-		debug.SetGCPercent(paced(loading.percent, live()))
+		loading.set = paced(loading.percent, live())
+		debug.SetGCPercent(loading.set)
 	}
 }
 
-// pace sets the GC percent anew after what lives has changed.
+// pace sets the GC percent anew where what lives has changed: what leaves a small heap room
+// would let one that traffic has made large grow to several times what is in use.
 func pace() {
 	loading.Lock()
 	defer loading.Unlock()
-	if loading.count == 0 {
-		debug.SetGCPercent(paced(loading.percent, live()))
+	if loading.count > 0 || loading.percent == 0 {
+		return
+	}
+	if percent := paced(loading.percent, live()); percent != loading.set {
+		loading.set = percent
+		debug.SetGCPercent(percent)
 	}
 }
 

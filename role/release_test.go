@@ -1,6 +1,7 @@
 package role
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
@@ -53,6 +54,31 @@ func TestPaced(t *testing.T) {
 		if got := paced(test.asked, test.live); got != test.want {
 			t.Errorf("paced(%d, %d) = %d, want %d", test.asked, test.live, got, test.want)
 		}
+	}
+}
+
+// TestPaceFollows: a heap that traffic has made large has no more garbage than Go's own pace
+// allows, and a small one gets its room back.
+func TestPaceFollows(t *testing.T) {
+	own := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(own)
+	newRelease().after()
+	now := func() int {
+		runtime.GC()
+		pace()
+		percent := debug.SetGCPercent(100)
+		debug.SetGCPercent(percent)
+		return percent
+	}
+	small := now()
+	large := make([]byte, 10*leastHeadroom)
+	if percent := now(); percent != defaultPercent {
+		t.Errorf("GC percent %d with %d bytes in use", percent, len(large))
+	}
+	runtime.KeepAlive(large)
+	large = nil
+	if percent := now(); small <= defaultPercent || percent <= defaultPercent {
+		t.Errorf("GC percent %d with little in use, %d before", percent, small)
 	}
 }
 
