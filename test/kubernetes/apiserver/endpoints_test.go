@@ -1,16 +1,36 @@
 package apiserver
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	discovery "k8s.io/api/discovery/v1"
 )
 
-// promptly is how long after the API server's event an endpoint may still get requests, in
-// half of the cases at least: in the others the machine may have been busy with something else.
+// promptly is how long after the API server's event an endpoint may still get requests.
 const promptly = 100 * time.Millisecond
+
+// leaves tells whether the worst of several endpoints that leave gets its last request promptly.
+// The machine may be busy with something else for longer than that: hence some rounds, one of
+// which has to hold the bound for all.
+func leaves(t *testing.T, times int, leave func() time.Duration) {
+	t.Helper()
+	const rounds = 5
+	var all []time.Duration
+	for range rounds {
+		var worst time.Duration
+		for range times {
+			worst = max(worst, leave())
+		}
+		if all = append(all, worst); worst <= promptly {
+			break
+		}
+	}
+	t.Logf("the last request came at most %v after the event, of %d times in a round", all, times)
+	if all[len(all)-1] > promptly {
+		t.Errorf("in no round were %d endpoints all without requests after %v", times, promptly)
+	}
+}
 
 // TestEndpointsLeavePromptly takes endpoints away in each of the ways that there are, and
 // measures how long they still get requests.
@@ -31,18 +51,12 @@ func TestEndpointsLeavePromptly(t *testing.T) {
 		"terminating": append(ready(stays), goes.endpoint(false, true)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var late []time.Duration
-			for range 10 {
+			leaves(t, 10, func() time.Duration {
 				app.publish(t, ready(stays, goes)...)
 				before := goes.requests.Load()
 				await(t, "the endpoint gets requests", func() error { return atLeast(goes.requests.Load(), before+5) })
-				late = append(late, app.lastAfter(t, goes, without))
-			}
-			slices.Sort(late)
-			t.Logf("the last request came %v after the event, of 10 times", late)
-			if half := late[len(late)/2-1]; half > promptly {
-				t.Errorf("an endpoint that is %s still gets requests after %v in half of the cases, want at most %v", name, half, promptly)
-			}
+				return app.lastAfter(t, goes, without)
+			})
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,20 +63,17 @@ func TestScale(t *testing.T) {
 	g.awaitPod(t, "web.example.com", "/", "web")
 
 	load := g.load(4, "web.example.com", "/")
-	var late []time.Duration
 	cpu := g.processorTime(t)
-	for range 5 {
+	changes := 0
+	leaves(t, 5, func() time.Duration {
+		changes += 2
 		app.publish(t, ready(app.pods...)...)
 		before := app.pods[1].requests.Load()
 		await(t, "the endpoint gets requests", func() error { return atLeast(app.pods[1].requests.Load(), before+5) })
-		late = append(late, app.lastAfter(t, app.pods[1], ready(app.pods[0])))
-	}
-	slices.Sort(late)
+		return app.lastAfter(t, app.pods[1], ready(app.pods[0]))
+	})
 	load.finish(t, 100)
-	t.Logf("an endpoint that goes gets its last request %v after the event; ten changes and %d requests cost %v of processor time", late, load.done, g.processorTime(t)-cpu)
-	if half := late[len(late)/2]; half > promptly {
-		t.Errorf("an endpoint that is gone still gets requests after %v in half of the cases, want at most %v", half, promptly)
-	}
+	t.Logf("%d changes and %d requests cost %v of processor time", changes, load.done, g.processorTime(t)-cpu)
 }
 
 // crowd makes manyServices, each with an EndpointSlice.
