@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -83,7 +85,13 @@ type bodyPump struct {
 	// downErr is the client's fault, upErr the upstream's; both nil once all was sent.
 	downErr, upErr error
 	finished       bool
+	// whole tells that the client has sent all of it.
+	whole atomic.Bool
 }
+
+// endingPatience is how long a pump gets that has only its last write to end, before its
+// connection is closed instead.
+const endingPatience = 50 * time.Millisecond
 
 func startPump(c *Conn) *bodyPump {
 	p := &bodyPump{done: make(chan struct{})}
@@ -99,8 +107,12 @@ func (p *bodyPump) run(c *Conn, down proxy.Downstream, body proxy.Body) {
 	defer close(p.done)
 	buf := getLarge()
 	defer putBuffer(buf)
+	read := int64(0)
 	for {
 		n, err := down.ReadBody(buf[chunkRoom : len(buf)-chunkRoom])
+		if read += int64(n); err == io.EOF || body.Kind == proxy.BodyLength && read == body.Length {
+			p.whole.Store(true)
+		}
 		if n > 0 {
 			if p.upErr = p.write(c, buf, n, body.Kind); p.upErr != nil {
 				return
@@ -142,11 +154,8 @@ func (p *bodyPump) write(c *Conn, buf []byte, n int, kind proxy.BodyKind) error 
 func (c *Conn) endPump() {
 	p := c.pump
 	c.pump = nil
-	stopped := false
-	select {
-	case <-p.done:
-	default:
-		stopped = true
+	stopped := !p.ends()
+	if stopped {
 		c.aborter.Abort()
 		c.down.CloseBody()
 		<-p.done
@@ -159,6 +168,27 @@ func (c *Conn) endPump() {
 	var fault *ProtocolError
 	if p.downErr != nil && !c.res.Responded && (!stopped || errors.As(p.downErr, &fault)) {
 		c.res.Failure, c.res.BodyError = proxy.FailDownstream, p.downErr
+	}
+}
+
+// ends tells whether the pump has ended, or does so soon by itself: the upstream's answer may
+// come before the pump's last write has returned.
+func (p *bodyPump) ends() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+	}
+	if !p.whole.Load() {
+		return false
+	}
+	patience := time.NewTimer(endingPatience)
+	defer patience.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-patience.C:
+		return false
 	}
 }
 
