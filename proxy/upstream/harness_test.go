@@ -37,15 +37,21 @@ func newBench(t *testing.T, change func(*router.Cluster), addresses ...string) *
 }
 
 func (b *bench) dial(_ *net.Dialer, _ context.Context, _, address string) (net.Conn, error) {
+	conn, _, err := b.pair(address)
+	return conn, err
+}
+
+// pair returns both ends of a new connection.
+func (b *bench) pair(address string) (ours, theirs net.Conn, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dials++
 	if err := b.refuse[address]; err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	ours, theirs := net.Pipe()
+	ours, theirs = net.Pipe()
 	b.peers = append(b.peers, theirs)
-	return ours, nil
+	return ours, theirs, nil
 }
 
 // close may be called before the test ends, to leave a bubble.

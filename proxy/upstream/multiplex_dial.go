@@ -30,19 +30,16 @@ func (c *Cluster) expand(e *Endpoint, reclaims bool) bool {
 		}
 		for reclaims && !s.room(e, int64(c.Spec.Pool.MaxConnections)) && s.reclaim(e) {
 		}
-		if !s.enter(c, e) {
-			m.mu.Lock()
-			m.undial(id)
-			m.mu.Unlock()
+		if !s.enter(c, e, id) {
 			return false
 		}
 		go c.dialShared(e, id)
 	}
 }
 
-// enter reserves room for a connection to e, or has it dealt with when there is room again:
-// then it tells false.
-func (s *clusterState) enter(c *Cluster, e *Endpoint) bool {
+// enter reserves room for a dial that counts as one to e for id. Where there is none, the dial
+// counts no more, e is dealt with when there is room again, and enter tells false.
+func (s *clusterState) enter(c *Cluster, e *Endpoint, id *identity) bool {
 	limit := int64(c.Spec.Pool.MaxConnections)
 	if limit <= 0 {
 		s.reserve(e)
@@ -56,6 +53,11 @@ func (s *clusterState) enter(c *Cluster, e *Endpoint) bool {
 		s.reserve(e)
 		return true
 	}
+	// Under the queue's lock: feed must not find e before the dial is out of the count, or it
+	// takes those who wait for served, and nobody looks after them any more.
+	e.shared.mu.Lock()
+	e.shared.undial(id)
+	e.shared.mu.Unlock()
 	if slices.Contains(s.queue.starved, e) {
 		s.queue.starving.Add(-1)
 	} else {

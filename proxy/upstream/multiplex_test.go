@@ -28,17 +28,14 @@ const settings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 func shareBench(t *testing.T, gate chan struct{}, change func(*router.Cluster), addresses ...string) *bench {
 	t.Helper()
 	b := newBench(t, sharing(change), addresses...)
-	b.m.dial = func(d *net.Dialer, ctx context.Context, network, address string) (net.Conn, error) {
+	b.m.dial = func(_ *net.Dialer, _ context.Context, _, address string) (net.Conn, error) {
 		if gate != nil {
 			<-gate
 		}
-		conn, err := b.dial(d, ctx, network, address)
+		conn, peer, err := b.pair(address)
 		if err != nil {
 			return nil, err
 		}
-		b.mu.Lock()
-		peer := b.peers[len(b.peers)-1]
-		b.mu.Unlock()
 		go func() {
 			go io.Copy(io.Discard, peer)
 			io.WriteString(peer, settings)
@@ -450,6 +447,33 @@ func TestSharedConcurrency(t *testing.T) {
 			t.Fatalf("%d connections are left", b.c.Status().Stats[CxActive])
 		}
 	}
+}
+
+// Room that comes at the very moment in which somebody finds none is not overlooked.
+func TestSharedStarves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := shareBench(t, nil, streams(1, 1), "a:1")
+		defer b.hangUp()
+		b.refuse["a:1"] = syscall.ECONNREFUSED
+		e, s := b.endpoint("a:1"), b.c.state
+		id := b.c.terms.identity(&Need{}, new(identity)).keep()
+		for round := range 50_000 {
+			w := &streamWaiter{id: id, grant: make(chan streamGrant, 1)}
+			e.shared.list = append(e.shared.list, w)
+			e.shared.waiting.Add(1)
+			s.reserve(e)
+			go b.c.expand(e, false)
+			go func() {
+				s.unreserve(e)
+				s.freed(e, 1)
+			}()
+			synctest.Wait()
+			if len(w.grant) == 0 {
+				t.Fatalf("round %d: nobody dials for the one that waits", round)
+			}
+		}
+	})
 }
 
 // A protocol is switched on connections of HTTP/1.1, where an endpoint is free to choose.
