@@ -2,13 +2,7 @@
 
 package socket
 
-import (
-	"net"
-	"syscall"
-)
+import "net"
 
 // NewListener returns l.
 func NewListener(l net.Listener) (net.Listener, error) { return l, nil }
-
-// Plain finds no socket: what needs one is for Linux.
-func Plain(net.Conn) syscall.RawConn { return nil }
