@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +163,7 @@ func (s *Server) messages(asked []byte, network string) (list [][]byte) {
 	for _, change := range append(r.Before, func(*dnsmessage.Message) {}) {
 		m := whole()
 		change(&m)
+		m.Answers = slices.Clone(m.Answers) // Pack writes to them, and several servers may share them
 		if b, err := m.Pack(); err == nil {
 			list = append(list, b)
 		}
