@@ -216,6 +216,7 @@ func TestShardsShareWrites(t *testing.T) {
 	if got := len(out.lines()); got != 4*small+big || c.lines.Load() != uint64(got) {
 		t.Errorf("%d lines, counted %d, want %d", got, c.lines.Load(), 4*small+big)
 	}
+	// What is urgent, what came with it, and what came after it.
 	if out.writes > 3 {
 		t.Errorf("%d writes", out.writes)
 	}

@@ -164,12 +164,13 @@ func (k *sink) flush(last bool) {
 		h.filled, h.spare, h.lines = h.spare[:0], nil, 0
 		h.closed = h.closed || last
 		h.mu.Unlock()
-		if len(k.batch)+len(b) > batchLimit {
-			k.writeBatch()
-		}
-		if len(b) > batchLimit {
+		switch {
+		case len(b) > batchLimit:
 			k.write(b, lines)
-		} else {
+		case len(k.batch)+len(b) > batchLimit:
+			k.writeBatch()
+			fallthrough
+		default:
 			k.batch, k.batchLines = append(k.batch, b...), k.batchLines+lines
 		}
 		if cap(b) <= shardKeep {
