@@ -72,8 +72,9 @@ func microTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.
 func (c *Cluster) Lead(ctx context.Context, l *Lease, lead func(context.Context)) {
 	l.api, l.log = c.api, c.log
 	for ctx.Err() == nil {
+		began := time.Now()
 		if held, err := l.attempt(ctx); held {
-			l.lead(ctx, lead)
+			l.lead(ctx, began, lead)
 			continue
 		} else if err != nil && ctx.Err() == nil {
 			l.refusal(err)
@@ -82,8 +83,8 @@ func (c *Cluster) Lead(ctx context.Context, l *Lease, lead func(context.Context)
 	}
 }
 
-// lead runs one term.
-func (l *Lease) lead(ctx context.Context, lead func(context.Context)) {
+// lead runs one term, of a lease that was asked for at the time began.
+func (l *Lease) lead(ctx context.Context, began time.Time, lead func(context.Context)) {
 	l.log.Info("this replica leads", "lease", l.Namespace+"/"+l.Name, "holder", l.Holder)
 	l.changed(true)
 	term, stop := context.WithCancel(ctx)
@@ -93,7 +94,7 @@ func (l *Lease) lead(ctx context.Context, lead func(context.Context)) {
 		defer close(done)
 		lead(term)
 	}()
-	l.hold(ctx)
+	l.hold(ctx, began)
 	stop()
 	l.changed(false)
 	<-done
@@ -104,11 +105,12 @@ func (l *Lease) lead(ctx context.Context, lead func(context.Context)) {
 	l.log.Warn("this replica does not lead any more", "lease", l.Namespace+"/"+l.Name, "holder", l.Holder)
 }
 
-// hold renews the lease until ctx ends or it is lost.
-func (l *Lease) hold(ctx context.Context) {
-	renewed := time.Now()
-	for {
-		sleep(ctx, leaseRetry)
+// hold renews the lease until ctx ends or it is lost. It counts from when the lease was asked
+// for, not from when the answer came: the others count from when it was written, and an answer
+// can be nearly as late as leaseDeadline.
+func (l *Lease) hold(ctx context.Context, renewed time.Time) {
+	for pause := leaseRetry - time.Since(renewed); ; pause = leaseRetry {
+		sleep(ctx, pause)
 		left := leaseDeadline - time.Since(renewed)
 		if ctx.Err() != nil || left <= 0 {
 			return

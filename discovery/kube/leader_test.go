@@ -142,6 +142,43 @@ func TestLeaseExpires(t *testing.T) {
 	})
 }
 
+// late is the way to an API server that does at once what it is asked to write, and says so
+// late; then the way is cut.
+type late struct {
+	severed
+	delay time.Duration
+}
+
+// RoundTrip answers the first write after the delay.
+func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := l.severed.RoundTrip(r)
+	if r.Method != http.MethodGet && !l.cut.Swap(true) {
+		time.Sleep(l.delay)
+	}
+	return answer, err
+}
+
+// TestLeaseAnsweredLate: a leader's time runs from when it asked for the lease, not from when it
+// learned that it has it.
+func TestLeaseAnsweredLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newObjectAPI(t)
+		first := newReplica(t, &late{severed: severed{api: a}, delay: leaseDeadline - time.Second}, "gw-1")
+		pause(time.Second)
+		second := newReplica(t, a, "gw-2")
+		for !second.leads.Load() {
+			pause(100 * time.Millisecond)
+			if first.leads.Load() && second.leads.Load() {
+				t.Fatal("two lead")
+			}
+		}
+		if first.terms.Load() != 1 {
+			t.Error("the first has never led")
+		}
+	})
+}
+
 // TestLeaseTaken: a leader that finds another's name there stops.
 func TestLeaseTaken(t *testing.T) {
 	t.Parallel()
