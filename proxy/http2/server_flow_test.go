@@ -262,3 +262,48 @@ func TestUploadBackpressure(t *testing.T) {
 		t.Errorf("%s %q", a, a.body)
 	}
 }
+
+// TestWindowTakenBack: a client may take back, by its settings, the window of a stream that
+// waits for the connection's. The stream then waits for its own again, and sends nothing.
+func TestWindowTakenBack(t *testing.T) {
+	t.Parallel()
+	const size = 60000
+	s := serve(t, Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+		respond(ex, down, 200, strings.Repeat("x", size))
+	})})
+	p := s.greet()
+	p.headers(1, true, get...)
+	p.headers(3, true, get...)
+	got := map[uint32]int{}
+	// until reads until there are so many bytes of bodies, or a PING's answer.
+	until := func(total int) {
+		for got[1]+got[3] < total {
+			f, err := p.ReadFrame()
+			if err != nil {
+				t.Fatalf("%v after %v", err, got)
+			}
+			switch f := f.(type) {
+			case *http2.DataFrame:
+				got[f.StreamID] += len(f.Data())
+				if len(f.Data()) == 0 {
+					t.Error("an empty frame")
+				}
+			case *http2.PingFrame:
+				return
+			}
+		}
+	}
+	until(65535)
+	if got[1] == 0 || got[3] == 0 {
+		t.Fatalf("one stream has it all: %v", got)
+	}
+	p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	p.WriteWindowUpdate(0, 1<<20)
+	p.WritePing(false, [8]byte{1})
+	until(2 * size)
+	if sum := got[1] + got[3]; sum != 65535 {
+		t.Errorf("%d bytes came past a window that is closed", sum-65535)
+	}
+	p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 65535})
+	until(2 * size)
+}

@@ -112,6 +112,10 @@ func (c *session) moveWindows(by int64) *connError {
 		if !st.window.give(by) {
 			over = true
 		}
+		if st.window <= 0 {
+			// It may be in the ready list, where it has no place now.
+			c.unqueue(st)
+		}
 		c.wait(st)
 	})
 	if over {
