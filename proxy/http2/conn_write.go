@@ -154,6 +154,9 @@ func (s *ConnStream) sendBody(p []byte, end bool) bool {
 				s.blocked = true
 				c.queue.blocked = append(c.queue.blocked, s)
 			}
+		} else if s.blocked {
+			// Its turn would be lost: it has no use for one any more.
+			c.unblock(s)
 		}
 		c.wakeBlocked()
 		c.send()
