@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -342,3 +343,48 @@ func TestExtendedConnect(t *testing.T) {
 type onlyReader struct{ net.Conn }
 
 func (r onlyReader) Read(p []byte) (int, error) { return r.Conn.Read(p) }
+
+// TestTunnelOutlived: whoever still holds a tunnel's connection when its exchange is over, as
+// a timer may, comes to nothing by it.
+func TestTunnelOutlived(t *testing.T) {
+	t.Parallel()
+	tunnels := make(chan net.Conn, 1)
+	s := serve(t, Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+		if ex.Upgrade == "" {
+			respond(ex, down, 200, "")
+			return
+		}
+		down.Respond(ex, &proxy.Response{Status: 101, Upgrade: "websocket"}, nil, true)
+		_, conn := down.Tunnel()
+		conn.Close()
+		tunnels <- conn
+	})})
+	p := s.greet()
+	p.headers(1, false, ":method", "CONNECT", ":scheme", "https", ":authority", "host.test", ":path", "/", ":protocol", "websocket", "sec-websocket-version", "13")
+	conn := <-tunnels
+	p.headers(3, true, get...)
+	p.await(3)
+	s.each(func(one proxy.Session) {
+		c := one.(*session)
+		eventually(t, "the exchanges to end", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.workers.busy == 0
+		})
+	})
+	if err := conn.SetDeadline(time.Now()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("SetDeadline: %v", err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read: %v", err)
+	}
+	if _, err := conn.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Write: %v", err)
+	}
+	if err := conn.(interface{ CloseWrite() error }).CloseWrite(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("CloseWrite: %v", err)
+	}
+	if conn.RemoteAddr() == nil || conn.LocalAddr() == nil || conn.Close() == nil {
+		t.Error("the connection's own are lost")
+	}
+}

@@ -10,8 +10,11 @@ import (
 )
 
 // tunnelConn is a stream that was upgraded, as the connection that it stands for (RFC 8441
-// section 5). Reads and writes may be called from one goroutine each; the rest from any.
+// section 5). Reads and writes may be called from one goroutine each; the rest from any, also
+// when the exchange is over.
 type tunnelConn struct {
+	c *session
+	// st serves another exchange once the connection is closed: then it is left alone.
 	st *serverStream
 	// The rest is guarded by the session's mu.
 	read, write deadline
@@ -56,17 +59,16 @@ func (st *serverStream) Tunnel() (early []byte, conn net.Conn) {
 	c := st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st.tunnel = &tunnelConn{st: st}
+	st.tunnel = &tunnelConn{c: c, st: st}
 	return nil, st.tunnel
 }
 
 // Read implements net.Conn.
 func (t *tunnelConn) Read(p []byte) (int, error) {
-	st := t.st
-	c := st.c
+	st, c := t.st, t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for st.br == st.bw {
+	for t.closed || st.br == st.bw {
 		switch {
 		case t.closed:
 			return 0, net.ErrClosed
@@ -88,8 +90,7 @@ func (t *tunnelConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (t *tunnelConn) Write(p []byte) (int, error) {
-	st := t.st
-	c := st.c
+	st, c := t.st, t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -108,10 +109,12 @@ func (t *tunnelConn) Write(p []byte) (int, error) {
 
 // CloseWrite ends what is sent.
 func (t *tunnelConn) CloseWrite() error {
-	st := t.st
-	c := st.c
+	st, c := t.st, t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if t.closed {
+		return net.ErrClosed
+	}
 	if err := c.send(st, nil, true); err != nil {
 		return err
 	}
@@ -121,8 +124,7 @@ func (t *tunnelConn) CloseWrite() error {
 
 // Close implements net.Conn. What was not ended is reset, as a closed connection would be.
 func (t *tunnelConn) Close() error {
-	st := t.st
-	c := st.c
+	st, c := t.st, t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t.closed {
@@ -148,10 +150,10 @@ func (st *serverStream) TunnelEnded(_, _ int64, timedOut bool) {
 }
 
 // LocalAddr implements net.Conn.
-func (t *tunnelConn) LocalAddr() net.Addr { return t.st.c.conn.LocalAddr() }
+func (t *tunnelConn) LocalAddr() net.Addr { return t.c.conn.LocalAddr() }
 
 // RemoteAddr implements net.Conn.
-func (t *tunnelConn) RemoteAddr() net.Addr { return t.st.c.conn.RemoteAddr() }
+func (t *tunnelConn) RemoteAddr() net.Addr { return t.c.conn.RemoteAddr() }
 
 // SetDeadline implements net.Conn.
 func (t *tunnelConn) SetDeadline(at time.Time) error {
@@ -161,7 +163,7 @@ func (t *tunnelConn) SetDeadline(at time.Time) error {
 
 // SetReadDeadline implements net.Conn.
 func (t *tunnelConn) SetReadDeadline(at time.Time) error {
-	c := t.st.c
+	c := t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t.closed {
@@ -173,7 +175,7 @@ func (t *tunnelConn) SetReadDeadline(at time.Time) error {
 
 // SetWriteDeadline implements net.Conn.
 func (t *tunnelConn) SetWriteDeadline(at time.Time) error {
-	c := t.st.c
+	c := t.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t.closed {
