@@ -103,7 +103,7 @@ func (c *serverConn) look(now int64) {
 		return
 	}
 	c.looked = true
-	if c.sock.Peek() != socket.Quiet {
+	if c.sock.Glance() != socket.Quiet {
 		c.wake()
 	}
 }
@@ -124,7 +124,7 @@ func (c *serverConn) checkExchange(now int64, limit time.Duration) {
 		return
 	}
 	c.nextLook = now + min(max(now-c.since, int64(watchEvery)), int64(time.Second))
-	if c.sock.Peek() == socket.Closed {
+	if c.sock.Glance() == socket.Closed {
 		c.giveUp()
 		return
 	}

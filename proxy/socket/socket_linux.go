@@ -219,11 +219,17 @@ const (
 // Peek looks, without reading, whether the peer has sent something or has gone. The caller
 // must own the connection: nobody may close it meanwhile.
 func (s *Socket) Peek() Check {
+	if s.raw != nil && s.behind() {
+		return Data
+	}
+	return s.Glance()
+}
+
+// Glance is Peek for others than the one who reads: of what was read already it knows nothing.
+// It may be called while Run is on, as long as the connection is not closed meanwhile.
+func (s *Socket) Glance() Check {
 	if s.raw == nil {
 		return Quiet
-	}
-	if s.behind() {
-		return Data
 	}
 	fds := [1]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN | unix.POLLRDHUP}}
 	n, ok := pollNow(fds[:])

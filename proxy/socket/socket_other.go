@@ -50,6 +50,8 @@ const (
 
 func (s *Socket) Peek() Check { return Quiet }
 
+func (s *Socket) Glance() Check { return Quiet }
+
 func (s *Socket) Gone() bool { return false }
 
 func (s *Socket) Moved() int64 { return 0 }

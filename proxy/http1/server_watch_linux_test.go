@@ -1,0 +1,90 @@
+package http1
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/proxy/socket"
+)
+
+// inTLS returns what serves TLS over a connection, and what makes a client of one.
+func inTLS(t *testing.T) (serve func(net.Conn) net.Conn, client func(net.Conn) *tls.Conn) {
+	t.Helper()
+	certified := httptest.NewUnstartedServer(nil)
+	certified.StartTLS()
+	t.Cleanup(certified.Close)
+	server := &tls.Config{Certificates: certified.TLS.Certificates}
+	config := certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.ServerName = "example.com"
+	serve = func(conn net.Conn) net.Conn {
+		c := socket.Server(conn, nil, server)
+		if err := c.Handshake(); err != nil {
+			t.Error(err)
+		}
+		c.Decide()
+		return c
+	}
+	return serve, func(conn net.Conn) *tls.Conn { return tls.Client(conn, config) }
+}
+
+// TestWatchedInTLS: the watcher looks at a connection inside TLS while its goroutine reads
+// records.
+func TestWatchedInTLS(t *testing.T) {
+	t.Parallel()
+	serve, client := inTLS(t)
+	sessions := make(chan proxy.Session, 1)
+	ours, theirs := connected(t)
+	var all sync.WaitGroup
+	all.Go(func() {
+		session := NewSession(serve(theirs), nil, &proxy.Connection{}, Options{Engine: answering}.WithDefaults())
+		sessions <- session
+		session.Serve()
+	})
+	c := newClient(client(ours))
+	if err := c.ask(1, 0); err != nil {
+		t.Fatal(err)
+	}
+	session := <-sessions
+	ended := make(chan struct{})
+	all.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+				session.Check(proxy.Now() + int64(2*watchEvery))
+				time.Sleep(time.Microsecond)
+			}
+		}
+	})
+	for range 100 {
+		if err := c.ask(3, 50); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(ended)
+	c.Close()
+	all.Wait()
+}
+
+// connected returns the two ends of a connection over loopback.
+func connected(t *testing.T) (ours, theirs net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ours = call(t, l.Addr().String(), "")
+	if theirs, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	return ours, theirs
+}
