@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
@@ -167,7 +168,7 @@ func (c *Cluster) start(ctx context.Context, list ...*source) {
 		if i := slices.IndexFunc(c.sources, s.like); i >= 0 {
 			// What the old one gave is the new one's, until that has listed.
 			c.sources[i].stop()
-			c.set.retire(c.sources[i], s)
+			c.set.retire(c.sources[i], func(types.NamespacedName) *source { return s })
 			s.state = c.sources[i].state
 			c.sources[i] = s
 		} else {
@@ -177,22 +178,36 @@ func (c *Cluster) start(ctx context.Context, list ...*source) {
 	}
 }
 
-// end stops a source. What it gave is forgotten, or is that of a source that covers it, which
-// lists anew.
+// end stops a source. What it gave is forgotten, or is that of the sources that cover it, which
+// list anew.
 func (c *Cluster) end(ctx context.Context, s *source) {
 	c.mu.Lock()
 	c.sources = slices.DeleteFunc(c.sources, func(other *source) bool { return other == s })
+	// What was wrong with it is no trouble any more, and nobody else may have any news soon.
+	c.judge()
 	c.mu.Unlock()
+	c.tell()
 	s.stop()
-	for at, other := range c.wanted {
-		if at.resource == podMetadata && s.resource.name == at.resource.name && (at.namespace == "" || at.namespace == s.namespace) {
-			c.set.retire(s, other)
-			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
-			c.start(ctx, c.wanted[at])
-			return
+	var heirs []*source
+	for _, other := range c.wanted {
+		if other.resource.name == s.resource.name {
+			heirs = append(heirs, other)
 		}
 	}
-	c.set.retire(s, nil)
+	got := c.set.retire(s, func(name types.NamespacedName) *source {
+		if i := slices.IndexFunc(heirs, func(heir *source) bool { return heir.covers(name) }); i >= 0 {
+			return heirs[i]
+		}
+		return nil
+	})
+	for at, heir := range c.wanted {
+		// A source of labels has passed over what another read in whole.
+		passed := at.resource == podMetadata && s.resource == pod && (at.namespace == "" || at.namespace == s.namespace)
+		if heir.stop != nil && (passed || got[heir]) {
+			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
+			c.start(ctx, c.wanted[at])
+		}
+	}
 }
 
 // watches says whether an object is to be known: its namespace is watched, or it has none, or it
@@ -237,18 +252,27 @@ func (c *Cluster) want(ctx context.Context, w config.Wants) {
 		wanted[everywhere] = true
 	}
 	c.wholePods.Store(&whole)
+	var begin, gone []*source
 	for at := range wanted {
 		if c.wanted[at] == nil {
 			c.wanted[at] = c.source(at.resource, at.namespace, at.name)
-			c.start(ctx, c.wanted[at])
+			begin = append(begin, c.wanted[at])
 		}
 	}
 	for at, s := range c.wanted {
 		if !wanted[at] {
 			delete(c.wanted, at)
-			c.end(ctx, s)
+			gone = append(gone, s)
 		}
 	}
+	// Those that begin take over before they list, so that nothing is away in between.
+	for _, s := range begin {
+		c.set.adopt(s)
+	}
+	for _, s := range gone {
+		c.end(ctx, s)
+	}
+	c.start(ctx, begin...)
 }
 
 // rejoin lists again what is wanted of every namespace, where there is one more.

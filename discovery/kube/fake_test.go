@@ -34,6 +34,12 @@ type fake struct {
 	// denied are the resources that are forbidden, installed the versions of Istio's kinds.
 	denied    map[string]bool
 	installed map[string][]string
+	// held are the resources of which lists wait, until gate is closed; waiting says that one does.
+	held    map[string]bool
+	gate    chan struct{}
+	waiting chan struct{}
+	// broken are the paths that are answered with 500.
+	broken map[string]bool
 	// cut ends the watches that there are, by being closed.
 	cut chan struct{}
 	// failing answers everything with an error.
@@ -70,6 +76,7 @@ func newFake(t testing.TB) *fake {
 	f := &fake{
 		t: t, now: 100, objects: map[string]map[string]*fakeObject{}, events: map[string][]fakeEvent{}, news: make(chan struct{}),
 		denied: map[string]bool{}, installed: map[string][]string{"telemetries": {"v1alpha1"}}, cut: make(chan struct{}), asked: map[string]int{},
+		broken: map[string]bool{}, held: map[string]bool{}, waiting: make(chan struct{}, 1),
 	}
 	for _, r := range istioResources {
 		f.installed[r] = istioVersions
@@ -176,6 +183,41 @@ func (f *fake) install(resource string, versions ...string) {
 	f.installed[resource] = versions
 }
 
+// hold has lists of a resource wait for release, and awaitHeld waits until one does.
+func (f *fake) hold(resource string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[resource] = true
+	f.gate = make(chan struct{})
+}
+
+func (f *fake) awaitHeld() { <-f.waiting }
+
+func (f *fake) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.held)
+	close(f.gate)
+}
+
+// pass waits where lists of a resource are held.
+func (f *fake) pass(r *http.Request, resource string) {
+	f.mu.Lock()
+	held, gate := f.held[resource], f.gate
+	f.mu.Unlock()
+	if !held {
+		return
+	}
+	select {
+	case f.waiting <- struct{}{}:
+	default:
+	}
+	select {
+	case <-gate:
+	case <-r.Context().Done():
+	}
+}
+
 func (o *fakeObject) json(kind, apiVersion string, metadataOnly bool) string {
 	metadata := map[string]any{
 		"name": o.name, "resourceVersion": strconv.Itoa(o.version), "uid": "uid-" + o.name, "generation": 1,
@@ -238,9 +280,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.asked[strings.TrimSuffix(r.URL.Path+" "+r.URL.Query().Get("fieldSelector"), " ")]++
-	denied, served := f.denied[resource], !strings.HasSuffix(group, ".istio.io") || slices.Contains(f.installed[resource], version)
+	broken, denied, served := f.broken[r.URL.Path], f.denied[resource], !strings.HasSuffix(group, ".istio.io") || slices.Contains(f.installed[resource], version)
 	f.mu.Unlock()
 	switch {
+	case broken:
+		f.fail(w, 500, "InternalError", "unable to transform key")
 	case !served:
 		f.fail(w, 404, "NotFound", "the server could not find the requested resource")
 	case denied:
@@ -250,6 +294,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("watch") == "true":
 		f.watch(w, r, resource, namespace, apiVersionOf(group, version))
 	default:
+		f.pass(r, resource)
 		f.list(w, r, resource, namespace, apiVersionOf(group, version))
 	}
 }

@@ -166,22 +166,39 @@ func (s *set) retain(keep func(*config.Object) bool) {
 	s.tell()
 }
 
-// retire takes nothing of a source any more, and makes what it gave that of another one, or
-// forgets it where that is nil.
-func (s *set) retire(from, to *source) {
+// adopt makes what another source gave, and does not cover any more, that of one that does.
+func (s *set) adopt(to *source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, e := range s.kind(to.resource.group, to.resource.kind) {
+		if e.owner != nil && !e.owner.covers(name) && to.covers(name) {
+			e.owner = to
+		}
+	}
+}
+
+// retire takes nothing of a source any more. Each object that it gave is that of the heir from then
+// on, or forgotten where there is none. It returns the heirs that got something: they must list
+// after that, or would never learn that it has gone.
+func (s *set) retire(from *source, heir func(types.NamespacedName) *source) map[*source]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from.retired = true
-	for _, e := range s.kind(from.resource.group, from.resource.kind) {
-		switch {
-		case e.owner != from:
-		case to != nil:
-			e.owner = to
-		default:
-			s.removeLocked(e, false)
+	got := map[*source]bool{}
+	for name, e := range s.kind(from.resource.group, from.resource.kind) {
+		if e.owner != from {
+			continue
 		}
+		to := heir(name)
+		if to == nil {
+			s.removeLocked(e, false)
+			continue
+		}
+		e.owner = to
+		got[to] = true
 	}
 	s.tell()
+	return got
 }
 
 // restore takes an object from a snapshot, unless a source has brought one.

@@ -166,6 +166,32 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestBrokenSecret: the trouble with a Secret ends when nobody wants that any more.
+func TestBrokenSecret(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	bookinfo(f)
+	f.broken["/api/v1/namespaces/edge/secrets/cert"] = true
+	o := bookinfoOptions(f)
+	named := config.Wants{PodLabels: []string{""}, Secrets: []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}}
+	o.Wants = func(d config.Delta) config.Wants {
+		for _, object := range d.Set {
+			if object.Labels["secret"] == "no" {
+				named.Secrets = nil
+			}
+		}
+		return named
+	}
+	w := follow(t, o)
+	w.wants(bookinfoNames)
+	w.wantsReasons(ReasonAPIServerAway)
+	f.set("gateways", "edge/web", `{"labels":{"secret":"no"}}`, `"spec":{}`)
+	w.wantsReasons()
+	if s := w.cluster.Status(); !s.Synced || !s.AwaySince.IsZero() {
+		t.Errorf("the status is %+v", s)
+	}
+}
+
 // TestNoAnswerAtFirst: nothing is handed on until the API server answers, and the log says so
 // once.
 func TestNoAnswerAtFirst(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -351,5 +352,62 @@ func TestPods(t *testing.T) {
 		}
 		want(config.Wants{})
 		w.wants(without)
+	}
+}
+
+// TestPodsStay: when Pods are asked for in another way, those that were known are known until
+// the new way has told of them: subsets of services are found by their labels.
+func TestPodsStay(t *testing.T) {
+	t.Parallel()
+	many := make([]string, maxNamespaces+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("ns%02d", i)
+	}
+	for name, c := range map[string]struct{ first, then config.Wants }{
+		"whole":                {config.Wants{PodLabels: many[:1]}, config.Wants{PodLabels: many[:1], Pods: many[:1]}},
+		"of many, whole":       {config.Wants{PodLabels: many}, config.Wants{PodLabels: many, Pods: many[:1]}},
+		"labels only":          {config.Wants{Pods: many[:1]}, config.Wants{PodLabels: many[:1]}},
+		"labels, of many":      {config.Wants{Pods: many[:1]}, config.Wants{PodLabels: many}},
+		"all together":         {config.Wants{PodLabels: many[:maxNamespaces]}, config.Wants{PodLabels: many}},
+		"one by one":           {config.Wants{PodLabels: many}, config.Wants{PodLabels: many[:maxNamespaces]}},
+		"one by one and whole": {config.Wants{PodLabels: many}, config.Wants{PodLabels: many[:maxNamespaces], Pods: many[:1]}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.set("pods", "ns00/web-1", `{"labels":{"version":"v1"}}`, `"status":{"podIP":"10.1.0.1"}`)
+			f.set("pods", "ns00/web-2", `{"labels":{"version":"v1"}}`, `"status":{"podIP":"10.1.0.2"}`)
+			f.set("gateways", "edge/web", "", `"spec":{}`)
+			o := bookinfoOptions(f)
+			var changed atomic.Bool
+			o.Wants = func(d config.Delta) config.Wants {
+				for _, o := range d.Set {
+					changed.Store(changed.Load() || o.Labels["changed"] != "")
+				}
+				if changed.Load() {
+					return c.then
+				}
+				return c.first
+			}
+			w := follow(t, o)
+			w.wants("Gateway edge/web, Pod ns00/web-1, Pod ns00/web-2")
+			// One goes while nobody can learn of it but by a list.
+			f.hold("pods")
+			f.set("gateways", "edge/web", `{"labels":{"changed":"yes"}}`, `"spec":{}`)
+			w.eventually("the change", func() bool {
+				return w.objects[config.Key{Group: istioNetworking, Kind: "Gateway", Namespace: "edge", Name: "web"}].Labels["changed"] != ""
+			})
+			f.awaitHeld()
+			f.delete("pods", "ns00/web-2", true)
+			f.set("services", "ns00/web", "", `"spec":{}`)
+			w.wants("Gateway edge/web, Pod ns00/web-1, Pod ns00/web-2, Service ns00/web")
+			f.release()
+			w.wants("Gateway edge/web, Pod ns00/web-1, Service ns00/web")
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.removed != 1 {
+				t.Errorf("%d objects were removed, want one", w.removed)
+			}
+		})
 	}
 }
