@@ -72,7 +72,9 @@ func (s *set) put(from *source, i *item) {
 }
 
 func (s *set) putLocked(from *source, i *item) {
-	if from != nil && from.retired {
+	// Whether it is wanted is asked under the lock: who makes it unwanted takes that after, and so
+	// either finds the object or has it left out.
+	if from != nil && (from.retired || !from.wants(i)) {
 		return
 	}
 	name := types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name}
@@ -133,7 +135,7 @@ func (s *set) replace(from *source, list []any) {
 	for _, i := range list {
 		i := i.(*item)
 		s.putLocked(from, i)
-		if known > 0 {
+		if known > 0 && from.wants(i) {
 			listed[types.NamespacedName{Namespace: i.object.Namespace, Name: i.object.Name}] = struct{}{}
 		}
 	}

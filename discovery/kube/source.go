@@ -147,9 +147,7 @@ func (s *source) wants(i *item) bool {
 
 // Add takes an object that is new.
 func (s *source) Add(o any) error {
-	if i := o.(*item); s.wants(i) {
-		s.cluster.set.put(s, i)
-	}
+	s.cluster.set.put(s, o.(*item))
 	return nil
 }
 
@@ -165,13 +163,7 @@ func (s *source) Delete(o any) error {
 
 // Replace takes all objects that there are.
 func (s *source) Replace(list []any, _ string) error {
-	wanted := list[:0]
-	for _, o := range list {
-		if s.wants(o.(*item)) {
-			wanted = append(wanted, o)
-		}
-	}
-	s.cluster.set.replace(s, wanted)
+	s.cluster.set.replace(s, list)
 	s.cluster.report(s, listed, nil)
 	return nil
 }
