@@ -46,6 +46,8 @@ type serverStream struct {
 	remoteDone, localDone, gone bool
 	// lost: the client has gone, or was given up on, timedOut, for standing still.
 	lost, timedOut bool
+	// torn: a piece of the response was given up, so that nothing may follow it.
+	torn bool
 	// since is when something last moved.
 	since int64
 	// idle is how long nothing may move.
@@ -216,6 +218,7 @@ func (c *session) notFresh(st *serverStream) {
 // lose tells a stream that its client has gone. The caller holds mu.
 func (c *session) lose(st *serverStream) {
 	st.lost = true
+	st.torn = st.torn || len(st.pending) > 0
 	c.stopWaiting(st)
 	if st.aborter != nil {
 		st.aborter.Abort()

@@ -79,6 +79,35 @@ func TestTimeouts(t *testing.T) {
 			t.Error("the connection ended for another reason")
 		}
 	})
+	t.Run("a piece given up", func(t *testing.T) {
+		t.Parallel()
+		first, second, opened := make(chan error, 1), make(chan error, 1), make(chan struct{})
+		s := serve(t, Options{Timeouts: http1.Timeouts{Stream: 100 * time.Millisecond}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			first <- down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyStream}, DeclaredLength: -1}, []byte("begin, middle, "), false)
+			<-opened
+			second <- down.WriteBody([]byte("end"), nil, true)
+		})})
+		p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 7})
+		p.headers(1, true, get...)
+		if err := <-first; err == nil {
+			t.Error("what was not sent is told to have been")
+		}
+		p.WriteWindowUpdate(1, 100)
+		p.WritePing(false, [8]byte{1})
+		for f := http2.Frame(nil); f == nil || f.Header().Type != http2.FramePing; {
+			var err error
+			if f, err = p.ReadFrame(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		close(opened)
+		if err := <-second; err == nil {
+			t.Error("the response goes on behind a hole")
+		}
+		if a := p.await(1); !a.wasReset || len(a.body) > 0 {
+			t.Errorf("%q came behind it, reset %v", a.body, a.wasReset)
+		}
+	})
 	t.Run("nothing read", func(t *testing.T) {
 		t.Parallel()
 		var finished atomic.Bool

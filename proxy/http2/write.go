@@ -226,7 +226,7 @@ func (c *session) send(st *serverStream, data []byte, end bool) error {
 
 // unwritable says why nothing can be sent any more, nil where it can.
 func (st *serverStream) unwritable() error {
-	if st.gone || st.localDone || st.c.dead || st.lost && !st.timedOut {
+	if st.gone || st.localDone || st.c.dead || st.torn || st.lost && !st.timedOut {
 		return errClientGone
 	}
 	return nil
