@@ -117,7 +117,10 @@ func (c *Cluster) Watch(ctx context.Context, publish func(config.Delta)) error {
 		return err
 	}
 	if c.opt.Snapshot != "" {
-		c.running.Go(func() { c.keepSnapshot(ctx) })
+		// It ends when nothing more is handed on, which may be a while after ctx has.
+		handing, handed := context.WithCancel(context.WithoutCancel(ctx))
+		defer handed()
+		c.running.Go(func() { c.keepSnapshot(handing) })
 	}
 	return w.run(ctx)
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"bytes"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -128,6 +129,7 @@ func (s *set) removeLocked(e *entry, urgent bool) {
 func (s *set) replace(from *source, list []any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	from.replaced = true
 	r := from.resource
 	entries := s.kind(r.group, r.kind)
 	known := len(entries)
@@ -203,12 +205,16 @@ func (s *set) retire(from *source, heir func(types.NamespacedName) *source) map[
 	return got
 }
 
-// restore takes an object from a snapshot, unless a source has brought one.
-func (s *set) restore(o *config.Object) {
+// restore takes an object from a snapshot, unless one of the sources has brought it, or has listed
+// all that there are without it.
+func (s *set) restore(o *config.Object, sources []*source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
-	if s.kind(o.Group, o.Kind)[name] == nil {
+	known := slices.ContainsFunc(sources, func(from *source) bool {
+		return from.replaced && from.resource.kind == o.Kind && from.resource.group == o.Group && from.covers(name)
+	})
+	if !known && s.kind(o.Group, o.Kind)[name] == nil {
 		s.putLocked(nil, &item{object: o})
 	}
 	s.tell()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
@@ -43,14 +44,20 @@ type snapshotObject struct {
 	Manifest    json.RawMessage   `json:"manifest"`
 }
 
-// keepSnapshot writes what is handed on, from time to time and at the end.
+// keepSnapshot writes what is handed on, from time to time and at the end. ctx must not end before
+// the last is handed on.
 func (c *Cluster) keepSnapshot(ctx context.Context) {
 	wait := time.Duration(0)
 	failed := false
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			// There may be news nevertheless.
+			select {
+			case <-c.health.news:
+			default:
+				return
+			}
 		case <-c.health.news:
 		}
 		sleep(ctx, wait)
@@ -156,8 +163,11 @@ func (c *Cluster) useSnapshot() bool {
 		c.log.Error("the snapshot cannot be read: waiting for the API server", "error", err)
 		return false
 	}
+	c.mu.Lock()
+	sources := slices.Clone(c.sources)
+	c.mu.Unlock()
 	for _, o := range objects {
-		c.set.restore(o)
+		c.set.restore(o, sources)
 	}
 	c.mu.Lock()
 	c.health.snapshotTaken = taken

@@ -27,8 +27,9 @@ type source struct {
 	// to be handed on.
 	store cache.ReflectorStore
 
-	// retired sources bring nothing any more; the set's lock guards it.
-	retired bool
+	// retired sources bring nothing any more, and replaced are those that have listed; the set's lock
+	// guards both.
+	retired, replaced bool
 	// state and err are the cluster's to read and write.
 	state state
 	err   error

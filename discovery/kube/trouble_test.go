@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
 
 	"github.com/sluicegate/sluice/config"
 )
@@ -274,12 +276,57 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotOfTheRest: of a snapshot comes what the API server could not be asked for, not what
+// it has said is gone.
+func TestSnapshotOfTheRest(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "snapshot")
+	o := Options{REST: &rest.Config{Host: "http://api.invalid"}, Namespace: "edge", Snapshot: path, Logger: slog.New(slog.DiscardHandler)}
+	c, err := New(o)
+	must(t, err)
+	var old []*config.Object
+	for _, kind := range []string{"Gateway", "VirtualService"} {
+		old = append(old, &config.Object{Key: config.Key{Group: istioNetworking, Kind: kind, Namespace: "edge", Name: "web"}, Version: "v1", Manifest: []byte("{}")})
+	}
+	must(t, writeSnapshot(path, time.Now(), old))
+	c.sources = c.base()
+	for _, s := range c.sources {
+		if s.resource.kind == "Gateway" {
+			must(t, s.Replace(nil, "7"))
+		}
+	}
+	if !c.useSnapshot() {
+		t.Fatal("the snapshot is not used")
+	}
+	if d := c.set.take(); len(d.Set) != 1 || d.Set[0].Kind != "VirtualService" {
+		t.Errorf("of the snapshot came %v", d.Set)
+	}
+}
+
+// TestLastSnapshot: what was handed on last is in the snapshot, however soon the end comes.
+func TestLastSnapshot(t *testing.T) {
+	t.Parallel()
+	for round := range 20 {
+		path := filepath.Join(t.TempDir(), "snapshot")
+		c, err := New(Options{REST: &rest.Config{Host: "http://api.invalid"}, Namespace: "edge", Snapshot: path, Logger: slog.New(slog.DiscardHandler)})
+		must(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		p := publisher{cluster: c, publish: func(config.Delta) {}}
+		p.hand(config.Delta{})
+		stop()
+		c.keepSnapshot(ctx)
+		if _, _, err := readSnapshot(path); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+}
+
 // TestSnapshotWithoutSecrets: they can be left out.
 func TestSnapshotWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	c := &Cluster{set: newSet(), opt: Options{SnapshotNoSecrets: true}}
 	for _, kind := range []string{"Secret", "Service"} {
-		c.set.restore(&config.Object{Key: config.Key{Kind: kind, Name: "x"}, Manifest: []byte("{}")})
+		c.set.restore(&config.Object{Key: config.Key{Kind: kind, Name: "x"}, Manifest: []byte("{}")}, nil)
 	}
 	c.set.take()
 	if got := c.snapshotObjects(); len(got) != 1 || got[0].Kind != "Service" {

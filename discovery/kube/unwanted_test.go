@@ -23,7 +23,7 @@ func arriving(r *resource, namespace, name, manifest string) *item {
 // nor stands in the way of what takes its place.
 func TestUnwanted(t *testing.T) {
 	t.Parallel()
-	const rounds, many = 200, 300
+	const rounds, many = 100, 300
 	c, err := New(Options{REST: &rest.Config{Host: "http://api.invalid"}, Namespace: "edge", Selector: "env=prod", Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	for round := range rounds {
