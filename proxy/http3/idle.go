@@ -36,17 +36,15 @@ func (st *stream) watch(a *proxy.Aborter) {
 // look aborts an upstream where nothing has moved for too long, or looks again later.
 func (st *stream) look(a *proxy.Aborter) {
 	st.mu.Lock()
+	defer st.mu.Unlock()
 	if st.idle.aborter != a {
-		st.mu.Unlock()
 		return
 	}
 	if rest := st.idle.limit - time.Duration(proxy.Now()-st.idle.moved); rest > 0 {
 		st.idle.timer.Reset(rest)
-		st.mu.Unlock()
 		return
 	}
 	st.timedOut = true
-	st.mu.Unlock()
 	st.server.observe(proxy.ConnStreamTimeout)
-	a.Abort()
+	a.Abort() // Under the lock: afterwards it may be at work for somebody else.
 }

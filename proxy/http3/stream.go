@@ -315,10 +315,20 @@ func (st *stream) Attach(a *proxy.Aborter) bool {
 		st.stop = nil
 	}
 	if a != nil {
-		st.stop = context.AfterFunc(st.r.Context(), a.Abort)
+		st.stop = context.AfterFunc(st.r.Context(), func() { st.abort(a) })
 	}
 	st.watch(a)
 	return st.r.Context().Err() == nil
+}
+
+// abort ends an upstream's part of the exchange, unless that is over: what it aborts may be at
+// work for somebody else by then.
+func (st *stream) abort(a *proxy.Aborter) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.idle.aborter == a {
+		a.Abort()
+	}
 }
 
 // Lost implements proxy.Downstream.
