@@ -27,7 +27,7 @@ func (st *stream) watch(a *proxy.Aborter) {
 	if st.idle.timer != nil {
 		st.idle.timer.Stop()
 	}
-	st.idle = idle{aborter: a, limit: st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream), moved: proxy.Now()}
+	st.idle = idle{aborter: a, limit: st.idleTimeout(), moved: proxy.Now()}
 	if a != nil && st.idle.limit > 0 {
 		st.idle.timer = time.AfterFunc(st.idle.limit, func() { st.look(a) })
 	}

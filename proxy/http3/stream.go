@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -44,10 +45,12 @@ type stream struct {
 	bodyErr error
 	// kept is what ReadBody returned, while keep asks for it; from it, again bytes were read
 	// again.
-	keep    bool
-	reading bool
-	kept    []byte
-	again   int
+	keep  bool
+	kept  []byte
+	again int
+	// reading: ReadBody was called. spoilt: what it has returned cannot be read again. Others
+	// than who reads look at them.
+	reading, spoilt atomic.Bool
 
 	bodyless bool
 	// open: a response has begun, and not ended. cut: it is not to be completed.
@@ -57,6 +60,8 @@ type stream struct {
 	stop     func() bool
 	idle     idle
 	timedOut bool
+	// unwanted: CloseBody was called.
+	unwanted bool
 }
 
 // serve serves one request.
@@ -113,6 +118,7 @@ func (st *stream) readAhead() {
 		if err != nil && !st.done {
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				st.bodyErr = err
+				st.spoilt.Store(true)
 			}
 			break
 		}
@@ -132,7 +138,7 @@ func (st *stream) readAhead() {
 
 // ReadBody implements proxy.Downstream.
 func (st *stream) ReadBody(p []byte) (int, error) {
-	st.reading = true
+	st.reading.Store(true)
 	if st.again < len(st.kept) {
 		n := copy(p, st.kept[st.again:])
 		st.again += n
@@ -143,10 +149,12 @@ func (st *stream) ReadBody(p []byte) (int, error) {
 		st.move()
 	}
 	st.ex.BytesReceived += int64(n)
-	if st.keep {
-		if st.keep = len(st.kept)+n <= maxKept; st.keep {
+	if st.keep && !st.spoilt.Load() {
+		if len(st.kept)+n <= maxKept {
 			st.kept = append(st.kept, p[:n]...)
 			st.again = len(st.kept)
+		} else {
+			st.spoilt.Store(true)
 		}
 	}
 	return n, err
@@ -163,23 +171,55 @@ func (st *stream) readBody(p []byte) (int, error) {
 	case st.done:
 		return 0, io.EOF
 	}
-	if limit := st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream); limit > 0 {
-		st.control.SetReadDeadline(time.Now().Add(limit))
-	}
+	st.boundRead()
 	n, err := st.more(p)
 	switch {
 	case err == io.EOF:
 		st.done = true
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		st.mu.Lock()
-		st.timedOut = true
-		st.mu.Unlock()
-		st.server.observe(proxy.ConnStreamTimeout)
-		st.bodyErr = err
+	case errors.Is(err, os.ErrDeadlineExceeded) && !st.late():
+		// Nobody wants the body; perhaps somebody will want it anew.
 	case err != nil:
 		st.bodyErr = err
+		st.spoilt.Store(true)
 	}
 	return n, err
+}
+
+// boundRead bounds the wait for more of a body, unless nobody wants it.
+func (st *stream) boundRead() {
+	limit := st.idleTimeout()
+	if limit <= 0 {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.unwanted {
+		st.control.SetReadDeadline(time.Now().Add(limit))
+	}
+}
+
+// boundWrite bounds how long the client may leave no room for what is sent.
+func (st *stream) boundWrite() {
+	if limit := st.idleTimeout(); limit > 0 {
+		st.control.SetWriteDeadline(time.Now().Add(limit))
+	}
+}
+
+func (st *stream) idleTimeout() time.Duration {
+	return st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream)
+}
+
+// late notes that the client has sent nothing for too long. It tells false where that was not
+// why a read ended.
+func (st *stream) late() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.unwanted {
+		return false
+	}
+	st.timedOut = true
+	st.server.observe(proxy.ConnStreamTimeout)
+	return true
 }
 
 // more reads what comes of the body, and fails where it ends before its declared length (RFC 9114
@@ -196,13 +236,18 @@ func (st *stream) more(p []byte) (int, error) {
 }
 
 // CloseBody implements proxy.Downstream.
-func (st *stream) CloseBody() { st.control.SetReadDeadline(time.Unix(1, 0)) }
+func (st *stream) CloseBody() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.unwanted = true
+	st.control.SetReadDeadline(time.Unix(1, 0))
+}
 
 // KeepBody implements proxy.Downstream.
 func (st *stream) KeepBody() { st.keep = true }
 
 // Rewindable implements proxy.Downstream.
-func (st *stream) Rewindable() bool { return !st.reading || st.keep && st.bodyErr == nil }
+func (st *stream) Rewindable() bool { return !st.reading.Load() || st.keep && !st.spoilt.Load() }
 
 // Rewind implements proxy.Downstream.
 func (st *stream) Rewind() bool {
@@ -210,7 +255,10 @@ func (st *stream) Rewind() bool {
 		return false
 	}
 	st.again = 0
-	if st.reading {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.unwanted {
+		st.unwanted = false
 		st.control.SetReadDeadline(time.Time{})
 	}
 	return true
@@ -277,9 +325,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 // WriteBody implements proxy.Downstream.
 func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
 	if len(p) > 0 && !st.bodyless {
-		if limit := st.ex.IdleTimeout(st.server.options.HTTP.Timeouts.Stream); limit > 0 {
-			st.control.SetWriteDeadline(time.Now().Add(limit))
-		}
+		st.boundWrite()
 		if _, err := st.w.Write(p); err != nil {
 			return err
 		}
