@@ -285,6 +285,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 		header.Add(h.Name, h.Value)
 	}
 	st.ex.HeadSent += responseSize(r.Status, header)
+	st.boundWrite()
 	st.w.WriteHeader(r.Status)
 	clear(header)
 	return nil
@@ -314,6 +315,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 	}
 	ex.HeadSent += responseSize(r.Status, header)
 	st.open = true
+	st.boundWrite()
 	st.w.WriteHeader(r.Status)
 	err := st.WriteBody(body, nil, end)
 	if err == nil && !end {
@@ -324,8 +326,8 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 
 // WriteBody implements proxy.Downstream.
 func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error {
+	st.boundWrite()
 	if len(p) > 0 && !st.bodyless {
-		st.boundWrite()
 		if _, err := st.w.Write(p); err != nil {
 			return err
 		}
