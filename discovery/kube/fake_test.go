@@ -48,6 +48,9 @@ type fake struct {
 	// their path and selector.
 	pages, watches atomic.Int32
 	asked          map[string]int
+	// watching counts the watches that stand, and stands is closed when that changes.
+	watching map[string]int
+	stands   chan struct{}
 
 	address  string
 	ended    chan struct{} // closed when server has ended
@@ -76,7 +79,7 @@ func newFake(t testing.TB) *fake {
 	f := &fake{
 		t: t, now: 100, objects: map[string]map[string]*fakeObject{}, events: map[string][]fakeEvent{}, news: make(chan struct{}),
 		denied: map[string]bool{}, installed: map[string][]string{"telemetries": {"v1alpha1"}}, cut: make(chan struct{}), asked: map[string]int{},
-		broken: map[string]bool{}, held: map[string]bool{}, waiting: make(chan struct{}, 1),
+		watching: map[string]int{}, stands: make(chan struct{}), broken: map[string]bool{}, held: map[string]bool{}, waiting: make(chan struct{}, 1),
 	}
 	for _, r := range istioResources {
 		f.installed[r] = istioVersions
@@ -181,6 +184,34 @@ func (f *fake) install(resource string, versions ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.installed[resource] = versions
+}
+
+// standing counts the watches that stand, by path and selector.
+func (f *fake) standing(key string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watching[key] += n
+	close(f.stands)
+	f.stands = make(chan struct{})
+}
+
+// awaitWatch waits until a watch stands.
+func (f *fake) awaitWatch(key string) {
+	f.t.Helper()
+	timeout := time.After(30 * time.Second)
+	for {
+		f.mu.Lock()
+		stands, news := f.watching[key] > 0, f.stands
+		f.mu.Unlock()
+		if stands {
+			return
+		}
+		select {
+		case <-news:
+		case <-timeout:
+			f.t.Fatalf("waited in vain for a watch of %s", key)
+		}
+	}
 }
 
 // hold has lists of a resource wait for release, and awaitHeld waits until one does.
@@ -401,7 +432,22 @@ func (f *fake) watch(w http.ResponseWriter, r *http.Request, resource, namespace
 	w.(http.Flusher).Flush()
 	f.mu.Lock()
 	cut, expired := f.cut, since < f.floor && since != 0
+	if since == 0 {
+		// It begins with what there is.
+		since = f.now
+		for _, name := range slices.Sorted(maps.Keys(f.objects[resource])) {
+			if o := f.objects[resource][name]; selects(r, namespace, o) {
+				fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", o.json(resource, apiVersion, metadataOnly))
+			}
+		}
+		w.(http.Flusher).Flush()
+	}
 	f.mu.Unlock()
+	key := r.URL.Path + " " + r.URL.Query().Get("fieldSelector")
+	if !expired {
+		f.standing(key, 1)
+		defer f.standing(key, -1)
+	}
 	if expired {
 		fmt.Fprintln(w, `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","message":"too old resource version","reason":"Expired","code":410}}`)
 		return

@@ -25,6 +25,8 @@ type listerWatcher struct {
 	// namespace is the one to look in, fields a field selector; empty for all. name is the one
 	// object that it is about; empty for many.
 	namespace, fields, name string
+	// got is the version of the one object, as it was read last.
+	got string
 	// told is called with the outcome of each request.
 	told func(error)
 }
@@ -83,6 +85,7 @@ func (l *listerWatcher) list(ctx context.Context, o metav1.ListOptions) (*items,
 // to list.
 func (l *listerWatcher) get(ctx context.Context) (*items, error) {
 	text, err := l.api.Get().AbsPath(l.resource.path(l.version, l.namespace), l.name).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	l.got = ""
 	switch {
 	case apierrors.IsNotFound(err):
 		return &items{}, nil
@@ -93,18 +96,44 @@ func (l *listerWatcher) get(ctx context.Context) (*items, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.got = i.ResourceVersion
 	return &items{ListMeta: metav1.ListMeta{ResourceVersion: i.ResourceVersion}, Items: []*item{i}}, nil
 }
 
 // WatchWithContext returns the changes from a version on.
 func (l *listerWatcher) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	// An object's own version may be older than anything that the API server remembers: it would
+	// refuse each watch from there, and be asked for object and watch without a pause. So the
+	// watch begins with the object as it is now.
+	now := l.name != "" && o.ResourceVersion == l.got
+	if now {
+		o.ResourceVersion = ""
+	}
 	body, err := l.request(o, "").Param("watch", "true").Stream(ctx)
 	l.told(err)
 	if err != nil {
 		return nil, err
 	}
-	decoder := &eventDecoder{body, newStream(body), newReader(l.resource, l.version)}
+	decoder := &eventDecoder{body: body, events: newStream(body), reader: newReader(l.resource, l.version)}
+	if now {
+		if decoder.gone, err = l.gone(ctx); err != nil {
+			body.Close()
+			return nil, err
+		}
+	}
 	return watch.NewStreamWatcherWithLogger(klog.FromContext(ctx), decoder, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "get", "ClientWatchDecoding")), nil
+}
+
+// gone returns the one object where it is not there. A watch that begins with what there is does
+// not tell that something went before.
+func (l *listerWatcher) gone(ctx context.Context) (*item, error) {
+	there, err := l.get(ctx)
+	if err != nil || len(there.Items) > 0 {
+		return nil, err
+	}
+	gone := &item{}
+	gone.Namespace, gone.Name = l.namespace, l.name
+	return gone, nil
 }
 
 // request returns what a list and a watch have in common.
@@ -140,6 +169,8 @@ type eventDecoder struct {
 	body   io.ReadCloser
 	events *stream
 	reader *reader
+	// gone is an object that has gone, which is told first; nil for none.
+	gone *item
 }
 
 // Close ends the request.
@@ -147,6 +178,10 @@ func (d *eventDecoder) Close() { d.body.Close() }
 
 // Decode returns the next event.
 func (d *eventDecoder) Decode() (watch.EventType, runtime.Object, error) {
+	if gone := d.gone; gone != nil {
+		d.gone = nil
+		return watch.Deleted, gone, nil
+	}
 	text, err := d.events.value()
 	if err != nil {
 		return "", nil, err

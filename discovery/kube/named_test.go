@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -105,4 +108,59 @@ func TestDispensable(t *testing.T) {
 	f.deny("configmaps", false)
 	w.wants("ConfigMap root/istio, " + strings.Replace(bookinfoNames, "Pod edge", "Node n1, Pod edge", 1))
 	w.wantsReasons()
+}
+
+// TestOldSecret: a Secret that is older than all that the API server remembers is watched, and
+// not asked for again and again; what happens to it before the watch stands is not missed.
+func TestOldSecret(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	bookinfo(f)
+	f.expire()
+	o := bookinfoOptions(f)
+	o.Wants = func(config.Delta) config.Wants {
+		return config.Wants{PodLabels: []string{""}, Secrets: []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}}
+	}
+	w := follow(t, o)
+	const path, watch = "/api/v1/namespaces/edge/secrets/cert", "/api/v1/namespaces/edge/secrets metadata.name=cert"
+	with := strings.Replace(bookinfoNames, " Service shop", " Secret edge/cert, Service shop", 1)
+	w.wants(with)
+	f.awaitWatch(watch)
+	f.set("secrets", "edge/cert", "", `"data":{"tls.crt":"eg=="}`)
+	key := config.Key{Kind: "Secret", Namespace: "edge", Name: "cert"}
+	w.eventually("the new certificate", func() bool { return strings.Contains(string(w.objects[key].Manifest), "eg==") })
+	for range 5 {
+		// Nobody tells of what becomes of it while there is no watch.
+		f.delete("secrets", "edge/cert", true)
+		f.expire()
+		w.wants(bookinfoNames)
+		f.set("secrets", "edge/cert", "", `"data":{"tls.crt":"eg=="}`)
+		w.wants(with)
+		f.expire()
+		f.awaitWatch(watch)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := f.asked[path]; n > 40 {
+		t.Errorf("it was asked for %d times", n)
+	}
+}
+
+// TestGoneBeforeWatched: an object that goes between being read and being watched has gone.
+func TestGoneBeforeWatched(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.set("secrets", "edge/cert", "", `"data":{"tls.crt":"eA=="}`)
+	c, err := New(f.options())
+	must(t, err)
+	l := &listerWatcher{api: c.api, resource: secret, version: "v1", namespace: "edge", name: "cert", fields: "metadata.name=cert", told: func(error) {}}
+	list, err := l.ListWithContext(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	f.delete("secrets", "edge/cert", false)
+	watching, err := l.WatchWithContext(t.Context(), metav1.ListOptions{ResourceVersion: list.(*items).ResourceVersion})
+	must(t, err)
+	defer watching.Stop()
+	if e := <-watching.ResultChan(); e.Type != watch.Deleted || e.Object.(*item).Name != "cert" || e.Object.(*item).Namespace != "edge" {
+		t.Errorf("got %+v", e)
+	}
 }

@@ -106,6 +106,9 @@ func (p *publisher) run(ctx context.Context) error {
 		}
 		seen := p.cluster.set.seen()
 		delta := p.cluster.set.take()
+		if len(delta.Set)+len(delta.Removed) == 0 && slices.Equal(p.conditions, p.cluster.conditions()) {
+			continue // what changed is as it was before
+		}
 		if some {
 			delta.Seen = seen
 		}

@@ -230,6 +230,39 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestThereAndBack: what changes and is as before when it could be handed on is no change.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	bookinfo(f)
+	w := follow(t, bookinfoOptions(f))
+	w.wants(bookinfoNames)
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("waited in vain for %s", what)
+			}
+		}
+	}
+	key := w.object("Gateway", "edge", "web").Key
+	w.mu.Lock() // whoever takes a change waits
+	f.set("services", "shop/late", "", `"spec":{}`)
+	until("the Service to be handed on", func() bool {
+		return slices.ContainsFunc(w.cluster.set.objects(), func(o *config.Object) bool { return o.Name == "late" })
+	})
+	f.set("gateways", "edge/web", `{"labels":{"a":"b"}}`, `"spec":{"x":1}`)
+	f.set("gateways", "edge/web", `{"labels":{"a":"b"}}`, `"spec":{"selector":{"istio":"ingressgateway"}}`)
+	f.mu.Lock()
+	now := fmt.Sprint(f.now)
+	f.mu.Unlock()
+	until("the changes", func() bool { id, _ := w.cluster.Identity(key); return id.ResourceVersion == now })
+	w.mu.Unlock()
+	until("all to be handed on", func() bool { _, some := w.cluster.set.due(); return !some })
+	f.set("services", "shop/last", "", `"spec":{}`)
+	w.eventually("the last Service", func() bool { return strings.Contains(w.names(), "Service shop/last") })
+}
+
 // TestRelist: after events were lost, what went goes, and what stayed keeps its pointer.
 func TestRelist(t *testing.T) {
 	t.Parallel()
