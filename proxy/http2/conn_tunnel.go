@@ -62,14 +62,16 @@ func (s *ConnStream) Tunnel(down proxy.Downstream, idle time.Duration) {
 		t.send(early)
 	}()
 	t.receive()
-	// The sender must not wait for a client, or a window, that is not needed any more.
-	if !t.whole {
-		client.Close()
-		s.c.mu.Lock()
-		s.stopped = true
-		s.wakeSender()
-		s.c.mu.Unlock()
+	if t.whole {
+		t.outlast(sent)
 	}
+	// The sender must not wait for a client, or a window, that is not needed any more.
+	// It is told before the close, which waits until it has left the socket's callback.
+	s.c.mu.Lock()
+	s.stopped = true
+	s.wakeSender()
+	s.c.mu.Unlock()
+	client.Close()
 	<-sent
 	putBuffer(s.early)
 	s.early = nil
@@ -176,6 +178,17 @@ func (t *streamTunnel) receive() {
 			return
 		}
 		<-s.wake
+	}
+}
+
+// outlast waits until the client has ended, too, or the tunnel is to end without that.
+func (t *streamTunnel) outlast(sent <-chan struct{}) {
+	for !t.s.aborter.Aborted() && !t.timedOut.Load() {
+		select {
+		case <-sent:
+			return
+		case <-t.s.wake:
+		}
 	}
 }
 

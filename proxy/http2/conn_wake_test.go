@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +61,63 @@ func TestConnTurnIsNotLost(t *testing.T) {
 	f.write(rawHead(3, true, ":status", "200"))
 	if res := <-done; res.Failure != proxy.FailNone {
 		t.Errorf("%+v", res)
+	}
+}
+
+// A tunnel whose endpoint takes no more of the client's bytes ends when nothing moves, and when
+// it is aborted; also where the endpoint has ended its own side.
+func TestConnTunnelUnread(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		ends bool
+		idle time.Duration
+	}{
+		"idle": {false, 200 * time.Millisecond}, "aborted": {false, time.Hour},
+		"ended, idle": {true, 200 * time.Millisecond}, "ended, aborted": {true, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, f := fakePair(t, ConnOptions{}, setting{settingEnableConnectProtocol, 1}, setting{settingInitialWindowSize, 10})
+			go func() {
+				f.request()
+				f.write(rawHead(1, false, ":status", "200"))
+				f.write(rawData(1, test.ends, "bye"))
+			}()
+			ex := connExchange("GET", "/ws")
+			ex.Upgrade = "websocket"
+			down := newClient()
+			near, far := tcpPair(t)
+			down.tunnel = far
+			s := c.Acquire(1)
+			down.Attach(s.Aborter())
+			if res := s.RoundTrip(ex, down, down); !res.Upgraded {
+				t.Fatalf("%+v", res)
+			}
+			near.Write(make([]byte, 100))
+			over := make(chan struct{})
+			go func() { defer close(over); s.Tunnel(down, test.idle) }()
+			if _, err := io.ReadFull(near, make([]byte, len("bye"))); err != nil {
+				t.Error(err)
+			}
+			if test.ends {
+				if n, err := near.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+			}
+			eventually(t, "the window to be used up", func() bool {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return s.window == 0
+			})
+			if test.idle == time.Hour {
+				down.leave()
+			}
+			select {
+			case <-over:
+			case <-time.After(connPatience):
+				t.Fatal("the tunnel goes on")
+			}
+			s.Release()
+		})
 	}
 }
