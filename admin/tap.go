@@ -144,7 +144,7 @@ func (s *stream) run(req *http.Request, t *recent.Tap, o tapOptions) {
 
 func (s *stream) tell(event string, what any) {
 	text, err := json.Marshal(what)
-	if err != nil {
+	if err != nil || s.patience() != nil {
 		return
 	}
 	if s.events {
@@ -156,8 +156,12 @@ func (s *stream) tell(event string, what any) {
 
 // flush sends what there is. An error means that the client has gone, or is too slow.
 func (s *stream) flush() error {
-	if err := s.out.SetWriteDeadline(time.Now().Add(slowTap)); err != nil {
+	if err := s.patience(); err != nil {
 		return err
 	}
 	return s.out.Flush()
 }
+
+// patience begins the time that the client may take. Much that comes at once is written before
+// the flush, and the last one's time may be over.
+func (s *stream) patience() error { return s.out.SetWriteDeadline(time.Now().Add(slowTap)) }

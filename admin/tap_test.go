@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluicegate/sluice/proxy"
+)
+
+// pipes is a listener of connections in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// TestTapAfterQuiet: a tap that was quiet for longer than a client may be slow is not too slow,
+// however much comes at once then.
+func TestTapAfterQuiet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := everything(t)
+		defer o.Recent.Close()
+		o.Recent.Publish(o.Table())
+		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{Handler: NewHandler(o)}
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(l) }()
+		client, peer := net.Pipe()
+		defer func() {
+			client.Close()
+			server.Close()
+			<-ended
+			synctest.Wait()
+		}()
+		l.conns <- peer
+		go fmt.Fprint(client, "GET /tap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(response.Body)
+		for range 3 {
+			time.Sleep(slowTap + time.Second)
+			for i := range 100 {
+				finish(o, fmt.Sprintf("/nothing/%d", i), 404, proxy.FlagNoRoute)
+			}
+			for i := range 100 {
+				if !lines.Scan() {
+					t.Fatalf("the tap ends after %d lines: %v", i, lines.Err())
+				}
+			}
+		}
+	})
+}
