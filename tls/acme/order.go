@@ -42,6 +42,8 @@ type order struct {
 	retry time.Time         // before that nothing is ordered
 	pause time.Duration     // until the retry after the next failure
 	seen  [sha256.Size]byte // of what the store had
+	// refused is that of what was not used, and told of: it may not be in force yet, by our clock.
+	refused [sha256.Size]byte
 
 	mu sync.Mutex
 	// last is why the last try failed, unread why the store could not be asked.
@@ -127,12 +129,15 @@ func (o *order) read(ctx context.Context) error {
 	if sum == o.seen {
 		return nil
 	}
-	o.seen = sum
 	cert, err := parse(o.host, data)
 	if err != nil {
-		o.m.options.Logger.Warn("the stored certificate is not used", "host", o.host, "error", err.Error())
+		if sum != o.refused {
+			o.refused = sum
+			o.m.options.Logger.Warn("the stored certificate is not used", "host", o.host, "error", err.Error())
+		}
 		return nil
 	}
+	o.seen = sum
 	o.hold(cert, nil)
 	return nil
 }
