@@ -25,6 +25,9 @@ const (
 // autocert gives them: TOKEN+http-01 and HOST+token.
 type challenges struct {
 	store Store
+	// issues says whether this replica is the one that orders now. Another's answers are not to be
+	// written over, and what is left of our own orders answers nothing.
+	issues func() bool
 
 	// writing has the entry written by one at a time.
 	writing sync.Mutex
@@ -43,7 +46,8 @@ func isChallenge(key string) bool {
 	return strings.HasSuffix(key, "+http-01") || strings.HasSuffix(key, "+token")
 }
 
-// put has every replica answer a challenge; nil data ends that.
+// put has every replica answer a challenge; nil data ends that. Where another replica orders by
+// now, it writes nothing.
 func (c *challenges) put(ctx context.Context, key string, data []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -58,7 +62,7 @@ func (c *challenges) put(ctx context.Context, key string, data []byte) error {
 	}
 	text, err := json.Marshal(c.own)
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil || !c.issues() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -75,7 +79,7 @@ func (c *challenges) get(ctx context.Context, key string) []byte {
 		c.mu.Lock()
 		own, read := c.own[key], c.read[key]
 		switch {
-		case own != nil:
+		case own != nil && c.issues():
 			c.mu.Unlock()
 			return own
 		case c.reading == nil && c.begun.After(asked):

@@ -102,7 +102,7 @@ func New(o Options) (*Manager, error) {
 		m.transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.challenges.store = o.Store
+	m.challenges.store, m.challenges.issues = o.Store, m.issues
 	m.client = &acme.Client{
 		DirectoryURL: cmp.Or(o.Directory, autocert.DefaultACMEDirectory), UserAgent: "sluice",
 		HTTPClient: &http.Client{Transport: gate{m: m, base: m.transport}, Timeout: time.Minute},

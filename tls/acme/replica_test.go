@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -160,6 +161,59 @@ func TestChallenges(t *testing.T) {
 	for path, host := range map[string]string{ChallengePrefix + "two": shop, ChallengePrefix + "one": "other.example.com", ChallengePrefix + "a/b": shop, ChallengePrefix: shop, "/one": shop} {
 		if answer, ok := follower.Challenge(host, path); ok {
 			t.Errorf("%s%s is answered by %q", host, path, answer)
+		}
+	}
+}
+
+// A certificate that is not in force yet, by the clock of a replica, is handed out once it is.
+func TestEarlyCertificate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		begin := time.Now().Add(2 * time.Second)
+		if err := store.Put(t.Context(), shop, issued(t, shop, begin)); err != nil {
+			t.Fatal(err)
+		}
+		m := manager(t, Options{Store: store, Leads: never})
+		m.Allow([]string{shop})
+		if cert, err := m.Certificate(modern(shop), []string{shop}); err != nil || cert.Leaf.SerialNumber.Int64() != begin.Unix() {
+			t.Error(err)
+		}
+	})
+}
+
+// One that led, and whose orders end, does not take away the answers of the one that leads now,
+// nor answers with its own.
+func TestChallengesOfTheNext(t *testing.T) {
+	t.Parallel()
+	store := newMemory()
+	var leads atomic.Bool
+	leads.Store(true)
+	first := manager(t, Options{Store: store, Leads: leads.Load})
+	next := manager(t, Options{Store: store, Leads: func() bool { return !leads.Load() }})
+	follower := manager(t, Options{Store: store, Leads: never})
+	first.Allow([]string{shop})
+	follower.Allow([]string{shop})
+	put := func(m *Manager, key, answer string) {
+		t.Helper()
+		if err := (cache{m}).Put(t.Context(), key, []byte(answer)); err != nil {
+			t.Error(err)
+		}
+	}
+	put(first, "old+http-01", "old")
+	put(first, "same+http-01", "of the first")
+	leads.Store(false)
+	put(next, "new+http-01", "new")
+	put(next, "same+http-01", "of the next")
+	if err := (cache{first}).Delete(t.Context(), "old+http-01"); err != nil {
+		t.Error(err)
+	}
+	put(first, "late+http-01", "late")
+	for token, want := range map[string]string{"old": "", "late": "", "new": "new", "same": "of the next"} {
+		for name, m := range map[string]*Manager{"first": first, "follower": follower} {
+			if answer, _ := m.Challenge(shop, ChallengePrefix+token); string(answer) != want {
+				t.Errorf("%s: the answer to %s is %q, want %q", name, token, answer, want)
+			}
 		}
 	}
 }
