@@ -119,9 +119,13 @@ func (r *recent) count(now int64, interval time.Duration) int64 {
 	return r.total
 }
 
-// advance forgets the parts that have become too old.
+// advance forgets the parts that have become too old. Who comes late with a time that others
+// have left behind is counted with them.
 func (r *recent) advance(now int64, interval time.Duration) {
 	part := now / max(int64(interval)/recentParts, 1)
+	if part < r.part && r.part-part < recentParts {
+		part = r.part
+	}
 	if part < r.part || part-r.part >= recentParts {
 		r.parts, r.total = [recentParts]int64{}, 0
 		r.part = part

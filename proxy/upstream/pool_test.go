@@ -434,6 +434,23 @@ func TestBudgetInterval(t *testing.T) {
 	})
 }
 
+// Of two that begin at once, the later may be counted first: nothing is forgotten over that.
+func TestBudgetCountsLateComers(t *testing.T) {
+	t.Parallel()
+	var r recent
+	now, interval := int64(100*time.Second), 16*time.Second
+	for range 10 {
+		r.add(now, interval)
+	}
+	r.add(now-1, interval)
+	if n := r.count(now, interval); n != 11 {
+		t.Errorf("%d requests counted, want 11", n)
+	}
+	if n := r.count(now+int64(interval), interval); n != 0 {
+		t.Errorf("%d requests counted when all are over", n)
+	}
+}
+
 // Whatever happens at once, no limit is passed, nobody waits for ever and nothing is left
 // behind.
 func TestPoolUnderStress(t *testing.T) {
