@@ -19,6 +19,8 @@ func (c *Cluster) Connect(e *Endpoint, need *Need, a *proxy.Aborter) (net.Conn, 
 	e.open.Add(1)
 	if over(s.counters[CxActive].Add(1), c.Spec.Pool.MaxConnections) {
 		s.unreserve(e)
+		// Whoever looked for room meanwhile may have missed what this counted for.
+		s.freed(e, 1)
 		c.Count(CxOverflow)
 		return nil, errConnections
 	}
