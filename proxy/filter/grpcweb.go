@@ -49,17 +49,25 @@ var grpcWebs = sync.Pool{New: func() any { return new(GRPCWeb) }}
 func TranslateGRPCWeb(ex *proxy.Exchange, down proxy.Downstream) (*GRPCWeb, error) {
 	w := grpcWebs.Get().(*GRPCWeb)
 	*w = GRPCWeb{Downstream: down, ex: ex, frame: w.frame, out: w.out}
-	accept := ""
-	headers := ex.Request.Headers
-	for i := range headers {
-		switch h := &headers[i]; h.Name {
+	accept, typed := "", false
+	kept := ex.Request.Headers[:0]
+	for _, h := range ex.Request.Headers {
+		switch h.Name {
 		case "content-type":
+			if typed {
+				// The first decided what the request is; no other may say otherwise to the
+				// upstream.
+				continue
+			}
+			typed = true
 			w.textIn = strings.HasPrefix(h.Value, webTextType)
 			h.Value = grpcType(ex, h.Value)
 		case "accept":
 			accept = h.Value
 		}
+		kept = append(kept, h)
 	}
+	ex.Request.Headers = kept
 	w.textOut = w.textIn
 	if strings.Contains(accept, webType) {
 		w.textOut = strings.Contains(accept, webTextType)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,24 @@ func TestGRPCWebContentTypes(t *testing.T) {
 			t.Errorf("%+v: the client gets %q", tc, got)
 		}
 		w.End()
+	}
+}
+
+// Of several content types the first counts, and is the only one that goes on.
+func TestGRPCWebOneContentType(t *testing.T) {
+	t.Parallel()
+	for _, second := range []string{"", "x", "application/grpc-web-text", "text/plain; charset=a-long-one-for-good-measure"} {
+		ex := webCall("application/grpc-web+proto", "")
+		ex.Request.Headers = append(ex.Request.Headers, router.Header{Name: "content-type", Value: second}, router.Header{Name: "x-last", Value: "1"})
+		w, err := TranslateGRPCWeb(ex, &webClient{})
+		if err != nil || w.textIn {
+			t.Errorf("%q: text %v, %v", second, w.textIn, err)
+		}
+		w.End()
+		want := []router.Header{{Name: "content-type", Value: "application/grpc+proto"}, {Name: "accept"}, {Name: "x-last", Value: "1"}}
+		if !slices.Equal(ex.Request.Headers, want) {
+			t.Errorf("%q: the upstream gets %v", second, ex.Request.Headers)
+		}
 	}
 }
 
