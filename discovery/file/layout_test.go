@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 
 	"github.com/sluicegate/sluice/config"
 )
@@ -296,6 +299,59 @@ func TestLostEventsLeadToALookAtEverything(t *testing.T) {
 	run(t, w)
 	w.inbox.lose()
 	f.wants("a=2 c=1")
+}
+
+// What is wrong with the watching itself, and what stays in force for want of anything better, is
+// told when it begins and when it ends, though no file changes with it.
+func TestTroubleEndsByItself(t *testing.T) {
+	t.Parallel()
+	dir, away := t.TempDir(), filepath.Join(t.TempDir(), "b.yaml")
+	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
+	write(t, a, objects("a=1"))
+	write(t, b, objects("b=1"))
+	old := time.Now().Add(-time.Hour)
+	must(t, errors.Join(os.Chtimes(a, old, old), os.Chtimes(b, old, old)))
+	f := newFollower(t)
+	w := newWatcher(Options{Dirs: []string{dir}, Rescan: -1}.withDefaults(), f.apply)
+	w.first()
+	f.wantsReasons(ReasonUnwatched)
+	// The kernel has room for watches now. Nobody reads the events: they are lost.
+	notify, err := fsnotify.NewWatcher()
+	must(t, err)
+	defer notify.Close()
+	w.notify = notify
+	run(t, w)
+	f.wantsReasons()
+
+	write(t, a, "{")
+	must(t, os.Rename(b, away))
+	w.inbox.lose()
+	f.wantsReasons(ReasonKept, ReasonKept, config.BadYAML)
+	must(t, os.Rename(away, b))
+	w.inbox.lose()
+	f.wantsReasons(ReasonKept, config.BadYAML)
+	f.wants("a=1 b=1")
+}
+
+// Once folders cannot be watched they are looked at, however seldom that is done otherwise.
+func TestUnwatchedLater(t *testing.T) {
+	t.Parallel()
+	dir, old := t.TempDir(), time.Now().Add(-time.Hour)
+	write(t, filepath.Join(dir, "a.yaml"), objects("a=1"))
+	must(t, os.Chtimes(filepath.Join(dir, "a.yaml"), old, old))
+	f := newFollower(t)
+	w := newWatcher(Options{Dirs: []string{dir}, Rescan: -1}.withDefaults(), f.apply)
+	w.first()
+	// So far they could be watched.
+	w.unwatched, w.told = 0, nil
+	delta, _ := w.set.delta(nil)
+	f.apply(delta)
+	f.wantsReasons()
+	run(t, w)
+	w.inbox.lose() // the look that follows finds that nothing can be watched
+	f.wantsReasons(ReasonUnwatched)
+	write(t, filepath.Join(dir, "a.yaml"), objects("a=2"))
+	f.wants("a=2")
 }
 
 func TestMissedEventsAreFoundByRescan(t *testing.T) {

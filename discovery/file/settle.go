@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -146,7 +147,7 @@ func (w *watcher) stage(path string, next *content, at time.Time) {
 func (w *watcher) commit(now time.Time) {
 	ready := w.ready(now)
 	newFaults := w.faultsWait() && !now.Before(w.faultsAt.Add(lossQuiet))
-	if len(ready) == 0 && !newFaults {
+	if len(ready) == 0 && !newFaults && slices.Equal(w.wrong(), w.told) {
 		return
 	}
 	if newFaults {
@@ -166,7 +167,8 @@ func (w *watcher) commit(now time.Time) {
 		delete(w.staged, path)
 	}
 	w.bury(gone)
-	if delta, changed := w.set.delta(w.wrong()); changed {
+	w.told = w.wrong()
+	if delta, changed := w.set.delta(w.told); changed {
 		delta.Seen = seen
 		w.publish(delta)
 	}
@@ -265,7 +267,8 @@ func (w *watcher) wrong() []config.Condition {
 		c := w.inForce(path)
 		objects[c.root] += len(c.items)
 	}
-	for root, n := range objects {
+	for _, root := range slices.Sorted(maps.Keys(objects)) {
+		n := objects[root]
 		all = append(all, config.Condition{
 			Severity: config.Error, Reason: ReasonKept, Object: folderKey(w.opt.Dirs[root]),
 			Message: fmt.Sprintf("not one of its files parses, so that %d objects of files that have gone stay in force; mend one file", n),

@@ -95,6 +95,8 @@ type watcher struct {
 	// faults are the tree's that were published; faultsAt is when they last changed.
 	faults, newFaults []config.Condition
 	faultsAt          time.Time
+	// told are the conditions that no file has, as they were published.
+	told []config.Condition
 }
 
 func newWatcher(opt Options, publish func(config.Delta)) *watcher {
@@ -119,7 +121,8 @@ func (w *watcher) first() {
 	for _, c := range contents {
 		w.set.replace(c.path, c)
 	}
-	delta, _ := w.set.delta(w.wrong())
+	w.told = w.wrong()
+	delta, _ := w.set.delta(w.told)
 	w.publish(delta)
 	pack(blocks)
 }
@@ -128,8 +131,10 @@ func (w *watcher) first() {
 func (w *watcher) run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	rescan := time.Now().Add(w.interval())
+	last := time.Now()
 	for {
+		// The interval is another one once folders cannot be watched.
+		rescan := last.Add(w.interval())
 		timer.Reset(time.Until(w.wake(rescan)))
 		select {
 		case <-ctx.Done():
@@ -142,7 +147,7 @@ func (w *watcher) run(ctx context.Context) error {
 		if !now.Before(rescan) {
 			w.pending.note(now)
 			w.pending.all = true
-			rescan = now.Add(w.interval())
+			last = now
 		}
 		if !w.pending.empty() && !now.Before(w.pending.due()) {
 			w.evaluate()
