@@ -96,7 +96,7 @@ func (t *Table) HasChains(listener string) bool {
 // it, or "", where it begins with TLS, and the protocols that it offers by ALPN. nil means
 // that nobody does, and that the connection is to be reset. There is no second choice: a
 // chain that has the best name for a connection but does not take it leaves it to nobody,
-// as in Envoy. It allocates nothing.
+// as in Envoy. Nobody takes a server name that can be none. It allocates nothing.
 func (t *Table) Chain(listener, serverName string, tls bool, alpn []string) *CompiledChain {
 	l := t.listeners[listener]
 	if l == nil || l.chains == nil {
@@ -108,11 +108,34 @@ func (t *Table) Chain(listener, serverName string, tls bool, alpn []string) *Com
 		}
 		return l.chains.plain[0]
 	}
-	chain := l.chains.servers.lookup(serverName)
+	chain := l.chains.server(serverName)
 	if chain == nil || chain.IstioALPN && !slices.ContainsFunc(alpn, isIstioProtocol) {
 		return nil
 	}
 	return chain
+}
+
+// server returns the chain that has the best name for a server name, or nil.
+func (s *chainSet) server(name string) *CompiledChain {
+	if !possibleServerName(name) {
+		return nil
+	}
+	return s.servers.lookup(name)
+}
+
+// possibleServerName tells whether a server name may be that of a host. TLS itself lets
+// clients put any bytes there, line breaks too, and the name goes on to headers, logs and
+// addresses.
+func possibleServerName(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '-', c == '_', c == '.', c == ':', c == '[', c == ']':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isIstioProtocol tells whether an ALPN protocol is one by which Istio's proxies know each

@@ -83,6 +83,27 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// TestChainOfNoServerName: TLS lets a client send any bytes as a server name, which "*" would take.
+func TestChainOfNoServerName(t *testing.T) {
+	t.Parallel()
+	table, _ := Build(chainsSpec(chainOf("any", "*")), nil)
+	for _, name := range []string{
+		"a.example\r\nx-admin: 1", "a.example\n", "a\x00.example", "a example", "b\u00fccher.example", "\xff", "a/../b", "a@b", `a"b`, "a%0d",
+	} {
+		if chain := table.Chain("l", name, true, nil); chain != nil {
+			t.Errorf("%q goes to %s", name, chain.Name)
+		}
+		if why := table.ExplainConnection(&Connection{Listener: "l", TLS: true, ServerName: name}); why.Outcome != ConnectionNoChain {
+			t.Errorf("%q is explained as %s", name, why.Outcome)
+		}
+	}
+	for _, name := range []string{"", "a.example", "A-b_c.Example", "192.0.2.1", "::1", "[::1]", "outbound_.80_.v1_.shop.default.svc"} {
+		if table.Chain("l", name, true, nil) == nil {
+			t.Errorf("nobody takes %q", name)
+		}
+	}
+}
+
 func TestChainOfNoListener(t *testing.T) {
 	t.Parallel()
 	table := tableOf(t, on(Match{}))

@@ -212,7 +212,7 @@ func (s *chainSet) reason(chain, taken *CompiledChain, c *Connection) string {
 	host := NormalizeHost(c.ServerName)
 	fits := domainFor(chain.ServerNames, host)
 	owner, _ := s.names.lookup(chain.Name)
-	best := s.servers.lookup(c.ServerName)
+	best := s.server(c.ServerName)
 	switch {
 	case chain.broken || owner != chain:
 		return "is not in force: it is faulty, or another chain has its name"
