@@ -99,6 +99,7 @@ func NewConn(conn net.Conn, limits Limits) *Conn {
 		peer:    addrPort(conn.RemoteAddr()),
 	}
 	c.sock = socket.New(conn, c.step)
+	c.sock.Thorough()
 	return c
 }
 

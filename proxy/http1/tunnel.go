@@ -1,10 +1,8 @@
 package http1
 
 import (
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,15 +18,16 @@ func (c *Conn) Tunnel(down proxy.Downstream, idle time.Duration) {
 	early, client := down.Tunnel()
 	defer client.Close()
 	defer c.conn.Close()
-	t := &tunnel{idle: idle, aborted: c.Aborted}
-	t.moved.Store(proxy.Now())
 	// The server's watcher and drain have no say any more; the deadlines they may have
-	// set have.
+	// set have. Nobody sets another but to end the tunnel.
 	client.SetDeadline(time.Time{})
 	c.conn.SetDeadline(time.Time{})
 	if c.Aborted() {
 		return
 	}
+	t := &tunnel{client: client, upstream: c.conn, idle: idle}
+	t.watch()
+	defer t.end()
 	late := c.in[c.r:c.w]
 	received, sent := int64(len(early)), int64(len(late))
 	if _, err := c.conn.Write(early); err != nil {
@@ -65,18 +64,62 @@ func (st *stream) TunnelEnded(received, sent int64, timedOut bool) {
 
 // tunnel is the state that both directions share.
 type tunnel struct {
-	idle    time.Duration
-	moved   atomic.Int64
-	aborted func() bool
+	client, upstream net.Conn
+	idle             time.Duration
+	moved            atomic.Int64
 	// timedOut: it ends because nothing moved for as long as idle.
 	timedOut atomic.Bool
+
+	mu    sync.Mutex
+	timer *time.Timer
+	// over: the connections are not the tunnel's any more.
+	over bool
+}
+
+// watch ends the tunnel when nothing has moved for too long.
+func (t *tunnel) watch() {
+	t.moved.Store(proxy.Now())
+	if t.idle <= 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timer = time.AfterFunc(t.idle, t.look)
+}
+
+// look interrupts whoever waits in a tunnel that has been idle: for bytes, or for a side to take
+// them.
+func (t *tunnel) look() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	if left := t.idle - time.Duration(proxy.Now()-t.moved.Load()); left > 0 {
+		t.timer.Reset(left)
+		return
+	}
+	t.timedOut.Store(true)
+	past := time.Unix(1, 0)
+	t.client.SetDeadline(past)
+	t.upstream.SetDeadline(past)
+}
+
+// end ends the watch.
+func (t *tunnel) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	if t.timer != nil {
+		t.timer.Stop()
+	}
 }
 
 // copy moves bytes from one side to the other until the end, which it passes on. It returns
 // how many.
 func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 	var s socket.Socket
-	var failed, waited error
+	var failed error
 	w := socket.NewWriter(to)
 	s = socket.New(from, func() bool {
 		for {
@@ -88,11 +131,7 @@ func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 				moved += int64(n)
 			}
 			putBuffer(buf)
-			switch {
-			case err == nil, err == io.EOF:
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				waited = err // ordinary reads say here what the poller says to Run
-			default:
+			if err != nil && err != io.EOF {
 				failed = err
 			}
 			switch {
@@ -103,26 +142,12 @@ func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 			}
 		}
 	})
-	for {
-		t.arm(from)
-		waited = nil
-		err := s.Run()
-		if err == nil {
-			err = waited
-		}
-		if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && !t.expired() && !t.aborted() {
-			continue
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && !t.aborted() {
-			t.timedOut.Store(true)
-		}
-		if err != nil || failed != nil {
-			// The other direction must not wait for a side that is gone.
-			to.Close()
-			from.Close()
-			return moved
-		}
-		break
+	s.Thorough()
+	if err := s.Run(); err != nil || failed != nil {
+		// The other direction must not wait for a side that is gone.
+		to.Close()
+		from.Close()
+		return moved
 	}
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
@@ -130,16 +155,4 @@ func (t *tunnel) copy(to, from net.Conn) (moved int64) {
 		to.Close()
 	}
 	return moved
-}
-
-// arm sets the deadline at which a direction looks whether the tunnel has been idle.
-func (t *tunnel) arm(from net.Conn) {
-	if t.idle > 0 {
-		left := t.idle - time.Duration(proxy.Now()-t.moved.Load())
-		from.SetReadDeadline(time.Now().Add(max(left, time.Millisecond)))
-	}
-}
-
-func (t *tunnel) expired() bool {
-	return t.idle > 0 && proxy.Now()-t.moved.Load() >= int64(t.idle)
 }

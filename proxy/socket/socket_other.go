@@ -24,6 +24,8 @@ func (s *Socket) Read(p []byte) (n int, again bool, err error) {
 	return n, false, err
 }
 
+func (s *Socket) Thorough() {}
+
 func (s *Socket) Short(n, room int) bool { return false }
 
 func (s *Socket) Write(p []byte) error {

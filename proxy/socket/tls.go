@@ -83,6 +83,8 @@ type wire struct {
 	// direct: a Socket's callback is on, in which nothing may wait. short: the last read
 	// left the socket empty.
 	direct, short bool
+	// thorough: a read that left the socket empty is not enough to know that nothing is there.
+	thorough bool
 	// keep: everything stays in the buffer. muted: nothing is written.
 	keep, muted bool
 	// pull reads without waiting; nil where only ordinary reads can be had.
@@ -184,7 +186,7 @@ func (w *wire) handed(n int) {
 
 // more reads what has come.
 func (w *wire) more() error {
-	if w.direct && w.short {
+	if w.direct && w.short && !w.thorough {
 		return errWait
 	}
 	if w.in == nil {
