@@ -210,13 +210,13 @@ func (m *multiplex) retire() {
 	}
 }
 
-// reclaim ends a connection that waits for an exchange, and tells false where there is none.
-// It does not count as one any more: that is left to the caller.
-func (m *multiplex) reclaim() bool {
+// reclaim ends a connection that waits for an exchange, and was not made for id, and tells false
+// where there is none. It does not count as one any more: that is left to the caller.
+func (m *multiplex) reclaim(id *identity) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, x := range m.conns {
-		if x.counted && x.conn.State().Active == 0 {
+		if x.counted && (id == nil || *x.id != *id) && x.conn.State().Active == 0 {
 			x.counted = false
 			m.end(x)
 			return true

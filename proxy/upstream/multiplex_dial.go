@@ -13,9 +13,9 @@ import (
 const eldestFor = int64(time.Minute)
 
 // expand makes the connections that are wanted by those who wait, as far as
-// Pool.MaxConnections lets it. reclaims allows to close idle ones of other endpoints for
-// their sake; the caller must then not hold the state's lock. It tells false where there was
-// no room.
+// Pool.MaxConnections lets it: idle ones that cannot serve them are closed for their sake.
+// reclaims allows that for other endpoints; the caller must then not hold the state's lock. It
+// tells false where there was no room.
 func (c *Cluster) expand(e *Endpoint, reclaims bool) bool {
 	m, s := &e.shared, c.state
 	for {
@@ -28,12 +28,15 @@ func (c *Cluster) expand(e *Endpoint, reclaims bool) bool {
 		if id == nil {
 			return true
 		}
-		for reclaims && !s.room(e, int64(c.Spec.Pool.MaxConnections)) && s.reclaim(e) {
+		for !s.room(e, int64(c.Spec.Pool.MaxConnections)) && (s.makeRoom(e, id) || reclaims && s.reclaim(e)) {
 		}
-		if !s.enter(c, e, id) {
+		switch {
+		case s.enter(c, e, id):
+			go c.dialShared(e, id)
+		// Whoever left one idle in between took those who wait for served, by this dial.
+		case !s.makeRoom(e, id):
 			return false
 		}
-		go c.dialShared(e, id)
 	}
 }
 

@@ -173,17 +173,21 @@ func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, erro
 	return nil, err
 }
 
-// makeRoom closes an idle connection of e that is not id's, so that id can have one. It tells
-// false where there is none.
+// makeRoom closes an idle connection of e that cannot serve id, so that id can have one. It
+// tells false where there is none. The caller may hold the queue's lock.
 func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
-	if id == &id.terms.everybody {
-		return false
+	// Any of HTTP/1.1 serves everybody, but those who want HTTP/2.
+	if id != &id.terms.everybody || id.shares() {
+		if conn := e.pop(nil); conn != nil {
+			s.drop(e, conn)
+			return true
+		}
 	}
-	conn := e.pop(nil)
-	if conn != nil {
-		s.drop(e, conn)
+	if e.shared.reclaim(id) {
+		s.unreserve(e)
+		return true
 	}
-	return conn != nil
+	return false
 }
 
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
@@ -203,7 +207,7 @@ func (s *clusterState) reclaim(e *Endpoint) bool {
 			s.drop(other, conn)
 			return true
 		}
-		if other.shared.reclaim() {
+		if other.shared.reclaim(nil) {
 			s.unreserve(other)
 			return true
 		}
