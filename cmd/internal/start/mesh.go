@@ -15,8 +15,14 @@ import (
 	"github.com/sluicegate/sluice/role"
 )
 
-// meshPoll is how often the file of the mesh's configuration is looked at.
-const meshPoll = time.Second
+const (
+	// meshPoll is how often the file of the mesh's configuration is looked at.
+	meshPoll = time.Second
+	// meshSettle is how long a new version must have stayed as it is, and meshPatience how often
+	// that is waited for: most programs truncate a file before they write it.
+	meshSettle   = 40 * time.Millisecond
+	meshPatience = 20
+)
 
 // meshKey is the ConfigMap that a file of the mesh's configuration stands for.
 var meshKey = config.Key{Kind: "ConfigMap", Namespace: "istio-system", Name: decode.MeshConfigName}
@@ -72,7 +78,7 @@ func (m *meshFile) take(d config.Delta) {
 	m.others = d.Conditions
 	if !m.begun {
 		m.begun = true
-		if m.read(); m.object != nil {
+		if m.hold(os.ReadFile(m.name)); m.object != nil {
 			d.Set = append(d.Set, m.object)
 		}
 	}
@@ -89,20 +95,21 @@ func (m *meshFile) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			m.look()
+			m.look(ctx)
 		}
 	}
 }
 
 // look publishes the file where it has changed.
-func (m *meshFile) look() {
+func (m *meshFile) look(ctx context.Context) {
+	text, err := m.read(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.begun {
 		return
 	}
 	before, wrong := m.object, m.wrong
-	m.read()
+	m.hold(text, err)
 	if m.object == before && slices.Equal(m.wrong, wrong) {
 		return
 	}
@@ -113,9 +120,34 @@ func (m *meshFile) look() {
 	m.publish(d)
 }
 
-// read makes an object of the file, the one that there was where nothing changed.
-func (m *meshFile) read() {
+// read reads the file, once it is not being written.
+func (m *meshFile) read(ctx context.Context) ([]byte, error) {
 	text, err := os.ReadFile(m.name)
+	for range meshPatience {
+		if err != nil || m.has(text) {
+			break
+		}
+		select {
+		case <-time.After(meshSettle):
+		case <-ctx.Done():
+		}
+		before := text
+		if text, err = os.ReadFile(m.name); err == nil && bytes.Equal(text, before) {
+			break
+		}
+	}
+	return text, err
+}
+
+// has says whether a text is the one in force.
+func (m *meshFile) has(text []byte) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.object != nil && bytes.Equal(text, m.text)
+}
+
+// hold makes an object of the file, the one that there was where nothing changed.
+func (m *meshFile) hold(text []byte, err error) {
 	if err != nil {
 		m.wrong = []config.Condition{{
 			Severity: config.Error, Reason: file.ReasonUnreadable, Object: config.Key{Kind: "File", Name: m.name}, File: m.name,

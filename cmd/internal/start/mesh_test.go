@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
@@ -54,6 +56,40 @@ func TestWithMesh(t *testing.T) {
 	if err := <-ended; err != context.Canceled {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// TestMeshHalfWritten: a file that is being written is taken once it is whole.
+func TestMeshHalfWritten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		name := filepath.Join(t.TempDir(), "mesh.yaml")
+		put(t, name, "accessLogFile: /dev/stdout\n")
+		deltas := make(chan config.Delta, 16)
+		ctx, stop := context.WithCancel(t.Context())
+		source := func(ctx context.Context, publish func(config.Delta)) error {
+			publish(config.Delta{})
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- WithMesh(source, name)(ctx, func(d config.Delta) { deltas <- d }) }()
+		<-deltas
+		write := func(text string) {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+		write("")
+		time.Sleep(meshPoll + meshSettle/4)
+		write("accessLogFile: /dev/")
+		time.Sleep(meshSettle / 2)
+		write("accessLogFile: /dev/stderr\n")
+		if d := <-deltas; len(d.Set) != 1 || !strings.Contains(string(d.Set[0].Text()), "/dev/stderr") {
+			t.Errorf("half of it came: %s", d.Set[0].Text())
+		}
+		stop()
+		<-ended
+	})
 }
 
 func put(t *testing.T, name, text string) {
