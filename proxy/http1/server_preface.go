@@ -30,6 +30,12 @@ func (c *serverConn) succeed() {
 	c.mu.Unlock()
 	session := c.options.HTTP2(c.conn, early, c.info)
 	c.successor.Store(&session)
+	c.mu.Lock()
+	killed := c.lost
+	c.mu.Unlock()
+	if killed {
+		session.Kill() // Whoever has killed this one knew of no other.
+	}
 	c.leave = leaveGone
 	session.Serve()
 }

@@ -88,3 +88,32 @@ func connected(t *testing.T) (ours, theirs net.Conn) {
 	t.Cleanup(func() { theirs.Close() })
 	return ours, theirs
 }
+
+// successor is a session that ends when it is killed.
+type successor chan struct{}
+
+func (s successor) Serve()      { <-s }
+func (s successor) Check(int64) {}
+func (s successor) CloseIdle()  {}
+func (s successor) Kill()       { close(s) }
+
+// TestKilledSuccessor: a connection that is killed while it becomes one of HTTP/2 ends.
+func TestKilledSuccessor(t *testing.T) {
+	t.Parallel()
+	ours, theirs := connected(t)
+	var session proxy.Session
+	session = NewSession(theirs, []byte(preface), &proxy.Connection{}, Options{
+		Engine: answering,
+		HTTP2: func(net.Conn, []byte, *proxy.Connection) proxy.Session {
+			session.Kill()
+			return make(successor)
+		},
+	}.WithDefaults())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		session.Serve()
+	}()
+	ours.Write([]byte{0})
+	await(t, "the session", ended)
+}
