@@ -70,6 +70,7 @@ func (s *source) backoff() *wait.Backoff {
 func (s *source) run(ctx context.Context) {
 	backoff := s.backoff()
 	for ctx.Err() == nil {
+		began := time.Now()
 		version, err := s.cluster.versions.of(ctx, s.resource)
 		if err == nil {
 			err = s.follow(ctx, version)
@@ -77,10 +78,13 @@ func (s *source) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if time.Since(began) > lastRetry {
+			// It went well for a while: this trouble is another one than the last.
+			backoff = s.backoff()
+		}
 		pause := time.Duration(0)
 		switch {
 		case err == nil:
-			backoff = s.backoff()
 		case errors.Is(err, errNotServed):
 			_ = s.store.Replace(nil, "")
 			s.cluster.report(s, missing, err)
