@@ -144,5 +144,17 @@ func (c *connection) kill() {
 		s.Kill()
 		return
 	}
-	c.conn.SetDeadline(time.Unix(1, 0))
+	c.conn.SetDeadline(past)
 }
+
+// bound says until when a connection may take to open: no longer than until it is killed.
+func (c *connection) bound(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.killed {
+		until = past
+	}
+	c.conn.SetDeadline(until)
+}
+
+var past = time.Unix(1, 0)

@@ -51,7 +51,7 @@ func (c *connection) enter(early []byte) proxy.Session {
 	if chain := o.Chain("", false, nil); chain != nil {
 		return c.begin(chain, c.conn, early)
 	}
-	c.conn.SetDeadline(time.Now().Add(o.OpenTimeout))
+	c.bound(time.Now().Add(o.OpenTimeout))
 	h := &handshake{connection: c}
 	h.tls = socket.Server(c.conn, early, c.server.hello)
 	err := h.tls.HandshakeContext(h)
@@ -59,7 +59,7 @@ func (c *connection) enter(early []byte) proxy.Session {
 	case err == nil:
 		return h.established()
 	case h.chain != nil && h.chain.TLS == nil:
-		c.conn.SetDeadline(time.Time{})
+		c.bound(time.Time{})
 		return c.begin(h.chain, c.conn, h.tls.Seen())
 	}
 	h.failed(err)
@@ -98,7 +98,7 @@ func (h *handshake) established() proxy.Session {
 		h.tls.Close()
 		return nil // The handshake was all that the certificate authority wanted.
 	}
-	h.conn.SetDeadline(time.Time{})
+	h.bound(time.Time{})
 	return h.begin(h.chain, h.tls, nil)
 }
 
