@@ -64,7 +64,8 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	closed    bool
 	watching  bool
-	wg        sync.WaitGroup
+	// wg counts the connections, and the calls of Serve, which may yet bring one.
+	wg sync.WaitGroup
 
 	// lot has the idle connections that no goroutine serves.
 	lot socket.Lot
@@ -125,6 +126,7 @@ func (s *Server) addListener(l net.Listener) bool {
 		return false
 	}
 	s.listeners[l] = struct{}{}
+	s.wg.Add(1)
 	return true
 }
 
@@ -132,6 +134,7 @@ func (s *Server) removeListener(l net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, l)
+	s.wg.Done()
 }
 
 // accept starts a connection, or turns it away.
