@@ -42,10 +42,12 @@ func bind(ctx context.Context, address string) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l, err = proxysocket.NewListener(l); err != nil {
+	own, err := proxysocket.NewListener(l)
+	if err != nil {
+		l.Close() // or the address stays taken, by a socket at which nobody accepts
 		return nil, err
 	}
-	return &socket{Listener: l}, nil
+	return &socket{Listener: own}, nil
 }
 
 // bindDatagrams opens a UDP socket at "host:port", of the same families as bind.
