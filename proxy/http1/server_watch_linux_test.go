@@ -2,6 +2,7 @@ package http1
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -116,4 +117,46 @@ func TestKilledSuccessor(t *testing.T) {
 	}()
 	ours.Write([]byte{0})
 	await(t, "the session", ended)
+}
+
+// TestRewindableMeanwhile: whether a body can be read again is asked while it is read.
+func TestRewindableMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		length, sent int
+		want         bool
+	}{"kept": {largeBuffer, largeBuffer, true}, "too large": {largeBuffer + 1, largeBuffer + 1, false}, "cut": {largeBuffer, 2, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rewindable := make(chan bool, 1)
+			_, address := serveLoopback(t, Options{Engine: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+				down.KeepBody()
+				read := make(chan struct{})
+				go func() {
+					defer close(read)
+					for buf := make([]byte, 100); ; {
+						if _, err := down.ReadBody(buf); err != nil {
+							return
+						}
+					}
+				}()
+				for reading := true; reading; {
+					select {
+					case <-read:
+						reading = false
+					default:
+						down.Rewindable()
+					}
+				}
+				rewindable <- down.Rewindable()
+				down.Respond(ex, &proxy.Response{Status: 200}, nil, true)
+			})})
+			conn := call(t, address, fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", c.length))
+			conn.Write(make([]byte, c.sent))
+			conn.(*net.TCPConn).CloseWrite()
+			if got := <-rewindable; got != c.want {
+				t.Errorf("it can be read again: %t, want %t", got, c.want)
+			}
+		})
+	}
 }

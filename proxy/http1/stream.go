@@ -66,11 +66,12 @@ type stream struct {
 	bodyless   bool
 	stopped    bool // CloseBody was called
 
-	// replay is what ReadBody has returned, where keep asks for it and it is not too much;
-	// from it, replayed bytes have been read again.
+	// replay is what ReadBody has returned, where keep asks for it; from it, replayed bytes
+	// have been read again. spoilt: it was too much, or the body is bad.
 	keep     bool
 	replay   []byte
 	replayed int
+	spoilt   atomic.Bool
 }
 
 var streams = sync.Pool{New: func() any {
@@ -322,6 +323,7 @@ func (st *stream) readBody(p []byte) (int, error) {
 	}
 	if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
 		st.bodyErr = err
+		st.spoilt.Store(true)
 	}
 	return n, err
 }
@@ -371,11 +373,11 @@ func (st *stream) Trailers() []router.Header { return st.trailers }
 // remember keeps a part of the body for another try. A body that is too large is not kept
 // at all.
 func (st *stream) remember(p []byte) {
-	if !st.keep || len(p) == 0 {
+	if !st.keep || len(p) == 0 || st.spoilt.Load() {
 		return
 	}
 	if len(st.replay)+len(p) > largeBuffer {
-		st.keep = false
+		st.spoilt.Store(true)
 		return
 	}
 	if st.replay == nil {
@@ -388,8 +390,8 @@ func (st *stream) remember(p []byte) {
 // KeepBody implements proxy.Downstream.
 func (st *stream) KeepBody() { st.keep = true }
 
-// Rewindable implements proxy.Downstream.
-func (st *stream) Rewindable() bool { return !st.reading.Load() || st.keep && st.bodyErr == nil }
+// Rewindable implements proxy.Downstream. It is asked while the body is read, too.
+func (st *stream) Rewindable() bool { return !st.reading.Load() || st.keep && !st.spoilt.Load() }
 
 // Rewind implements proxy.Downstream.
 func (st *stream) Rewind() bool {
