@@ -22,14 +22,21 @@ const (
 
 var errLate = errors.New("http2: no response within the time for it")
 
-// unstick ends a connection whose endpoint has taken nothing for a while. It must not wait.
-func (c *Conn) unstick() {
+// unstick ends a connection whose endpoint has taken nothing for a while. Where that may yet
+// become so, it returns how soon, else 0. It must not wait.
+func (c *Conn) unstick() (again time.Duration) {
 	c.mu.Lock()
-	stuck := c.queue.writing && proxy.Now()-c.queue.since > int64(maxStuck)
+	writing := c.queue.writing && !c.closing
+	stuck := time.Duration(proxy.Now() - c.queue.since)
 	c.mu.Unlock()
-	if stuck {
-		c.kill(errUnwritten)
+	switch {
+	case !writing:
+		return 0
+	case stuck <= maxStuck:
+		return maxStuck - stuck + time.Millisecond
 	}
+	c.kill(errUnwritten)
+	return 0
 }
 
 // Check looks for an endpoint that does not read, does not answer, or has gone, given the time of

@@ -278,8 +278,10 @@ func TestConnStuck(t *testing.T) {
 			down := newClient()
 			down.request = endlessReader{}
 			s := c.Acquire(1)
+			over := make(chan struct{})
 			if !check {
-				s.Bound(maxStuck + 200*time.Millisecond)
+				// Nobody need look again: the write has not waited for long by then.
+				s.Bound(50 * time.Millisecond)
 			} else {
 				go func() {
 					for {
@@ -288,14 +290,18 @@ func TestConnStuck(t *testing.T) {
 						c.mu.Unlock()
 						if stuck && proxy.Now()-since > int64(300*time.Millisecond) {
 							c.Check(since+int64(maxWriting+time.Second), 0, 0)
-							return
 						}
-						time.Sleep(10 * time.Millisecond)
+						select {
+						case <-over:
+							return
+						case <-time.After(10 * time.Millisecond):
+						}
 					}
 				}()
 			}
 			res := s.RoundTrip(withStream(connExchange("POST", "/")), down, down)
 			s.Release()
+			close(over)
 			if check && (res.Failure != proxy.FailClosed || res.Err != errUnwritten) || !check && res.Failure != proxy.FailTimeout && res.Err != errUnwritten {
 				t.Errorf("%+v", res)
 			}

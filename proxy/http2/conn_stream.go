@@ -33,6 +33,8 @@ type ConnStream struct {
 	// in is what has come; mu guards it. It may be taken while the connection's is held.
 	mu sync.Mutex
 	in inbox
+	// served counts the exchanges that are over.
+	served uint32
 
 	// These belong to the exchange.
 	ex     *proxy.Exchange
@@ -113,11 +115,7 @@ func (s *ConnStream) Bound(within time.Duration) {
 		return
 	}
 	s.in.until = proxy.Now() + int64(within)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(within, s.expire)
-		return
-	}
-	s.timer.Reset(within)
+	s.wait(within)
 }
 
 // expire ends the exchange when its time is up. The timer may have been set for an earlier
@@ -126,9 +124,10 @@ func (s *ConnStream) expire() {
 	s.mu.Lock()
 	late := s.in.until != 0 && proxy.Now() >= s.in.until
 	s.in.late = s.in.late || late
+	c, served := s.c, s.served
 	s.mu.Unlock()
 	if late {
-		s.interrupt()
+		s.leave(c, served)
 	}
 }
 
@@ -136,12 +135,38 @@ func (s *ConnStream) expire() {
 // it ends the connection: else the exchange would go on waiting.
 func (s *ConnStream) interrupt() {
 	s.mu.Lock()
-	c := s.c
+	c, served := s.c, s.served
 	s.mu.Unlock()
+	s.leave(c, served)
+}
+
+// leave is interrupt for the exchange behind so many others, on c.
+func (s *ConnStream) leave(c *Conn, served uint32) {
+	var again time.Duration
 	if c != nil {
-		c.unstick()
+		again = c.unstick()
 	}
 	s.wakeUp()
+	if again == 0 {
+		return
+	}
+	// It may be that very write which the exchange waits for.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served != served {
+		return
+	}
+	s.in.until = proxy.Now()
+	s.wait(again)
+}
+
+// wait has expire called after a while. The caller holds mu.
+func (s *ConnStream) wait(d time.Duration) {
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.expire)
+		return
+	}
+	s.timer.Reset(d)
 }
 
 // wakeUp wakes the exchange's goroutine. It may be woken for nothing.
@@ -199,13 +224,15 @@ func (s *ConnStream) Release() {
 // recycle lets the stream serve another exchange, on any connection. Nobody else knows it by
 // now, but for those who may wake it.
 func (s *ConnStream) recycle() {
+	s.mu.Lock()
+	s.served++
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	if s.aborter.Aborted() {
+		s.mu.Unlock()
 		return
 	}
-	s.mu.Lock()
 	in := &s.in
 	*in = inbox{head: in.head, trailers: in.trailers}
 	in.head.reset()
