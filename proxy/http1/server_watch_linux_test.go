@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -158,5 +159,30 @@ func TestRewindableMeanwhile(t *testing.T) {
 				t.Errorf("it can be read again: %t, want %t", got, c.want)
 			}
 		})
+	}
+}
+
+// TestAnsweredBeforeItsBody: an answer may come before anybody has begun to read the body, who
+// then does.
+func TestAnsweredBeforeItsBody(t *testing.T) {
+	t.Parallel()
+	_, address := serveLoopback(t, Options{Engine: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			time.Sleep(10 * time.Millisecond)
+			for buf := make([]byte, 100); ; {
+				if _, err := down.ReadBody(buf); err != nil {
+					return
+				}
+			}
+		}()
+		down.Respond(ex, &proxy.Response{Status: 200}, nil, true)
+		<-read
+	})})
+	conn := call(t, address, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n")
+	conn.Write(make([]byte, 50000))
+	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 200 {
+		t.Errorf("%v, %v", answer, err)
 	}
 }

@@ -41,9 +41,10 @@ type stream struct {
 	head head
 
 	// early is the part of the body that came with the head. left counts the bytes of
-	// a body of known length that are still to be read.
-	early []byte
-	left  int64
+	// a body of known length that are still to be read, and rest those that were to be when
+	// the exchange began.
+	early      []byte
+	left, rest int64
 	// bodyDone is set when the body's end was read; reading, when ReadBody was called,
 	// from when on left and early belong to whoever calls it.
 	bodyDone atomic.Bool
@@ -242,7 +243,7 @@ func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
 			ex.Buffered, ex.Payload = true, rest[:n]
 			break
 		}
-		st.early, st.left = rest[:n], h.length-n
+		st.early, st.left, st.rest = rest[:n], h.length-n, h.length-n
 	default:
 		st.bodyDone.Store(true)
 		ex.Buffered = true

@@ -102,7 +102,7 @@ func (st *stream) appendFraming(dst []byte, r *proxy.Response) []byte {
 func (st *stream) decideClose() {
 	h := &st.head
 	// A client that still waits for 100 (Continue) may now send its body, or not.
-	unread := !st.bodyDone.Load() && (st.reading.Load() || h.chunked || st.left > maxDrain || st.ex.Expect100)
+	unread := !st.bodyDone.Load() && (st.reading.Load() || h.chunked || st.rest > maxDrain || st.ex.Expect100)
 	// What stands behind a refused Upgrade may be meant for the other protocol.
 	refused := h.upgrade != ""
 	if st.stopped && !st.bodyDone.Load() {
