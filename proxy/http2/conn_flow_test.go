@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 )
@@ -204,11 +203,12 @@ func TestConnSlowClient(t *testing.T) {
 	t.Parallel()
 	c, f := fakePair(t, ConnOptions{})
 	body := strings.Repeat("0123456789abcdef", 1<<10)
-	slow := make(chan struct{})
+	slow, begun := make(chan struct{}), make(chan struct{})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		f.request()
+		close(begun)
 		f.write(rawHead(1, false, ":status", "200"))
 		for range streamWindow / len(body) {
 			f.write(rawData(1, false, body))
@@ -236,9 +236,7 @@ func TestConnSlowClient(t *testing.T) {
 			t.Errorf("%+v, %d bytes", res, down.body.Len())
 		}
 	}()
-	for c.State().Requests == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-begun
 	for i := range 3 {
 		down := newClient()
 		if res := do(t, c, connExchange("GET", "/"), down); res.Failure != proxy.FailNone || down.body.String() != fmt.Sprint(i) {
