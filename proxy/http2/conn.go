@@ -20,6 +20,9 @@ const (
 	connWindow = 1 << 20
 	// streamWindow is a stream's, which is opened again when its client has taken the bytes.
 	streamWindow = 64 << 10
+	// lastStream is the number with which a connection takes no more streams: it leaves enough
+	// for those that were taken by then, and have no number yet.
+	lastStream = maxStreamID - 1<<20
 )
 
 // ConnOptions configure a connection to an endpoint.
@@ -151,7 +154,7 @@ func (c *Conn) Acquire(limit uint32) *ConnStream {
 
 // room returns how many more streams could be taken. The caller holds mu.
 func (c *Conn) room(limit uint32) int {
-	if c.retired || c.refusing || c.closing || c.next > maxStreamID-1<<20 {
+	if c.retired || c.refusing || c.closing {
 		return 0
 	}
 	return int(min(limit, c.settings.maxConcurrentStreams)) - c.active

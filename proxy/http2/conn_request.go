@@ -79,6 +79,7 @@ func (s *ConnStream) begin() {
 	}
 	s.id = c.next
 	c.next += 2
+	c.retired = c.retired || s.id >= lastStream
 	s.window = sendWindow(c.settings.initialWindow)
 	c.streams[s.id] = s
 	var flags uint8

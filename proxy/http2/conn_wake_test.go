@@ -121,3 +121,38 @@ func TestConnTunnelUnread(t *testing.T) {
 		})
 	}
 }
+
+// A connection whose numbers are used up ends with its last exchange, so that another can take
+// its place.
+func TestConnNumbersEnd(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{})
+	c, f := fakePair(t, ConnOptions{Changed: func(c *Conn) {
+		if c.State().Closed {
+			close(closed)
+		}
+	}})
+	<-c.settled
+	c.mu.Lock()
+	c.next = lastStream - 2
+	c.mu.Unlock()
+	for _, id := range []uint32{lastStream - 2, lastStream} {
+		go func() {
+			if r := f.request(); r.stream != id {
+				t.Errorf("stream %d, want %d", r.stream, id)
+			}
+			f.write(rawHead(id, true, ":status", "200"))
+		}()
+		if res := do(t, c, connExchange("GET", "/"), newClient()); res.Failure != proxy.FailNone {
+			t.Fatalf("%+v", res)
+		}
+	}
+	if c.Acquire(100) != nil {
+		t.Error("it takes another")
+	}
+	select {
+	case <-closed:
+	case <-time.After(connPatience):
+		t.Error("it stays")
+	}
+}
