@@ -25,7 +25,7 @@ const (
 	patience = 25 * time.Millisecond
 	// maxRest bounds the rest between two Deltas.
 	maxRest = 50 * time.Millisecond
-	// wantedPatience bounds how long the first Delta waits for what it is wanted to have.
+	// wantedPatience is Cluster.patience.
 	wantedPatience = 5 * time.Second
 	// snapshotAfter is how long a start waits for the API server before it takes the
 	// snapshot.
@@ -42,6 +42,9 @@ type Cluster struct {
 	versions *versions
 	set      *set
 	health   health
+
+	// patience bounds how long the first Delta waits for what it is wanted to have.
+	patience time.Duration
 
 	// mu guards what follows, and the state of the sources.
 	mu      sync.Mutex
@@ -66,7 +69,7 @@ type Cluster struct {
 // sense, with an ErrConfiguration; that nobody answers is no such case.
 func New(o Options) (*Cluster, error) {
 	o = o.withDefaults()
-	c := &Cluster{opt: o, log: o.Logger, set: newSet(), wanted: map[place]*source{}, reported: make(chan struct{}, 1)}
+	c := &Cluster{opt: o, log: o.Logger, set: newSet(), patience: wantedPatience, wanted: map[place]*source{}, reported: make(chan struct{}, 1)}
 	var err error
 	if c.selector, err = o.selector(); err != nil {
 		return nil, err

@@ -31,8 +31,8 @@ func TestNodes(t *testing.T) {
 	if want := map[string]string{"topology.kubernetes.io/region": "east", "topology.kubernetes.io/zone": "a"}; !maps.Equal(n.Labels, want) || strings.Contains(string(n.Manifest), "images") {
 		t.Errorf("got %v, %s", n.Labels, n.Manifest)
 	}
-	if len(w.deltas) != 1 {
-		t.Errorf("it came in %d deltas", len(w.deltas))
+	if n := w.told(); n != 1 {
+		t.Errorf("it came in %d deltas", n)
 	}
 	for range 3 {
 		all.Store(!all.Load())

@@ -67,7 +67,7 @@ func (p *publisher) listed(ctx context.Context) bool {
 
 // await waits until what is wanted is there, or is known not to be.
 func (p *publisher) await(ctx context.Context) {
-	deadline := time.NewTimer(wantedPatience)
+	deadline := time.NewTimer(p.cluster.patience)
 	defer deadline.Stop()
 	for p.cluster.waitsFor() > 0 && p.cluster.silent() == nil {
 		select {

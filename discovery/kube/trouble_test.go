@@ -91,7 +91,7 @@ func TestForbidden(t *testing.T) {
 	f.deny("services", true)
 	f.expire()
 	w.wantsReasons(ReasonForbidden)
-	if w.removed != 0 {
+	if w.losses() != 0 {
 		t.Error("a right that was taken away took objects along")
 	}
 }
@@ -124,8 +124,8 @@ func TestAway(t *testing.T) {
 	if got := metric(t, w.cluster, "sluice_kubernetes_synced"); got != 1 {
 		t.Errorf("the metric says that not all is followed: %v", got)
 	}
-	if s := w.cluster.Status(); !s.AwaySince.IsZero() || !s.Synced || w.removed != 1 {
-		t.Errorf("the status is %+v, %d removed", s, w.removed)
+	if s := w.cluster.Status(); !s.AwaySince.IsZero() || !s.Synced || w.losses() != 1 {
+		t.Errorf("the status is %+v, %d removed", s, w.losses())
 	}
 }
 
@@ -162,8 +162,8 @@ func TestErrors(t *testing.T) {
 		}
 		f.failing.Store(0)
 		w.wantsReasons()
-		if w.removed != 0 {
-			t.Errorf("%d: %d objects were removed", code, w.removed)
+		if n := w.losses(); n != 0 {
+			t.Errorf("%d: %d objects were removed", code, n)
 		}
 	}
 }
@@ -212,8 +212,8 @@ func TestNoAnswerAtFirst(t *testing.T) {
 	}
 	f.start()
 	w.wants(bookinfoNames)
-	if len(w.deltas) != 1 || strings.Count(l.String(), "waiting") != 1 || !strings.Contains(l.String(), f.address) {
-		t.Errorf("%d deltas; the log is %s", len(w.deltas), l)
+	if w.told() != 1 || strings.Count(l.String(), "waiting") != 1 || !strings.Contains(l.String(), f.address) {
+		t.Errorf("%d deltas; the log is %s", w.told(), l)
 	}
 }
 
