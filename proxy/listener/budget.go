@@ -25,11 +25,16 @@ func (b *Budget) Take() bool {
 	if b == nil {
 		return true
 	}
-	if b.open.Add(1) > b.limit {
-		b.open.Add(-1)
-		return false
+	for {
+		open := b.open.Load()
+		if open >= b.limit {
+			return false
+		}
+		// One that is refused must not count for a moment: another would be refused for it.
+		if b.open.CompareAndSwap(open, open+1) {
+			return true
+		}
 	}
-	return true
 }
 
 // Give gives a connection back.
