@@ -239,24 +239,29 @@ func TestSpread(t *testing.T) {
 func TestLateIsCounted(t *testing.T) {
 	t.Parallel()
 	const stall = 1500 * time.Millisecond
-	var n atomic.Int64
-	l := load(serve(t, false, func(http.ResponseWriter, *http.Request) {
-		if n.Add(1) == 20 {
-			time.Sleep(stall)
+	// Where the machine itself stalls, the generator is late indeed: then it is tried again.
+	for range 5 {
+		var n atomic.Int64
+		l := load(serve(t, false, func(http.ResponseWriter, *http.Request) {
+			if n.Add(1) == 20 {
+				time.Sleep(stall)
+			}
+		}), work.HTTP1, 0)
+		l.Connections, l.Rate, l.Duration = 1, 200, 2500*time.Millisecond
+		res := open(t, l)
+		// Of 500 requests, 300 came due during the stall, and waited for 750 ms on average.
+		if got := res.Latency.Quantile(.99); got < stall*9/10 {
+			t.Errorf("p99 is %s, after a stall of %s", got, stall)
 		}
-	}), work.HTTP1, 0)
-	l.Connections, l.Rate, l.Duration = 1, 200, 2500*time.Millisecond
-	res := open(t, l)
-	// Of 500 requests, 300 came due during the stall, and waited for 750 ms on average.
-	if got := res.Latency.Quantile(.99); got < stall*9/10 {
-		t.Errorf("p99 is %s, after a stall of %s", got, stall)
+		if got := res.Latency.Quantile(.65); got < stall/4 {
+			t.Errorf("p65 is %s: those that were late count from when they were sent", got)
+		}
+		if res.Lag <= stall/5 {
+			return
+		}
+		t.Logf("the generator calls itself %s late", res.Lag)
 	}
-	if res.Lag > stall/5 {
-		t.Errorf("the generator calls itself %s late: it was the server", res.Lag)
-	}
-	if got := res.Latency.Quantile(.65); got < stall/4 {
-		t.Errorf("p65 is %s: those that were late count from when they were sent", got)
-	}
+	t.Error("the generator calls itself late each time: it was the server")
 }
 
 // TestRateIsKept measures when requests arrive: none before it is due, and the last at the end.
