@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"math"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -40,10 +41,12 @@ func applyHash(built *router.Cluster, hash *networking.LoadBalancerSettings_Cons
 		built.Balancer, built.TableSize = router.Maglev, int(maglev.TableSize)
 		return
 	}
-	built.Balancer, built.RingSize = router.RingHash, int(hash.GetMinimumRingSize())
+	size := hash.GetMinimumRingSize()
 	if ring := hash.GetRingHash(); ring != nil {
-		built.RingSize = int(ring.MinimumRingSize)
+		size = ring.MinimumRingSize
 	}
+	// Above what an int holds it would be none, or a negative one.
+	built.Balancer, built.RingSize = router.RingHash, int(min(size, math.MaxInt32))
 }
 
 // compileHash returns what a request is hashed by, nil for nothing.
