@@ -137,7 +137,7 @@ func (a *annotations) sessionCookie() *networking.LoadBalancerSettings_Consisten
 		}
 	}
 	if p := a.text("session-cookie-path"); p != "" {
-		if strings.HasPrefix(p, "/") && !strings.ContainsAny(p, "; \t\r\n") {
+		if strings.HasPrefix(p, "/") && !strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == ';' || r == 0x7f }) {
 			cookie.Path = p
 		} else {
 			a.bad("session-cookie-path", "must begin with /; it counts as %q", cookie.Path)

@@ -35,9 +35,7 @@ func (c *checker) consistentHash(at *config.Path, hash *networking.LoadBalancerS
 	if hash.HashKey == nil {
 		c.warn(NoEffect, at, "nothing is hashed, so endpoints are picked at random: give httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName")
 	}
-	if cookie := hash.GetHttpCookie(); cookie != nil && cookie.Name == "" {
-		c.fail(Missing, at.Field("httpCookie").Field("name"), "a cookie needs a name")
-	}
+	c.hashCookie(at.Field("httpCookie"), hash.GetHttpCookie())
 	//lint:ignore SA1019 deprecated and still in files
 	if size := hash.MinimumRingSize; size != 0 {
 		c.warn(Deprecated, at.Field("minimumRingSize"), "minimumRingSize is deprecated: write ringHash: {minimumRingSize: %d}", size)
@@ -55,6 +53,42 @@ func (c *checker) consistentHash(at *config.Path, hash *networking.LoadBalancerS
 			c.fail(OutOfRange, at.Field("maglev").Field("tableSize"), "%d is not a prime number: write one such as 65537", size)
 		}
 	}
+}
+
+// hashCookie checks a cookie that may be issued: all of it goes into a set-cookie header.
+func (c *checker) hashCookie(at *config.Path, cookie *networking.LoadBalancerSettings_ConsistentHashLB_HTTPCookie) {
+	if cookie == nil {
+		return
+	}
+	const wanted = "%q has a character that would end it in a set-cookie header: take it out"
+	switch {
+	case cookie.Name == "":
+		c.fail(Missing, at.Field("name"), "a cookie needs a name")
+	case !staysInCookie(cookie.Name, " \t\",="):
+		c.fail(BadHeader, at.Field("name"), wanted, cookie.Name)
+	}
+	if !staysInCookie(cookie.Path, "") {
+		c.fail(BadHeader, at.Field("path"), wanted, cookie.Path)
+	}
+	for i, a := range cookie.Attributes {
+		if !staysInCookie(a.GetName(), "=") {
+			c.fail(BadHeader, at.Field("attributes").Index(i).Field("name"), wanted, a.GetName())
+		}
+		if !staysInCookie(a.GetValue(), "") {
+			c.fail(BadHeader, at.Field("attributes").Index(i).Field("value"), wanted, a.GetValue())
+		}
+	}
+}
+
+// staysInCookie reports whether a text ends no part of a set-cookie header (RFC 6265 section
+// 4.1.1), and has none of some other bytes either.
+func staysInCookie(s, others string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f || s[i] == ';' || strings.IndexByte(others, s[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // isPrime reports whether n is a prime number; 1 passes, as in Envoy.

@@ -13,6 +13,12 @@ func TestLoadBalancer(t *testing.T) {
 		{`consistentHash: {useSourceIp: true, maglev: {tableSize: 5000011}}`, "E OutOfRange @consistentHash.maglev.tableSize"},
 		{`consistentHash: {useSourceIp: true, maglev: {tableSize: 4999999}}`, ""},
 		{`consistentHash: {useSourceIp: true, minimumRingSize: 5, ringHash: {}}`, "W Deprecated @consistentHash.minimumRingSize; E Conflict @consistentHash.minimumRingSize"},
+		{`consistentHash: {httpCookie: {name: ""}}`, "E Missing @consistentHash.httpCookie.name"},
+		{`consistentHash: {httpCookie: {name: "a=b"}}`, "E BadHeader @consistentHash.httpCookie.name"},
+		{`consistentHash: {httpCookie: {name: "a\r\nb", path: "/\r\nx: y", attributes: [{name: "a;b"}, null, {name: Domain, value: "a\nb"}]}}`,
+			"E BadHeader @consistentHash.httpCookie.name; E BadHeader @consistentHash.httpCookie.path; " +
+				"E BadHeader @consistentHash.httpCookie.attributes[0].name; E BadHeader @consistentHash.httpCookie.attributes[2].value"},
+		{`consistentHash: {httpCookie: {name: __Host-a.b, path: /a b, ttl: 0s, attributes: [{name: Secure}, {name: Expires, value: "Wed, 09 Jun 2027 10:18:14 GMT"}]}}`, ""},
 		{`warmup: {}`, "E Missing @warmup.duration"},
 		{`warmup: {duration: 0s, aggression: 0.5, minimumPercent: 100}`, "E BadDuration @warmup.duration; E OutOfRange @warmup.aggression"},
 		{`consistentHash: {useSourceIp: true}, warmup: {duration: 1s}`, "W NoEffect @warmup"},
