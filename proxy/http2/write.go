@@ -207,6 +207,7 @@ func (c *session) send(st *serverStream, data []byte, end bool) error {
 			return err
 		}
 		if st.timedOut {
+			st.torn = true
 			c.stopWaiting(st)
 			return errClientGone
 		}
