@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +93,8 @@ type server struct {
 	accepting, all sync.WaitGroup
 	stop           chan struct{}
 	once           sync.Once
+	// unwatched keeps Check from being called: time does not pass.
+	unwatched atomic.Bool
 	// tls, where not nil, is what connections are inside of.
 	tls *tls.Config
 }
@@ -159,7 +162,9 @@ func (s *server) watch() {
 		case <-s.stop:
 			return
 		case <-tick.C:
-			s.each(func(one proxy.Session) { one.Check(proxy.Now()) })
+			if !s.unwatched.Load() {
+				s.each(func(one proxy.Session) { one.Check(proxy.Now()) })
+			}
 		}
 	}
 }
