@@ -3,6 +3,7 @@ package accesslog
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -27,8 +28,10 @@ func openLogFile(name string) (*logFile, error) {
 	return &logFile{name: name, file: f, looked: time.Now()}, nil
 }
 
+// openAppend does not wait for somebody to read where the name is a pipe's: opening it fails
+// until there is one.
 func openAppend(name string) (*os.File, error) {
-	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 }
 
 // write appends b.
