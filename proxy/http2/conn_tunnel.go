@@ -136,6 +136,7 @@ func (t *streamTunnel) send(early []byte) {
 			}
 		}
 	})
+	sock.Thorough() // The client's end may come together with its last bytes.
 	err := sock.Run()
 	if ended && err == nil && !failed && t.s.sendBody(nil, true) {
 		return
