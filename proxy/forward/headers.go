@@ -71,6 +71,9 @@ const (
 	forwardedProtoHeader
 	// claimHeader is any other header by which proxies tell about a caller.
 	claimHeader
+	// aliasHeader is another spelling of one of them ("x.forwarded.for"): no proxy writes
+	// those, and most let a client's pass.
+	aliasHeader
 	// envoyHeader is one of Envoy's own ("x-envoy-..."): no proxy in front makes those for
 	// us, and most let a client's pass.
 	envoyHeader
@@ -92,7 +95,7 @@ func identityOf(name string) identityKind {
 		if name = strings.NewReplacer("_", "-", ".", "-").Replace(name); identityOf(name) == plainHeader {
 			return plainHeader
 		}
-		return claimHeader
+		return aliasHeader
 	}
 	switch {
 	case name == "x-request-id":

@@ -83,6 +83,7 @@ func TestForwardingHeadersWithTrustedHops(t *testing.T) {
 		"not an address":           {1, []string{"X-Forwarded-For: unknown"}, "unknown,127.0.0.1", "127.0.0.1", "http"},
 		"forged scheme":            {1, []string{"X-Forwarded-Proto: javascript"}, "127.0.0.1", "127.0.0.1", "http"},
 		"nominated by the client":  {1, []string{"X-Forwarded-For: 10.1.1.1", "Connection: x-forwarded-for"}, "10.1.1.1,127.0.0.1", "10.1.1.1", "http"},
+		"other spellings":          {1, []string{"X.Forwarded.For: forged", "X-Forwarded_Proto: forged", "X_Real_Ip: forged"}, "127.0.0.1", "127.0.0.1", "http"},
 		"x-envoy headers are ours": {1, []string{"X-Envoy-Original-Path: /forged", "X-Envoy-Attempt-Count: 7"}, "127.0.0.1", "127.0.0.1", "http"},
 	}
 	for name, test := range tests {
@@ -94,7 +95,7 @@ func TestForwardingHeadersWithTrustedHops(t *testing.T) {
 				got <- head
 				c.send(okResponse)
 			})
-			g := start(t, toOrigin(o.addr), func(s *setup) { s.engine.TrustedHops = test.hops })
+			g := start(t, toOrigin(o.addr), func(s *setup) { s.engine.TrustedHops, s.server.Policy.AllowUnderscores = test.hops, true })
 			dial(t, g).get("/", test.headers...)
 			head := <-got
 			for _, want := range []string{"\r\nx-forwarded-for: " + test.wantFor + "\r\n", "\r\nx-forwarded-proto: " + test.wantProto + "\r\n", "\r\nx-envoy-attempt-count: 1\r\n"} {
@@ -167,6 +168,22 @@ func TestHeaderPolicies(t *testing.T) {
 	}
 	if a.Header.Get("Server") != "sluice" || a.Header.Get("X-Cluster") != "origin" || a.Header.Get("X-Secret") != "" {
 		t.Errorf("answer %v", a.Header)
+	}
+}
+
+// A name in the configuration cannot end the header that tells it.
+func TestHeaderPolicyTellsOddNames(t *testing.T) {
+	t.Parallel()
+	spec := func(addr string) *router.Spec {
+		s := toOrigin(addr)
+		r := s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0]
+		r.Name = "odd\r\nx-admin: 1\x00\x7f"
+		r.Policy.Headers.Request = router.HeaderOps{Set: []router.Header{{Name: "x-route", Value: "%ROUTE_NAME%!"}}}
+		return s
+	}
+	head, _ := seenBy(t, spec, nil, get(), okResponse)
+	if !strings.Contains(head, "\r\nx-route: odd??x-admin: 1??!\r\n") {
+		t.Errorf("upstream got %q", head)
 	}
 }
 

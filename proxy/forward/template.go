@@ -24,11 +24,22 @@ func evaluate(ex *proxy.Exchange, t *router.Template) string {
 		}
 		from := len(ex.Scratch)
 		ex.Scratch = appendOperator(ex.Scratch, ex, s)
+		makeValue(ex.Scratch[from:])
 		if s.MaxLength > 0 && len(ex.Scratch)-from > s.MaxLength {
 			ex.Scratch = ex.Scratch[:from+s.MaxLength]
 		}
 	}
 	return ex.KeptFrom(at)
+}
+
+// makeValue puts "?" for bytes that no header may have (RFC 9110 section 5.5): names that the
+// configuration gives to its parts may be anything.
+func makeValue(b []byte) {
+	for i, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			b[i] = '?'
+		}
+	}
 }
 
 // appendOperator appends the value of one of Envoy's command operators, as far as it is known
