@@ -211,7 +211,7 @@ func TestHeaderOps(t *testing.T) {
 		}}},
 		Policy: &RoutePolicy{Headers: HeaderPolicy{
 			Request:  HeaderOps{Set: []Header{{"x-set", "r"}}},
-			Response: HeaderOps{Remove: []string{"server"}, Add: []Header{{"x-r", "100%%"}}},
+			Response: HeaderOps{Remove: []string{"server", "Connection"}, Set: []Header{{"Content-Length", "7"}, {"transfer-encoding", "chunked"}, {"Upgrade", "x"}}, Add: []Header{{"x-r", "100%%"}}},
 		}},
 	}
 	table := tableOf(t, route)

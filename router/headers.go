@@ -28,7 +28,8 @@ type HeaderOp struct {
 
 // compileHeaderOps puts the changes of a destination and its route in order. Those
 // to pseudo-headers and to host are left out: the authority changes only through
-// Rewrite and Destination.Authority, and nothing may remove it.
+// Rewrite and Destination.Authority, and nothing may remove it. So are those to what
+// frames messages, see OfConnection.
 func compileHeaderOps(levels ...*HeaderOps) ([]HeaderOp, error) {
 	var ops []HeaderOp
 	for _, level := range levels {
@@ -53,7 +54,7 @@ func compileHeaderOps(levels ...*HeaderOps) ([]HeaderOp, error) {
 
 func appendHeaderOp(ops *[]HeaderOp, kind HeaderOpKind, name, value string) error {
 	name = lowerASCII(name)
-	if name == "host" || strings.HasPrefix(name, ":") {
+	if name == "host" || strings.HasPrefix(name, ":") || OfConnection(name) {
 		return nil
 	}
 	if !isToken(name) {
@@ -65,6 +66,17 @@ func appendHeaderOp(ops *[]HeaderOp, kind HeaderOpKind, name, value string) erro
 	}
 	*ops = append(*ops, HeaderOp{Kind: kind, Name: name, Value: template})
 	return nil
+}
+
+// OfConnection tells whether a header, given its name in lower case, belongs to the connection
+// that carries a message, or says where the message ends. Each codec writes its own: a second
+// one would have one side take for a new message what the other takes for the body of the last.
+func OfConnection(name string) bool {
+	switch name {
+	case "connection", "content-length", "expect", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
+	}
+	return false
 }
 
 // isToken says whether s may be a header's name (RFC 9110 section 5.6.2).

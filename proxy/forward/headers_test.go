@@ -187,6 +187,24 @@ func TestHeaderPolicyTellsOddNames(t *testing.T) {
 	}
 }
 
+// A route's headers do not say where a message ends, nor anything else of its connection.
+func TestHeaderPoliciesFrameNothing(t *testing.T) {
+	t.Parallel()
+	for _, h := range []router.Header{{Name: "Content-Length", Value: "7"}, {Name: "transfer-encoding", Value: "chunked"}, {Name: "Connection", Value: "close"},
+		{Name: "te", Value: "x"}, {Name: "upgrade", Value: "x"}, {Name: "keep-alive", Value: "x"}} {
+		ops := router.HeaderOps{Set: []router.Header{h}, Add: []router.Header{h}}
+		spec := func(addr string) *router.Spec {
+			s := toOrigin(addr)
+			s.Listeners[0].Tables[0].VirtualHosts[0].Routes[0].Policy.Headers = router.HeaderPolicy{Request: ops, Response: ops}
+			return s
+		}
+		head, a := seenBy(t, spec, nil, get(), okResponse)
+		if strings.Contains(head, strings.ToLower(h.Name)+":") || a.StatusCode != 200 || a.body != "ok" || a.Header.Get(h.Name) != "" && h.Name != "Content-Length" {
+			t.Errorf("%s: upstream got %q, the client %d %q %v", h.Name, head, a.StatusCode, a.body, a.Header)
+		}
+	}
+}
+
 // Rewrites, redirects and direct responses over the wire.
 func TestRouteActions(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
 )
 
 // isHeaderName reports whether name is made of letters, digits, '-' and '_'.
@@ -68,6 +69,8 @@ func (c *checker) changedHeader(at *config.Path, name string, mayBeAuthority boo
 		c.fail(BadHeader, at, "host can be set in requests only: use headers.request.set, or rewrite.authority")
 	case strings.HasPrefix(name, ":"):
 		c.fail(BadHeader, at, "%q is part of the request line and no header: use rewrite", name)
+	case router.OfConnection(strings.ToLower(name)):
+		c.warn(NoEffect, at, "%q belongs to the connection, for which the proxy speaks itself: remove it", name)
 	case !isHeaderName(name):
 		c.warn(BadHeader, at, "%q is not a name that HTTP allows for a header: use letters, digits, '-' and '_'", name)
 	}

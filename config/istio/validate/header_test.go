@@ -28,6 +28,8 @@ func TestHeaders(t *testing.T) {
 	expect(t, "VirtualService", `{hosts: [a.com], gateways: [g], http: [{headers: $, route: [{destination: {host: b}}]}]}`, []want{
 		{`{request: {set: {host: a, ":path": /x}, remove: [Host, ":authority"]}}`, "E BadHeader http[0].headers.request.set[:path]; E BadHeader http[0].headers.request.remove[0]; E BadHeader http[0].headers.request.remove[1]"},
 		{`{response: {add: {Host: a, x: "a\u0001"}}}`, "E BadHeader http[0].headers.response.add[Host]; E BadHeader http[0].headers.response.add[x]"},
+		{`{request: {set: {Transfer-Encoding: chunked}, add: {content-length: "5"}}, response: {remove: [Connection]}}`,
+			"W NoEffect http[0].headers.request.set[Transfer-Encoding]; W NoEffect http[0].headers.request.add[content-length]; W NoEffect http[0].headers.response.remove[0]"},
 		{`{response: {set: {x: "a\tb", z: "50%"}}}`, "E BadHeader http[0].headers.response.set[z]"},
 	})
 }
