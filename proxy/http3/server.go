@@ -41,6 +41,10 @@ const (
 	connectionWindow = 1 << 20
 	// handshakeTimeout bounds a handshake in which the client says nothing.
 	handshakeTimeout = 5 * time.Second
+	// trustedHandshakes is how many handshakes may be in progress before clients must show
+	// that they are at the address which their packets name (RFC 9000 section 8.1.2). Else
+	// packets with forged addresses could take the place of all connections.
+	trustedHandshakes = 128
 )
 
 // Server serves HTTP/3 at one UDP socket. Its methods are safe for concurrent use.
@@ -48,8 +52,8 @@ type Server struct {
 	options Options
 	quic    *http3.Server
 	open    atomic.Int64
-	// active counts the exchanges in progress.
-	active atomic.Int64
+	// active counts the exchanges in progress, opening the handshakes.
+	active, opening atomic.Int64
 	// drained is closed when Drain has ended.
 	drained chan struct{}
 	once    sync.Once
@@ -93,7 +97,15 @@ func NewServer(o Options) *Server {
 // Serve serves conn until it is closed or the Server has drained: the connections in progress
 // need it until then.
 func (s *Server) Serve(conn net.PacketConn) error {
-	if err := s.quic.Serve(conn); !errors.Is(err, http.ErrServerClosed) {
+	transport := &quic.Transport{Conn: conn, VerifySourceAddress: func(net.Addr) bool { return s.opening.Load() >= trustedHandshakes }}
+	defer transport.Close()
+	l, err := transport.ListenEarly(http3.ConfigureTLSConfig(s.quic.TLSConfig), s.quic.QUICConfig)
+	if err != nil {
+		return err
+	}
+	err = s.quic.ServeListener(l)
+	l.Close()
+	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	<-s.drained
@@ -175,6 +187,14 @@ func (s *Server) connected(ctx context.Context, conn *quic.Conn) context.Context
 	}
 	s.open.Add(1)
 	s.observe(proxy.ConnOpened)
+	s.opening.Add(1)
+	go func() {
+		defer s.opening.Add(-1)
+		select {
+		case <-conn.HandshakeComplete():
+		case <-conn.Context().Done():
+		}
+	}()
 	context.AfterFunc(conn.Context(), func() {
 		s.open.Add(-1)
 		s.options.Budget.Give()
