@@ -65,8 +65,7 @@ func TestForgedAddresses(t *testing.T) {
 	if _, body := do(t, client, "GET", url+"/x", nil); !strings.Contains(body, "/x") {
 		t.Errorf("a client gets %q", body)
 	}
-	// Those that were on their way when the limit was reached may have come in.
-	if n := s.Connections(); n > trustedHandshakes+trustedHandshakes/2 {
+	if n := s.Connections(); n > trustedHandshakes+1 {
 		t.Errorf("%d connections are open, of which %d may be nobody's", n, trustedHandshakes)
 	}
 }

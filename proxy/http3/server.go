@@ -23,7 +23,8 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Options are those of the listener whose TLS clients are served over QUIC too: of them,
-	// Name, Chain, ServerTLS, TLSState, MaxConnections, Budget and Observe count.
+	// Name, Chain, ServerTLS, TLSState, MaxConnections, MaxConnectionsPerIP, Budget and Observe
+	// count.
 	listener.Options
 	// HTTP are those of the other codecs: of them, Engine, Limits, Policy, Timeouts and
 	// Pressure count. At proxy.PressureHigh, no connection is taken any more.
@@ -54,6 +55,8 @@ type Server struct {
 	open    atomic.Int64
 	// active counts the exchanges in progress, opening the handshakes.
 	active, opening atomic.Int64
+	// clients counts the connections by client address.
+	clients clients
 	// drained is closed when Drain has ended.
 	drained chan struct{}
 	once    sync.Once
@@ -97,7 +100,7 @@ func NewServer(o Options) *Server {
 // Serve serves conn until it is closed or the Server has drained: the connections in progress
 // need it until then.
 func (s *Server) Serve(conn net.PacketConn) error {
-	transport := &quic.Transport{Conn: conn, VerifySourceAddress: func(net.Addr) bool { return s.opening.Load() >= trustedHandshakes }}
+	transport := &quic.Transport{Conn: conn, ConnContext: s.begins, VerifySourceAddress: func(net.Addr) bool { return s.opening.Load() >= trustedHandshakes }}
 	defer transport.Close()
 	l, err := transport.ListenEarly(http3.ConfigureTLSConfig(s.quic.TLSConfig), s.quic.QUICConfig)
 	if err != nil {
@@ -170,6 +173,17 @@ func (s *Server) configure(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return s.options.ServerTLS(chain.TLS, hello)
 }
 
+type handshakeKey struct{}
+
+// begins counts a handshake from its first packet on, until it is over: for that, the context
+// has what tells so.
+func (s *Server) begins(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+	s.opening.Add(1)
+	over := sync.OnceFunc(func() { s.opening.Add(-1) })
+	context.AfterFunc(ctx, over)
+	return context.WithValue(ctx, handshakeKey{}, over), nil
+}
+
 type connectionKey struct{}
 
 // connection is what all requests of a QUIC connection share.
@@ -180,27 +194,42 @@ type connection struct {
 
 // connected notes a new connection, and when it ends.
 func (s *Server) connected(ctx context.Context, conn *quic.Conn) context.Context {
-	if !s.options.Budget.Take() {
-		s.observe(proxy.ConnRefusedTotal)
+	client := addrPort(conn.RemoteAddr()).Addr()
+	if refused := s.enter(client); refused != proxy.ConnOpened {
+		s.observe(refused)
 		conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "")
 		return ctx
 	}
 	s.open.Add(1)
 	s.observe(proxy.ConnOpened)
-	s.opening.Add(1)
-	go func() {
-		defer s.opening.Add(-1)
-		select {
-		case <-conn.HandshakeComplete():
-		case <-conn.Context().Done():
-		}
-	}()
+	if over, ok := conn.Context().Value(handshakeKey{}).(func()); ok {
+		go func() {
+			select {
+			case <-conn.HandshakeComplete():
+				over()
+			case <-conn.Context().Done():
+			}
+		}()
+	}
 	context.AfterFunc(conn.Context(), func() {
+		s.clients.leave(client)
 		s.open.Add(-1)
 		s.options.Budget.Give()
 		s.observe(proxy.ConnClosed)
 	})
 	return context.WithValue(ctx, connectionKey{}, &connection{conn: conn})
+}
+
+// enter counts a client's connection, and returns ConnOpened, or why it is one too many.
+func (s *Server) enter(client netip.Addr) proxy.ConnEvent {
+	switch {
+	case !s.clients.enter(client, s.options.MaxConnectionsPerIP):
+		return proxy.ConnRefusedPerIP
+	case !s.options.Budget.Take():
+		s.clients.leave(client)
+		return proxy.ConnRefusedTotal
+	}
+	return proxy.ConnOpened
 }
 
 // info returns what is known of a connection, nil where the handshake came to nothing. Clients
