@@ -99,25 +99,33 @@ func (r *record) fill(ex *proxy.Exchange, p *policy) {
 			r.contentType = r.keep(h.Value, maxValue)
 		case "grpc-timeout":
 			r.grpcTimeout = r.keep(h.Value, maxValue)
-		case "tracestate":
-			if r.trace.KeepState {
-				r.state = r.join(r.state, h.Value)
-			}
 		}
+	}
+	if r.trace.KeepState {
+		r.state = r.join(req.Headers, "tracestate")
 	}
 	for i := range p.tags {
 		r.tags = append(r.tags, r.tag(ex, &p.tags[i]))
 	}
 }
 
-// join makes one list of several headers.
-func (r *record) join(before text, value string) text {
-	if before == noText {
-		return r.keep(value, maxRecord)
-	}
+// join makes one list of all headers of a name; those that would make it longer than a record
+// should be are left out.
+func (r *record) join(headers []router.Header, name string) text {
 	from := len(r.buf)
-	r.buf = append(r.buf, r.buf[before.from:before.to]...)
-	r.buf = append(append(r.buf, ','), value...)
+	for i := range headers {
+		h := &headers[i]
+		if h.Name != name || h.Value == "" || len(r.buf)-from+1+len(h.Value) > maxRecord {
+			continue
+		}
+		if len(r.buf) > from {
+			r.buf = append(r.buf, ',')
+		}
+		r.buf = append(r.buf, h.Value...)
+	}
+	if len(r.buf) == from {
+		return noText
+	}
 	return text{int32(from), int32(len(r.buf))}
 }
 
