@@ -241,3 +241,55 @@ func TestGRPCWebAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// FuzzGRPCWeb: whatever headers and body a call has, it is translated or turned down, and what
+// goes on has one content type, which is one of gRPC.
+func FuzzGRPCWeb(f *testing.F) {
+	f.Add("application/grpc-web", "x", "", "AAAAAAA=", 3, true)
+	f.Add("application/grpc-web-text+proto;a=b", "application/grpc-web-text", "application/grpc-web", "AAAA=", 1, false)
+	f.Add("application/grpc-web-text", "", "application/grpc-web-text;", "AA==AAA=", 4, true)
+	f.Fuzz(func(t *testing.T, first, second, accept, body string, per int, buffered bool) {
+		if !IsGRPCWeb(first) {
+			return
+		}
+		ex := webCall(first, accept)
+		ex.Request.Headers = append(ex.Request.Headers, router.Header{Name: "content-type", Value: second})
+		client := &webClient{body: body, per: max(per, 1)}
+		if buffered {
+			ex.Buffered, ex.Payload = true, []byte(body)
+			ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: int64(len(body))}
+		}
+		w, err := TranslateGRPCWeb(ex, client)
+		defer w.End()
+		if err != nil {
+			if !buffered || !w.textIn {
+				t.Errorf("%q is turned down: %v", body, err)
+			}
+			return
+		}
+		types := 0
+		for _, h := range ex.Request.Headers {
+			if h.Name == "content-type" {
+				types++
+				if !proxy.IsGRPC(h.Value) {
+					t.Errorf("the upstream gets the content type %q", h.Value)
+				}
+			}
+		}
+		if types != 1 {
+			t.Errorf("the upstream gets %d content types", types)
+		}
+		if buffered {
+			return
+		}
+		read := 0
+		for buf := make([]byte, 16); err == nil; {
+			var n int
+			n, err = w.ReadBody(buf)
+			read += n
+		}
+		if read > len(body) || err != io.EOF && !(w.textIn && errors.Is(err, ErrGRPCWebText)) {
+			t.Errorf("%d bytes of %d, %v", read, len(body), err)
+		}
+	})
+}
