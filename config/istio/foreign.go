@@ -39,7 +39,7 @@ func (f *foreign) settle(c *Compiler) {
 				f.tell(g.object.Key, !c.selected(g))
 			}
 		}
-		f.touched = map[objectName]struct{}{}
+		// Those that are gone stay among the touched: of them the answer is no.
 		for v := range c.virtualServices.All() {
 			f.touched[v.name()] = struct{}{}
 		}

@@ -76,5 +76,8 @@ func TestForeign(t *testing.T) {
 		return config.Key{Group: "networking.istio.io", Kind: kind, Namespace: "shop", Name: name}
 	}
 	step("a VirtualService goes", config.Delta{Removed: []config.Key{key("VirtualService", "root")}}, "g:theirs", "v:theirs-and-mesh")
-	step("a Gateway goes", config.Delta{Removed: []config.Key{key("Gateway", "theirs")}})
+	both := change(gatewayOf("third", "theirs"))
+	both.Removed = []config.Key{key("VirtualService", "theirs-and-mesh")}
+	step("another goes as a Gateway comes", both, "g:theirs", "g:third")
+	step("Gateways go", config.Delta{Removed: []config.Key{key("Gateway", "theirs"), key("Gateway", "third")}})
 }
