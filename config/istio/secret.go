@@ -103,6 +103,16 @@ func (c *Compiler) secretChanged(name string) {
 	})
 }
 
+// judgeSecretless has those judged anew who name a Secret that came or went without anything
+// that TLS can use: that it is not there is another thing to say than that it is of no use.
+func (c *Compiler) judgeSecretless(key config.Key) {
+	if name := key.Namespace + "/" + key.Name; c.secret(name) == nil {
+		c.secretChanged(name)
+	}
+}
+
+func isSecret(key config.Key) bool { return key.Group == "" && key.Kind == "Secret" }
+
 // secretNames are the Secrets that a credentialName may take something from, in the order in
 // which they are tried: the one named, and that with the authorities only. Istio's name in
 // full, "kubernetes://shop", means the same as "shop".

@@ -236,6 +236,36 @@ spec:
 	s.want(nil)
 }
 
+// TestSecretOfNoUse: of a Secret that holds nothing of use something else is said than of one
+// that is not there, whichever of it and the Gateway comes first.
+func TestSecretOfNoUse(t *testing.T) {
+	t.Parallel()
+	const server = `
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: client}}]
+`
+	const head = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: client, namespace: istio-system}\n"
+	for _, data := range []string{"data: {tls.crt: eHh4, tls.key: eHh4}\n", "data: {password: eHh4}\n"} {
+		s := newSecretSteps(t, server)
+		wants := func(said string) {
+			t.Helper()
+			if all := fmt.Sprint(s.result.Conditions); !strings.Contains(all, said) {
+				t.Errorf("%s: %s, want %q", data, all, said)
+			}
+		}
+		wants("there is no Secret istio-system/client")
+		s.set(head + data)
+		wants("holds no certificate that can be read")
+		s.remove(clientSecret)
+		wants("there is no Secret istio-system/client")
+	}
+}
+
 // TestSecretsOfNamespace: a Secret of that name elsewhere is none of this proxy's.
 func TestSecretsOfNamespace(t *testing.T) {
 	t.Parallel()

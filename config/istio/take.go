@@ -13,6 +13,9 @@ import (
 // take hands one object's change to those who keep its kind.
 func (c *Compiler) take(ch change) {
 	c.conditions.replace(ch.key, ch.conditions)
+	if isSecret(ch.key) {
+		defer c.judgeSecretless(ch.key)
+	}
 	if ch.before == ch.after {
 		return
 	}
