@@ -108,27 +108,36 @@ func (o *outbound) touch(v *virtualService) {
 // it: a short form of a host is not used where it is a service's full one.
 func (o *outbound) serviceChanged(host string) {
 	r, options := o.compiler.registry, o.compiler.options
-	o.changed[host] = struct{}{}
 	for _, longer := range []string{
 		host + "." + options.Namespace + ".svc." + options.Domain, host + ".svc." + options.Domain, host + "." + options.Domain,
 	} {
 		if r.exists(longer) {
-			o.changed[longer] = struct{}{}
+			o.namesChanged(longer)
 		}
 	}
-	// An alias of a service has no virtual host of its own, but gives it its names.
 	for _, alias := range r.aliasesOf(host) {
 		o.changed[alias] = struct{}{}
 		o.fileService(alias)
 	}
-	if h := r.byHost[host]; h != nil {
+	o.namesChanged(host)
+	o.fileService(host)
+}
+
+// namesChanged marks a service's host, and those that it stands for, some through others: an
+// alias of a service has no virtual host of its own, but gives it its names.
+func (o *outbound) namesChanged(host string) {
+	for seen, at := []string{host}, 0; at < len(seen); at++ {
+		o.changed[seen[at]] = struct{}{}
+		h := o.compiler.registry.byHost[seen[at]]
+		if h == nil {
+			continue
+		}
 		for _, s := range h.all {
-			if s.alias != "" {
-				o.changed[s.alias] = struct{}{}
+			if s.alias != "" && !slices.Contains(seen, s.alias) {
+				seen = append(seen, s.alias)
 			}
 		}
 	}
-	o.fileService(host)
 }
 
 // fileService puts a host's service into the tables of its ports.
