@@ -46,7 +46,7 @@ func virtualServiceName(host string) string {
 func (s server) name() string {
 	switch {
 	case s.passed != "":
-		return "passthrough-" + strings.Replace(s.passed, "*", "any", 1)
+		return "passthrough-" + s.passed
 	case s.secret == "" && s.authority == "":
 		return "https"
 	case s.authority == "":
