@@ -101,6 +101,9 @@ func (c *Compiler) place(all []config.Condition) []config.Condition {
 	placed := map[place]int{}
 	for i := range all {
 		condition := &all[i]
+		if condition.Object == allServed {
+			condition.Object = c.translator.firstServed()
+		}
 		k := c.translator.known[condition.Object]
 		if k == nil {
 			continue

@@ -361,13 +361,11 @@ func (t *translator) settlePlaintext() {
 	g := t.newGateway(key.Namespace, key.Name, &networking.Server{
 		Port: &networking.Port{Number: uint32(t.options.HTTPPort), Name: "http", Protocol: "HTTP"}, Hosts: []string{"*"},
 	})
-	t.put(derived(g.Kind, g.Namespace, g.Name, lastOfAll, g, func(string) (config.Key, string) {
-		for _, key := range t.served() {
-			return key, ""
-		}
-		return config.Key{Group: group, Kind: "Ingress", Namespace: t.options.Namespace}, ""
-	}), nil)
+	t.put(derived(g.Kind, g.Namespace, g.Name, lastOfAll, g, func(string) (config.Key, string) { return allServed, "" }), nil)
 }
+
+// allServed stands for all Ingresses that are served, whichever those are when it is asked.
+var allServed = config.Key{Group: group, Kind: "Ingress"}
 
 // lastOfAll makes the Gateway for plaintext younger than any that somebody wrote, whose
 // protocol the port then has.

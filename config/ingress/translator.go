@@ -272,6 +272,17 @@ func (t *translator) served() []config.Key {
 	return out
 }
 
+// firstServed is the first Ingress that is served, in their order.
+func (t *translator) firstServed() config.Key {
+	first := allServed
+	for key, k := range t.known {
+		if k.served != nil && (first == allServed || compareKeys(key, first) < 0) {
+			first = key
+		}
+	}
+	return first
+}
+
 // conditions are all that are known of Ingresses here.
 func (t *translator) conditions() []config.Condition {
 	var out []config.Condition
