@@ -69,9 +69,11 @@ func (s *set) noteMoves(had, next *content) {
 	if had == nil {
 		return
 	}
+	twice := len(had.items) > had.keys.Len()
 	for i, it := range next.items {
-		// Most edits move nothing or everything behind them, in the same order.
-		if i < len(had.items) && had.items[i] == it {
+		// Most edits move nothing or everything behind them, in the same order. Of a key that is
+		// there twice another may have been in force.
+		if !twice && i < len(had.items) && had.items[i] == it {
 			continue
 		}
 		if j, ok := had.find(it.Key); ok && had.items[j].Object == it.Object && had.items[j].line != it.line {
