@@ -11,6 +11,8 @@ func FuzzServerName(f *testing.F) {
 	f.Add("*", "[::1]", "::1", true)
 	f.Add("*.com", "a.com.", "A.COM.:443", false)
 	f.Add("x", "*.x", strings.Repeat("a.", 150)+"x", true)
+	f.Add("*", "*.x", "a.x\r\nx-admin: 1", false)
+	f.Add("*", "x", "\x00[\xff]", false)
 	f.Fuzz(func(t *testing.T, first, second, serverName string, istio bool) {
 		bytes := streamsOf("second", []string{second}, streamTo("c"))
 		bytes.IstioALPN = true
