@@ -50,7 +50,7 @@ func TestSetFollows(t *testing.T) {
 func TestMoveToATwin(t *testing.T) {
 	t.Parallel()
 	s, f := newSet(), newFollower(t)
-	for _, names := range []string{"b=1 b=1", "d=1 b=1"} {
+	for _, names := range []string{"b=1", "b=1 b=1", "d=1 b=1"} {
 		s.replace("p.yaml", readVersion("p.yaml", objects(names), s.files["p.yaml"]))
 		d, _ := s.delta(nil)
 		f.apply(d)
