@@ -98,7 +98,7 @@ func endpoints(o Options) []endpoint {
 		page("/openapi.yaml", "", openAPI("application/yaml", openAPIYAML)),
 	)
 	if o.Metrics != nil {
-		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", o.Metrics.ServeHTTP))
+		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", scraped(o.Metrics)))
 	}
 	if o.Profiles {
 		list = append(list, page("/debug/pprof/", "profiles of the Go runtime", pprof.Index))

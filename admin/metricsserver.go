@@ -7,9 +7,10 @@ import (
 )
 
 // NewMetricsHandler returns the handler of a server for Prometheus on another machine:
-// /stats/prometheus and /metrics are the metrics. It shows nothing else.
+// /stats/prometheus and /metrics are the metrics, for few at a time. It shows nothing else.
 func NewMetricsHandler(metrics http.Handler) http.Handler {
 	r := mux.NewRouter()
+	metrics = scraped(metrics)
 	get := []string{http.MethodGet, http.MethodHead}
 	for _, path := range []string{"/stats/prometheus", "/metrics"} {
 		r.Path(path).Methods(get...).Handler(metrics)
