@@ -166,9 +166,13 @@ func TestListenerEnds(t *testing.T) {
 	}
 	b.Close()
 	l.SetDeadline(time.Time{})
-	time.AfterFunc(10*time.Millisecond, func() { l.Close() })
+	closed := make(chan error, 1)
+	time.AfterFunc(10*time.Millisecond, func() { closed <- l.Close() })
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+	if err := <-closed; err != nil { // Accept may return first
+		t.Error(err)
 	}
 	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		c.Close()
