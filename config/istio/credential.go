@@ -60,9 +60,7 @@ func (d *destinationRules) fileCredentials(key config.Key, r *destinationRule, n
 				addTo(d.bySecret, name, key)
 				continue
 			}
-			if delete(d.bySecret[name], key); len(d.bySecret[name]) == 0 {
-				delete(d.bySecret, name)
-			}
+			takeFrom(d.bySecret, name, key)
 		}
 	}
 }

@@ -122,7 +122,8 @@ func newDestinationRules(o Options) *destinationRules {
 // have changed, and the conditions of the rules for each.
 func (d *destinationRules) replace(key config.Key, rule *destinationRule) []*hostRules {
 	var touched []*hostRules
-	if old := d.byObject[key]; old != nil {
+	old := d.byObject[key]
+	if old != nil {
 		h := d.byNamespace[key.Namespace][old.host]
 		h.rules = slices.DeleteFunc(h.rules, func(r *destinationRule) bool { return r == old })
 		touched = append(touched, h)
@@ -149,7 +150,21 @@ func (d *destinationRules) replace(key config.Key, rule *destinationRule) []*hos
 	for _, h := range touched {
 		h.merge(d.root)
 	}
+	if old != nil {
+		d.forget(key.Namespace, old.host)
+	}
 	return touched
+}
+
+// forget drops what is kept for a host of a namespace, where it has no rule any more.
+func (d *destinationRules) forget(namespace, host string) {
+	hosts := d.byNamespace[namespace]
+	if len(hosts[host].rules) > 0 {
+		return
+	}
+	if delete(hosts, host); len(hosts) == 0 {
+		delete(d.byNamespace, namespace)
+	}
 }
 
 // compareRules puts rules for selected workloads first, then the oldest.

@@ -146,6 +146,7 @@ func (c *Compiler) noSecret(name string, want secretUse) string {
 func (c *Compiler) settleSecrets(listeners []*router.Listener, clusters []*router.Cluster) bool {
 	s := c.secrets
 	if len(s.byName) == 0 && len(s.listed) == 0 {
+		s.named = nil
 		return false
 	}
 	now, named := s.now(), namedSecrets(listeners, clusters)

@@ -25,10 +25,7 @@ func (c *Compiler) forgetShort(key config.Key, host, namespace string) {
 
 // forgetFull forgets that a short name of an object may stand for a host.
 func (c *Compiler) forgetFull(key config.Key, full string) {
-	delete(c.shortNames[full], key)
-	if len(c.shortNames[full]) == 0 {
-		delete(c.shortNames, full)
-	}
+	takeFrom(c.shortNames, full, key)
 }
 
 // longest returns the host that a short name may stand for.

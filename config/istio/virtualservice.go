@@ -246,7 +246,7 @@ func (c *Compiler) detach(name objectName, v *virtualService) {
 	c.virtualServices.Delete(name.virtualService())
 	c.conditions.replace(v, nil)
 	for _, d := range v.particulars().delegates {
-		delete(c.delegators[d], name)
+		takeFrom(c.delegators, d, name)
 	}
 	for _, host := range v.destinations {
 		if callers := c.callers[host]; callers != nil {
@@ -333,6 +333,13 @@ func addTo[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
 		m[k] = map[V]struct{}{}
 	}
 	m[k][v] = struct{}{}
+}
+
+// takeFrom takes v out of the set of k, which goes with its last.
+func takeFrom[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
+	if delete(m[k], v); len(m[k]) == 0 {
+		delete(m, k)
+	}
 }
 
 // destinationsOf returns the hosts that a VirtualService sends requests to. Of one

@@ -144,10 +144,7 @@ func (w *workloads) note(service objectName, ref *kube.ObjectReference, address 
 func (w *workloads) setPod(name objectName, pod *kube.Pod) {
 	if old := w.pods[name.namespace][name.name]; old != nil {
 		at := objectName{name.namespace, old.Status.PodIP}
-		delete(w.podsAt[at], name.name)
-		if len(w.podsAt[at]) == 0 {
-			delete(w.podsAt, at)
-		}
+		takeFrom(w.podsAt, at, name.name)
 	}
 	setIn(w.pods, name.namespace, name.name, pod)
 	if pod != nil && pod.Status.PodIP != "" {
@@ -166,7 +163,9 @@ func (w *workloads) podAt(namespace, address string) *kube.Pod {
 // setIn puts a value into a map of maps, or takes it out where it is nil.
 func setIn[V any](m map[string]map[string]*V, namespace, name string, v *V) {
 	if v == nil {
-		delete(m[namespace], name)
+		if delete(m[namespace], name); len(m[namespace]) == 0 {
+			delete(m, namespace)
+		}
 		return
 	}
 	if m[namespace] == nil {
