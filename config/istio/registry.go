@@ -59,7 +59,7 @@ func (r *registry) replace(key config.Key, services []*service) {
 		h := r.byHost[s.host]
 		h.all = slices.DeleteFunc(h.all, func(other *service) bool { return other == s })
 		if s.alias != "" {
-			delete(r.aliases[s.alias], s.host)
+			takeFrom(r.aliases, s.alias, s.host)
 			r.changed[s.alias] = struct{}{}
 		}
 		r.countKube(s, -1)
@@ -67,14 +67,11 @@ func (r *registry) replace(key config.Key, services []*service) {
 	}
 	if len(services) == 0 {
 		delete(r.byObject, key)
-		delete(r.byNamespace[key.Namespace], key)
+		takeFrom(r.byNamespace, key.Namespace, key)
 		return
 	}
 	r.byObject[key] = services
-	if r.byNamespace[key.Namespace] == nil {
-		r.byNamespace[key.Namespace] = map[config.Key]struct{}{}
-	}
-	r.byNamespace[key.Namespace][key] = struct{}{}
+	addTo(r.byNamespace, key.Namespace, key)
 	for _, s := range services {
 		h := r.byHost[s.host]
 		if h == nil {
@@ -112,7 +109,10 @@ func (r *registry) compare(a, b *service) int {
 	if va, vb := r.visibility(a), r.visibility(b); va != vb {
 		return int(va) - int(vb)
 	}
-	return ageOf(a.object).compare(ageOf(b.object))
+	if order := ageOf(a.object).compare(ageOf(b.object)); order != 0 || a.kube == b.kube {
+		return order
+	}
+	return yesFirst(a.kube)
 }
 
 func (r *registry) visibility(s *service) visibility {
