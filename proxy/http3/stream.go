@@ -281,9 +281,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 		st.ex.Expect100 = false
 	}
 	header := st.w.Header()
-	for _, h := range r.Headers {
-		header.Add(h.Name, h.Value)
-	}
+	addFields(header, "", r.Headers)
 	st.ex.HeadSent += responseSize(r.Status, header)
 	st.boundWrite()
 	st.w.WriteHeader(r.Status)
@@ -295,9 +293,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, end bool) error {
 	ex.Status = r.Status
 	header := st.w.Header()
-	for _, h := range r.Headers {
-		header.Add(h.Name, h.Value)
-	}
+	addFields(header, "", r.Headers)
 	if header["Date"] == nil {
 		header["Date"] = nil // None is to be made up.
 	}
@@ -335,9 +331,7 @@ func (st *stream) WriteBody(p []byte, trailers []router.Header, end bool) error 
 		st.ex.BytesSent += int64(len(p))
 	}
 	st.ex.HeadSent += trailersSize(trailers)
-	for _, h := range trailers {
-		st.w.Header().Add(http.TrailerPrefix+h.Name, h.Value)
-	}
+	addFields(st.w.Header(), http.TrailerPrefix, trailers)
 	if end {
 		st.open = false // The handler's return ends the stream.
 		return nil
