@@ -206,9 +206,14 @@ const (
 	drainPatience = 10 * time.Second
 )
 
-// Close sends what is left, for two seconds at most. Exchanges that end later are not told of.
+// Close sends what is left, for two seconds at most, and half a second more for collectors that
+// no policy names any more. Exchanges that end later are not told of. A second call does nothing.
 func (t *Tracer) Close() {
 	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return
+	}
 	t.closed = true
 	t.policies.Store(nil)
 	for _, e := range t.exporters {
