@@ -12,7 +12,7 @@ const (
 	maxScrapes = 16
 	// slowScrape is how long whoever asks for metrics may take to read them; Prometheus itself
 	// gives up after ten seconds unless it is told otherwise.
-	slowScrape = 30 * time.Second
+	slowScrape = time.Minute
 )
 
 // scraped has few read metrics at a time, and none for ever: the server of metrics may be open
