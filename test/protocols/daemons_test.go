@@ -100,6 +100,25 @@ func refused(t *testing.T, address string) {
 // loadBalancer forwards connections, with a header in front, until the test ends.
 func loadBalancer(t *testing.T, to, header string) string {
 	t.Helper()
+	return serveConns(t, func(client net.Conn) {
+		defer client.Close()
+		server, err := net.Dial("tcp", to)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		io.WriteString(server, header)
+		go func() {
+			io.Copy(server, client)
+			server.(*net.TCPConn).CloseWrite()
+		}()
+		io.Copy(client, server)
+	})
+}
+
+// serveConns hands each connection to serve, on a goroutine of its own, until the test ends.
+func serveConns(t testing.TB, serve func(net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -107,24 +126,11 @@ func loadBalancer(t *testing.T, to, header string) string {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
-			client, err := l.Accept()
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() {
-				defer client.Close()
-				server, err := net.Dial("tcp", to)
-				if err != nil {
-					return
-				}
-				defer server.Close()
-				io.WriteString(server, header)
-				go func() {
-					io.Copy(server, client)
-					server.(*net.TCPConn).CloseWrite()
-				}()
-				io.Copy(client, server)
-			}()
+			go serve(conn)
 		}
 	}()
 	return l.Addr().String()

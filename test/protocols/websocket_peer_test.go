@@ -140,22 +140,10 @@ func http1Origin(t testing.TB, handler http.Handler, config *tls.Config) string 
 // http2Origin serves handler's WebSockets by extended CONNECT, or has none of it.
 func http2Origin(t testing.TB, handler http.Handler, extended bool) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { conn.Close() })
-			go serveH2(conn, handler, extended)
-		}
-	}()
-	return l.Addr().String()
+	return serveConns(t, func(conn net.Conn) {
+		t.Cleanup(func() { conn.Close() })
+		serveH2(conn, handler, extended)
+	})
 }
 
 func serveH2(conn net.Conn, handler http.Handler, extended bool) {
