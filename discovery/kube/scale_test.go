@@ -201,6 +201,7 @@ func scale(t *testing.T, wants config.Wants) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.SetPatience(time.Minute) // all is to come at once, also where the machine is slow
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	var read time.Duration
@@ -211,22 +212,13 @@ func scale(t *testing.T, wants config.Wants) {
 			changes <- change{len(d.Set), published.Load()}
 		})
 	}()
-	// What is wanted beyond the rest comes a little later where the machine is slow.
-	want, n := services*(2+10*len(wants.PodLabels))+services/10+1, 0
-	var table *router.Table
-	for patience := time.After(2 * time.Minute); n < want; {
-		select {
-		case c := <-changes:
-			n, table = n+c.objects, c.table
-		case <-patience:
-			t.Fatalf("%d objects, want %d", n, want)
-		}
-	}
+	first := <-changes
+	n, table := first.objects, first.table
 	spent, took := processorTime()-processor, time.Since(start)
 	runtime.GC()
 	used := heap() - memory
 	t.Logf("%d objects, %s bytes: %v of processor (%v until they were read), %v by the clock, %d MB", n, size, spent, read, took, used>>20)
-	if n != want || len(table.Spec().Clusters) < services {
+	if want := services*(2+10*len(wants.PodLabels)) + services/10 + 1; n != want || len(table.Spec().Clusters) < services {
 		t.Errorf("%d objects, %d clusters, want %d, %d", n, len(table.Spec().Clusters), want, services)
 	}
 	measureChanges(t, stdin, changes)
