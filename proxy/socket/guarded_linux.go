@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Reader reads from a connection that others may close meanwhile, unlike a [Socket]. A read
@@ -84,7 +86,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 // step writes what is left, and tells false while the peer takes no more.
 func (w *Writer) step(fd uintptr) bool {
 	for len(w.left) > 0 {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.left))), uintptr(len(w.left)))
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.left))), uintptr(len(w.left)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
 		case 0:
 			w.left = w.left[n:]
