@@ -73,7 +73,11 @@ func (g *guard) apply(d config.Delta) (*router.Spec, []config.Condition, bool) {
 		_, failed = g.restart()
 	}
 	if failed == nil {
-		got, failed = g.feed(whole)
+		for part := range parts(whole) {
+			if got, failed = g.feed(part); failed != nil {
+				break
+			}
+		}
 	}
 	if failed != nil {
 		g.compile = nil
