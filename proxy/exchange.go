@@ -65,6 +65,12 @@ type Exchange struct {
 	UpstreamPath, UpstreamAuthority string
 	// Scratch is memory for header values that live as long as the exchange.
 	Scratch []byte
+	// Room is memory to make a head in that is written at once; the codec lends it, where it
+	// has some. Its length is 0.
+	Room []byte
+	// Carrier is what a Handler keeps with the exchange to be used again for the next one; it
+	// must not know this one any more when that is over.
+	Carrier any
 
 	// Reply is room for the head of a response that the proxy makes itself.
 	Reply Response

@@ -216,7 +216,9 @@ func (e *Engine) Reject(ex *proxy.Exchange, down proxy.Downstream, r proxy.Rejec
 }
 
 func (e *Engine) complete(ex *proxy.Exchange) {
-	ex.End = proxy.Now()
+	if ex.End == 0 {
+		ex.End = proxy.Now()
+	}
 	if ex.ResponseFlushed == 0 && ex.Status != 0 && ex.Flags&proxy.FlagDownstreamTermination == 0 {
 		// The head went with all the rest, just now.
 		ex.ResponseFlushed = ex.End

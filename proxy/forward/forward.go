@@ -6,7 +6,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -38,6 +37,8 @@ type delivery struct {
 	// timeout bounds all tries, counting from began; perTry bounds each. 0 for no bound.
 	timeout, perTry time.Duration
 	began           int64
+	// ended is when the last try was over.
+	ended int64
 	// replays and retries count what was done. retrying: a retry is counted as in progress
 	// with the cluster, and holds its place there until no other is due.
 	replays, retries int
@@ -61,7 +62,15 @@ type delivery struct {
 	cookie string
 }
 
-var deliveries = sync.Pool{New: func() any { return new(delivery) }}
+// deliveryOf returns a delivery for an exchange: one that lies with its memory is used again.
+func deliveryOf(ex *proxy.Exchange) *delivery {
+	d, ok := ex.Carrier.(*delivery)
+	if !ok {
+		d = new(delivery)
+		ex.Carrier = d
+	}
+	return d
+}
 
 // forward sends the request to an endpoint of the destination's cluster and relays the
 // response.
@@ -88,8 +97,8 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		e.refuseBody(ex, down)
 		return
 	}
-	d := deliveries.Get().(*delivery)
-	*d = delivery{engine: e, ex: ex, down: down, cluster: cluster, retry: ex.Decision.Route.Retry}
+	d := deliveryOf(ex)
+	d.engine, d.ex, d.down, d.cluster, d.retry = e, ex, down, cluster, ex.Decision.Route.Retry
 	if limit := ex.Decision.Route.MaxRequestBody; limit > 0 && ex.Body.Kind == proxy.BodyStream && !ex.Buffered && ex.Upgrade == "" {
 		d.bounded = boundedBody{Downstream: down, limit: limit}
 		d.down = &d.bounded
@@ -109,7 +118,6 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 	}
 	d.run()
 	*d = delivery{}
-	deliveries.Put(d)
 }
 
 // prepare settles what holds for all tries.
@@ -184,6 +192,7 @@ func (d *delivery) number(endpoint *upstream.Endpoint) {
 // connection had served others before.
 func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bool) {
 	ex := d.ex
+	d.need.Now = proxy.Now()
 	up, reused, err := d.cluster.Acquire(endpoint, &d.need, d.replays >= maxReplays, d.left(), d.down)
 	if err != nil {
 		return d.notConnected(err), false
@@ -201,7 +210,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	}
 	ex.UpstreamLocal, ex.UpstreamHost = local, remote
 	if ex.UpstreamStart == 0 {
-		ex.UpstreamStart = proxy.Now()
+		ex.UpstreamStart = d.need.Now
 	}
 	armed := d.arm(up)
 	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
@@ -213,12 +222,15 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	if d.grpc.cut {
 		d.grpc.end(res.Failure)
 	}
-	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure}
+	d.ended = proxy.Now()
+	report := upstream.Report{Status: ex.UpstreamStatus, Failure: res.Failure, Now: d.ended}
 	if ex.GRPCStatus != "" {
 		report.Status = proxy.GRPCStatusHTTP(ex.GRPCStatus)
 	}
 	if res.Upgraded {
 		up.Tunnel(d.down, max(ex.IdleTimeout(d.engine.options.Timeouts.Tunnel), 0))
+		d.ended = proxy.Now()
+		report.Now = d.ended
 		d.down.Attach(nil)
 		d.cluster.Release(endpoint, up, report)
 		return res, reused

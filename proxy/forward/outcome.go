@@ -23,6 +23,7 @@ func (d *delivery) finish(res *proxy.Result) {
 	var r reply
 	switch res.Failure {
 	case proxy.FailNone:
+		ex.End = d.ended
 		return
 	case proxy.FailDownstream:
 		d.finishLost(res)

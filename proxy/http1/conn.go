@@ -240,24 +240,15 @@ func (c *Conn) release() {
 // leaves the callback).
 func (c *Conn) consume() bool {
 	for c.state == connHead {
-		end, perr := headEnd(c.in[c.r:c.w], c.scanned)
-		if perr == nil && end == 0 {
-			if !beginsStatusLine(c.in[c.r:c.w]) {
-				perr = errStatusLine
-			} else if c.w-c.r >= min(c.limits.HeadBytes, len(c.in)) {
-				perr = errHeadTooLarge
-			} else {
-				c.scanned = c.w - c.r
-				c.w, c.r = copy(c.in, c.in[c.r:c.w]), 0
-				return false
-			}
-		}
-		if perr == nil {
-			perr = c.head.parse(c.in[c.r:c.r+end], &c.limits)
-		}
+		end, perr := c.parseHead(c.in[c.r:c.w])
 		if perr != nil {
 			c.fail(proxy.FailProtocol, perr)
 			return true
+		}
+		if end == 0 {
+			c.scanned = c.w - c.r
+			c.w, c.r = copy(c.in, c.in[c.r:c.w]), 0
+			return false
 		}
 		c.r += end
 		c.scanned = 0
@@ -266,6 +257,29 @@ func (c *Conn) consume() bool {
 		}
 	}
 	return c.forward()
+}
+
+// parseHead parses the head that b, which is the buffer, begins with and returns the index behind
+// it, or 0 if b holds no whole head yet.
+func (c *Conn) parseHead(b []byte) (end int, perr *ProtocolError) {
+	if c.scanned == 0 {
+		// Nearly always all of it is there: then one pass is enough.
+		if end, perr := c.head.parse(b, &c.limits); perr == nil {
+			return end, nil
+		}
+	}
+	end, perr = headEnd(b, c.scanned)
+	switch {
+	case perr != nil:
+		return 0, perr
+	case end > 0:
+		return c.head.parse(b[:end], &c.limits)
+	case !beginsStatusLine(b):
+		return 0, errStatusLine
+	case len(b) >= min(c.limits.HeadBytes, len(c.in)):
+		return 0, errHeadTooLarge
+	}
+	return 0, nil
 }
 
 // gotHead acts on a response's head, and tells whether the exchange is over.

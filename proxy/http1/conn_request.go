@@ -15,7 +15,7 @@ import (
 // system call. Another body is left to a pump.
 func (c *Conn) send() error {
 	ex := c.ex
-	out := c.appendRequestHead(getSmall()[:0])
+	out := c.appendRequestHead(headBuffer(ex.Room, ex.Request.Headers, len(ex.UpstreamPath)+len(ex.UpstreamAuthority)+len(ex.Request.Method)))
 	var err error
 	switch {
 	case !ex.Buffered && ex.Body.Kind != proxy.BodyNone:
@@ -32,7 +32,7 @@ func (c *Conn) send() error {
 	default:
 		err = c.sock.Writev(out, ex.Payload, nil)
 	}
-	putBuffer(out)
+	putHead(out, ex.Room)
 	return err
 }
 

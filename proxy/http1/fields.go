@@ -83,11 +83,14 @@ func headEnd(b []byte, from int) (int, *ProtocolError) {
 	}
 }
 
+// errPart says that a head goes on behind the bytes at hand. It is no answer to anybody.
+var errPart = bad("http1.partial_head")
+
 // parseFields reads field lines from b[i:] up to and with the empty line, appends them
-// to dst with names in lower case (changed in place), and returns the index behind.
-// b must hold the empty line.
+// to dst with names in lower case (changed in place), and returns the index behind. Where
+// there is no empty line the error is errPart, or what is wrong so far.
 func parseFields(b []byte, i int, dst []router.Header, limit int) ([]router.Header, int, *ProtocolError) {
-	for {
+	for i+1 < len(b) {
 		if b[i] == '\r' {
 			if b[i+1] != '\n' {
 				return dst, i, errLineEnd
@@ -95,16 +98,23 @@ func parseFields(b []byte, i int, dst []router.Header, limit int) ([]router.Head
 			return dst, i + 2, nil
 		}
 		name := i
-		for c := tokenLower[b[i]]; c != 0; c = tokenLower[b[i]] {
+		for i < len(b) {
+			c := tokenLower[b[i]]
+			if c == 0 {
+				break
+			}
 			b[i] = c
 			i++
+		}
+		if i == len(b) {
+			break
 		}
 		if b[i] != ':' || i == name {
 			return dst, i, nameError(b, name, i)
 		}
 		nameEnd := i
 		i++
-		for b[i] == ' ' || b[i] == '\t' {
+		for i < len(b) && (b[i] == ' ' || b[i] == '\t') {
 			i++
 		}
 		value := i
@@ -125,6 +135,7 @@ func parseFields(b []byte, i int, dst []router.Header, limit int) ([]router.Head
 		}
 		dst = append(dst, router.Header{Name: str(b[name:nameEnd]), Value: str(b[value:end])})
 	}
+	return dst, i, errPart
 }
 
 // nameError says what is wrong with the field line that begins at start and whose name

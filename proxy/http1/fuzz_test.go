@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,12 +21,13 @@ func parseRequest(b []byte, policy *Policy) (h *head, end int, err *ProtocolErro
 		return nil, 0, err
 	}
 	h = new(head)
-	return h, end, h.parse(b[:end:end], &defaults, policy)
+	_, err = h.parse(b[:end:end], &defaults, policy)
+	return h, end, err
 }
 
 // FuzzRequest: no bytes make the parser panic, whatever is accepted says the same when it is
-// written as it would be forwarded and parsed again, and where a head ends does not depend
-// on how it arrives.
+// written as it would be forwarded and parsed again, where a head ends does not depend
+// on how it arrives, and parsing it before its end was looked for comes to the same.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -42,6 +44,11 @@ func FuzzRequest(f *testing.F) {
 		h, end, err := parseRequest(b, policy)
 		if whole, werr := headEndSplit(b, int(split%uint(len(b)+1))); err == nil && h != nil && (werr != nil || whole != end) {
 			t.Fatalf("in two pieces the head ends at %d (%v), in one at %d", whole, werr, end)
+		}
+		var once head
+		at, perr := once.parse(slices.Clip(bytes.Clone(b)), &defaults, policy)
+		if good := err == nil && h != nil; good != (perr == nil) || good && (at != end || !reflect.DeepEqual(&once, h)) {
+			t.Fatalf("in one pass: %+v up to %d (%v), in two %+v up to %d (%v)", once, at, perr, h, end, err)
 		}
 		if err != nil || h == nil {
 			return
@@ -116,6 +123,10 @@ func FuzzResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, ok := parseResponse(b)
+		var once responseHead
+		if _, perr := once.parse(slices.Clip(bytes.Clone(b)), &defaults); ok != (perr == nil) || ok && !reflect.DeepEqual(&once, h) {
+			t.Fatalf("in one pass: %+v (%v), in two %+v (%t)", once, perr, h, ok)
+		}
 		if !ok {
 			return
 		}
@@ -149,7 +160,7 @@ func parseResponse(b []byte) (*responseHead, bool) {
 		return nil, false
 	}
 	h := new(responseHead)
-	err = h.parse(b[:end:end], &defaults)
+	_, err = h.parse(b[:end:end], &defaults)
 	return h, err == nil
 }
 

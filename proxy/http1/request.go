@@ -64,47 +64,48 @@ var (
 	errAsterisk        = bad("http1.asterisk_without_options")
 )
 
-// parse reads the head that is the whole of b. Names are changed to lower case in place.
-func (h *head) parse(b []byte, limits *Limits, policy *Policy) *ProtocolError {
+// parse reads the head that b begins with, and returns the index behind. Names are changed to
+// lower case in place. Where b may hold only a part of the head, an error says nothing.
+func (h *head) parse(b []byte, limits *Limits, policy *Policy) (end int, err *ProtocolError) {
 	*h = head{framing: framing{length: -1}, headers: h.headers[:0], connection: h.connection[:0]}
 	i, target, err := h.parseLine(b, limits)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if h.headers, _, err = parseFields(b, i, h.headers, limits.Fields); err != nil {
-		return err
+	if h.headers, end, err = parseFields(b, i, h.headers, limits.Fields); err != nil {
+		return 0, err
 	}
 	host, err := h.classify(policy)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := h.checkFraming(); err != nil {
-		return err
+		return 0, err
 	}
-	return h.resolveTarget(target, host)
+	return end, h.resolveTarget(target, host)
 }
 
 // parseLine reads the request line (RFC 9112 section 3): one space between the parts.
 // One empty line before it is passed over (section 2.2).
 func (h *head) parseLine(b []byte, limits *Limits) (next int, target string, err *ProtocolError) {
 	i := 0
-	if b[0] == '\r' && b[1] == '\n' {
+	if len(b) > 2 && b[0] == '\r' && b[1] == '\n' {
 		i = 2
 	}
 	start := i
-	for tokenLower[b[i]] != 0 {
+	for i < len(b) && tokenLower[b[i]] != 0 {
 		i++
 	}
-	if i == start || b[i] != ' ' {
+	if i == start || i == len(b) || b[i] != ' ' {
 		return 0, "", errMethod
 	}
 	h.method = str(b[start:i])
 	i++
 	start = i
-	for targetByte[b[i]] {
+	for i < len(b) && targetByte[b[i]] {
 		i++
 	}
-	if i == start || b[i] != ' ' {
+	if i == start || i == len(b) || b[i] != ' ' {
 		if i-start > limits.TargetBytes {
 			return 0, "", errTargetTooLong
 		}

@@ -22,17 +22,18 @@ type responseHead struct {
 	connection []router.Header
 }
 
-// parse reads the head that is the whole of b (RFC 9112 section 4).
-func (h *responseHead) parse(b []byte, limits *Limits) *ProtocolError {
+// parse reads the head that b begins with (RFC 9112 section 4), and returns the index behind.
+// Where b may hold only a part of it, an error says nothing.
+func (h *responseHead) parse(b []byte, limits *Limits) (end int, err *ProtocolError) {
 	*h = responseHead{framing: framing{length: -1}, headers: h.headers[:0], connection: h.connection[:0]}
 	i, err := h.parseLine(b)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if h.headers, _, err = parseFields(b, i, h.headers, limits.Fields); err != nil {
-		return err
+	if h.headers, end, err = parseFields(b, i, h.headers, limits.Fields); err != nil {
+		return 0, err
 	}
-	return h.classify()
+	return end, h.classify()
 }
 
 // beginsStatusLine tells whether b can be the beginning of a response.

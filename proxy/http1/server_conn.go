@@ -282,9 +282,11 @@ func (c *serverConn) next() (done, more bool) {
 	return false, c.r == c.w
 }
 
-// enter begins the exchange of the parsed request.
+// enter begins the exchange of the parsed request. Until it ends, nothing is read into what is
+// free of the connection's buffer.
 func (c *serverConn) enter() {
 	start := c.stream.ex.Start
+	c.stream.ex.Room = c.in[c.w:c.w]
 	c.mu.Lock()
 	c.phase, c.since, c.timedOut, c.wanted = phaseExchange, start, false, false
 	c.nextLook, c.moved, c.body.since = start+int64(watchEvery), 0, 0
@@ -315,10 +317,14 @@ func (c *serverConn) settle() bool {
 	if st.stopped {
 		c.conn.SetReadDeadline(time.Time{})
 	}
+	now := st.ex.End
+	if now == 0 {
+		now = proxy.Now()
+	}
 	st.release()
 	c.stream = nil
 	c.mu.Lock()
-	c.phase, c.since, c.looked = phaseIdle, proxy.Now(), false
+	c.phase, c.since, c.looked = phaseIdle, now, false
 	lost := c.lost
 	c.mu.Unlock()
 	if lost {

@@ -131,24 +131,8 @@ func (st *stream) begin() {
 func (st *stream) parse() (verdict, *ProtocolError) {
 	c, o := st.c, st.c.options
 	b := c.in[c.r:c.w]
-	end, perr := headEnd(b, c.scanned)
-	if perr == nil && end == 0 {
-		c.scanned = len(b)
-		if len(b) >= o.Limits.HeadBytes {
-			perr = errHeadTooLarge
-		} else if len(b) > o.Limits.TargetBytes {
-			perr = longTarget(b, o.Limits.TargetBytes)
-		}
-		return parsedPart, perr
-	}
-	if perr == nil && end > o.Limits.HeadBytes {
-		perr = errHeadTooLarge
-	}
-	st.ex.HeadReceived = int64(end)
-	if perr == nil {
-		perr = st.head.parse(b[:end], &o.Limits, &o.Policy)
-	}
-	if perr != nil {
+	end, perr := st.parseHead(b)
+	if perr != nil || end == 0 {
 		return parsedPart, perr
 	}
 	rest := b[end:]
@@ -163,6 +147,39 @@ func (st *stream) parse() (verdict, *ProtocolError) {
 		return parsedPart, perr
 	}
 	return st.takeBody(rest)
+}
+
+// parseHead parses the head that b begins with and returns the index behind it, or 0 if b holds
+// no whole head yet.
+func (st *stream) parseHead(b []byte) (end int, perr *ProtocolError) {
+	c, o := st.c, st.c.options
+	if c.scanned == 0 {
+		// Nearly always all of it is there, and nothing is wrong with it: then one pass is
+		// enough.
+		if end, perr := st.head.parse(b, &o.Limits, &o.Policy); perr == nil && end <= o.Limits.HeadBytes {
+			st.ex.HeadReceived = int64(end)
+			return end, nil
+		}
+	}
+	end, perr = headEnd(b, c.scanned)
+	switch {
+	case perr != nil:
+		return 0, perr
+	case end > o.Limits.HeadBytes:
+		st.ex.HeadReceived = int64(end)
+		return 0, errHeadTooLarge
+	case end > 0:
+		st.ex.HeadReceived = int64(end)
+		return st.head.parse(b[:end], &o.Limits, &o.Policy)
+	}
+	c.scanned = len(b)
+	if len(b) >= o.Limits.HeadBytes {
+		return 0, errHeadTooLarge
+	}
+	if len(b) > o.Limits.TargetBytes {
+		return 0, longTarget(b, o.Limits.TargetBytes)
+	}
+	return 0, nil
 }
 
 // normalize settles the exchange's path and port.

@@ -18,12 +18,12 @@ func (st *stream) Interim(r *proxy.Response) error {
 	if r.Status == 100 {
 		st.ex.Expect100 = false
 	}
-	out := appendStatusLine(getSmall()[:0], r)
+	out := appendStatusLine(headBuffer(st.ex.Room, r.Headers, len(r.Reason)), r)
 	out = appendFields(out, r.Headers)
 	out = append(out, '\r', '\n')
 	st.ex.HeadSent += int64(len(out))
 	err := st.c.sock.Write(out)
-	putBuffer(out)
+	putHead(out, st.ex.Room)
 	return err
 }
 
@@ -31,7 +31,7 @@ func (st *stream) Interim(r *proxy.Response) error {
 func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, end bool) error {
 	st.responded = true
 	ex.Status = r.Status
-	out := appendStatusLine(getSmall()[:0], r)
+	out := appendStatusLine(headBuffer(ex.Room, r.Headers, len(r.Reason)), r)
 	out = appendFields(out, r.Headers)
 	out = st.appendFraming(out, r)
 	if st.bodyless {
@@ -40,7 +40,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 	ex.HeadSent += int64(len(out))
 	ex.BytesSent += int64(len(body))
 	err := st.write(out, body, nil, end)
-	putBuffer(out)
+	putHead(out, ex.Room)
 	if err == nil && (!end || r.Status == 101) {
 		ex.ResponseFlushed = proxy.Now()
 	}

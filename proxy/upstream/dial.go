@@ -34,7 +34,13 @@ type Need struct {
 	// Source and Destination are the addresses of the client's connection, for a cluster of
 	// ProxyProtocol.
 	Source, Destination netip.AddrPort
+	// Now is the time, of the clock of proxy.Now, or 0 where it is not known. Acquire leaves in
+	// it the time at which it was done: a clock that need not be read twice.
+	Now int64
 }
+
+// pass sets Now after a wait.
+func (n *Need) pass() { n.Now = proxy.Now() }
 
 // NeedOf returns what an exchange needs. It aliases the exchange's strings.
 func NeedOf(ex *proxy.Exchange) Need {

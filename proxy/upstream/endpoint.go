@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
@@ -90,13 +89,13 @@ func (e *Endpoint) pop(id *identity) *http1.Conn {
 
 // look looks at a connection that was taken, and at those that will be taken next, since a
 // look at many costs no more than at one.
-func (e *Endpoint) look(conn *http1.Conn) {
+func (e *Endpoint) look(conn *http1.Conn, now int64) {
 	var conns [http1.MaxLook]*http1.Conn
 	conns[0] = conn
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 1 + copy(conns[1:], e.idle[max(0, len(e.idle)-len(conns)+1):])
-	http1.Look(conns[:n], proxy.Now())
+	http1.Look(conns[:n], now)
 }
 
 // push keeps an idle connection, unless the endpoint is retired or keeps enough of them.

@@ -145,7 +145,7 @@ func (c *Cluster) dialShared(e *Endpoint, id *identity) {
 	})
 	m.mu.Unlock()
 	if !taken {
-		c.keep(e, made)
+		c.keep(e, made, 0)
 	}
 }
 

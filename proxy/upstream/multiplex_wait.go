@@ -18,7 +18,7 @@ func (m *multiplex) knowsHTTP1() bool {
 
 // acquireShared acquires a stream of a connection that several exchanges share; or a
 // connection of HTTP/1.1, where the endpoint agrees to no more.
-func (c *Cluster) acquireShared(e *Endpoint, id *identity, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
+func (c *Cluster) acquireShared(e *Endpoint, id *identity, need *Need, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
 	m := &e.shared
 	m.mu.Lock()
 	if len(m.list) == 0 {
@@ -28,6 +28,7 @@ func (c *Cluster) acquireShared(e *Endpoint, id *identity, within time.Duration,
 		}
 	}
 	m.mu.Unlock()
+	defer need.pass()
 	p, err := c.wait(id, within, down)
 	if err != nil {
 		return nil, false, err
@@ -85,7 +86,7 @@ func (c *Cluster) awaitStream(e *Endpoint, p *patience) streamGrant {
 		case g.stream != nil:
 			c.giveBackStream(e, g.stream)
 		case g.conn != nil:
-			c.keep(e, g.conn)
+			c.keep(e, g.conn, 0)
 		}
 	}
 	return streamGrant{err: err}

@@ -62,13 +62,16 @@ func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Durat
 	var room identity
 	id := c.terms.identity(need, &room)
 	e.active.Add(1)
+	if need.Now == 0 {
+		need.pass()
+	}
 	if id.shares() && !e.shared.knowsHTTP1() {
-		up, reused, err = c.acquireShared(e, id, within, down)
+		up, reused, err = c.acquireShared(e, id, need, within, down)
 	} else {
-		up, reused, err = c.acquireOwn(e, id, fresh, within, down)
+		up, reused, err = c.acquireOwn(e, id, need, fresh, within, down)
 	}
 	if err == nil && !c.beginRequest() {
-		c.giveBack(e, up, true)
+		c.giveBack(e, up, true, need.Now)
 		err = errRequests
 	}
 	if err != nil {
@@ -80,7 +83,7 @@ func (c *Cluster) Acquire(e *Endpoint, need *Need, fresh bool, within time.Durat
 }
 
 // acquireOwn acquires a connection of HTTP/1.1.
-func (c *Cluster) acquireOwn(e *Endpoint, id *identity, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
+func (c *Cluster) acquireOwn(e *Endpoint, id *identity, need *Need, fresh bool, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
 	if id.shares() {
 		// The endpoint does not agree to HTTP/2.
 		own := *id
@@ -88,10 +91,11 @@ func (c *Cluster) acquireOwn(e *Endpoint, id *identity, fresh bool, within time.
 		id = &own
 	}
 	if !fresh && e.waiting.Load() == 0 {
-		if conn := c.takeIdle(e, id); conn != nil {
+		if conn := c.takeIdle(e, id, need.Now); conn != nil {
 			return conn, true, nil
 		}
 	}
+	defer need.pass()
 	p, err := c.wait(id, within, down)
 	if err != nil {
 		return nil, false, err
@@ -109,6 +113,8 @@ type Report struct {
 	Status int
 	// Failure is why it did not come, or not whole.
 	Failure proxy.Failure
+	// Now is the time, of the clock of proxy.Now, or 0 where it is not known.
+	Now int64
 }
 
 // Release takes back a connection after an exchange: to keep it where that may be, or to
@@ -124,17 +130,17 @@ func (c *Cluster) Release(e *Endpoint, up proxy.Upstream, r Report) {
 		}
 	}
 	c.observe(e, r.Status, r.Failure)
-	c.giveBack(e, up, r.Reusable)
+	c.giveBack(e, up, r.Reusable, r.Now)
 }
 
 // giveBack takes back what Acquire has returned.
-func (c *Cluster) giveBack(e *Endpoint, up proxy.Upstream, reusable bool) {
+func (c *Cluster) giveBack(e *Endpoint, up proxy.Upstream, reusable bool, now int64) {
 	switch conn := up.(type) {
 	case *http2.ConnStream:
 		c.giveBackStream(e, conn)
 	case *http1.Conn:
 		if reusable && !conn.Aborted() {
-			c.keep(e, conn)
+			c.keep(e, conn, now)
 		} else {
 			c.state.discard(e, conn)
 		}
@@ -142,9 +148,11 @@ func (c *Cluster) giveBack(e *Endpoint, up proxy.Upstream, reusable bool) {
 }
 
 // keep keeps a connection for the next exchange, or for one that waits, as far as the
-// policy allows.
-func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
-	now := proxy.Now()
+// policy allows. now may be 0, where nobody has looked at the clock.
+func (c *Cluster) keep(e *Endpoint, conn *http1.Conn, now int64) {
+	if now == 0 {
+		now = proxy.Now()
+	}
 	limit := int64(c.Spec.Pool.MaxRequestsPerConnection)
 	switch {
 	case c.state.current.Load().terms.outdated(conn):
@@ -162,15 +170,15 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn) {
 	c.state.discard(e, conn)
 }
 
-// takeIdle returns an idle connection that is good for another exchange, or nil. Those that
+// takeIdle returns an idle connection that is good now for another exchange, or nil. Those that
 // are not good are closed.
-func (c *Cluster) takeIdle(e *Endpoint, id *identity) *http1.Conn {
+func (c *Cluster) takeIdle(e *Endpoint, id *identity, now int64) *http1.Conn {
 	closed := 0
 	conn := e.pop(id)
-	if conn != nil && !conn.Suspect() && proxy.Now()-lastSeen(conn) > quietFor {
-		e.look(conn)
+	if conn != nil && !conn.Suspect() && now-lastSeen(conn) > quietFor {
+		e.look(conn, now)
 	}
-	for conn != nil && !c.good(conn, proxy.Now(), quietFor) {
+	for conn != nil && !c.good(conn, now, quietFor) {
 		c.state.drop(e, conn)
 		closed++
 		conn = e.pop(id)

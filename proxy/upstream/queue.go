@@ -164,7 +164,7 @@ func (c *Cluster) queue(e *Endpoint, fresh bool, p *patience) (*http1.Conn, erro
 	s.queue.mu.Unlock()
 	if granted {
 		if conn := <-w.grant; conn != nil {
-			c.keep(e, conn)
+			c.keep(e, conn, 0)
 		} else {
 			s.unreserve(e)
 			s.freed(e, 1)
