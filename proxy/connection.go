@@ -41,6 +41,9 @@ type TLSState struct {
 	Policy string
 	// Covers tells whether the certificate that was presented holds for a host.
 	Covers func(host string) bool
+	// Meets tells whether what the client has shown is enough for what a server asks of its
+	// clients' certificates now, which may have changed since. nil where TLS is passed through.
+	Meets func(t *router.ServerTLS) bool
 	// Peer is the client's certificate; nil where it presented none.
 	Peer *PeerCertificate
 }

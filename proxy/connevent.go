@@ -36,6 +36,9 @@ const (
 	// ConnHandshake: TLS came about; ConnResumed, with a session resumed.
 	ConnHandshake
 	ConnResumed
+	// ConnUnproven: the connection is ended, because its server asks more of clients'
+	// certificates than when the connection was made.
+	ConnUnproven
 	// ConnHTTP2: the connection speaks HTTP/2.
 	ConnHTTP2
 	// ConnHTTP2Error: a connection of HTTP/2 ended for what its client did; ConnHTTP2StreamError,
@@ -64,7 +67,7 @@ const (
 var ConnEventNames = [connEvents]string{
 	"opened", "closed", "refused", "refused_per_ip", "refused_total", "idle_timeout", "head_timeout", "stream_timeout",
 	"request_rejected", "slow_body", "tunnel_timeout", "bad_proxy_header", "not_tls", "no_chain", "handshake_failed",
-	"handshake_timeout", "handshake", "resumed", "http2",
+	"handshake_timeout", "handshake", "resumed", "unproven", "http2",
 	"http2_error", "http2_stream_error", "http2_stream_refused",
 	"http2_rapid_reset", "http2_control_flood", "http2_header_flood", "http2_empty_flood", "http2_priority_flood",
 	"http2_window_update_flood", "http2_stalled", "http2_write_timeout",

@@ -51,6 +51,7 @@ func (p *process) publish(table *router.Table) {
 	p.telemetry.Apply(table.Spec())
 	p.engine.Capture(p.telemetry.Captured())
 	p.engine.Publish(table)
+	p.tables.Add(1)
 	p.telemetry.Recent().Publish(table)
 	p.listeners.acquire(binds)
 	p.served.Store(&served{table: table, updated: time.Now(), conflicts: conflicts})

@@ -30,9 +30,11 @@ type process struct {
 	pipeline     *pipeline.Pipeline
 	release      *release
 	served       atomic.Pointer[served]
-	draining     atomic.Bool
-	drained      sync.Once
-	unhealthy    atomic.Bool
+	// tables counts those that were put in force.
+	tables    atomic.Uint64
+	draining  atomic.Bool
+	drained   sync.Once
+	unhealthy atomic.Bool
 	// quit ends the process.
 	quit      context.CancelFunc
 	adminAt   string

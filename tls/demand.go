@@ -108,14 +108,20 @@ func (d *demand) apply(c *ctls.Config) {
 
 // verify is called at the end of every handshake, full or resumed.
 func (d *demand) verify(cs ctls.ConnectionState) error {
-	if len(cs.PeerCertificates) == 0 {
+	return d.examine(cs.PeerCertificates, cs.VerifiedChains)
+}
+
+// examine returns what is wrong with the certificates that a client has shown, given the chains
+// by which the authorities vouch for them.
+func (d *demand) examine(shown []*x509.Certificate, verified [][]*x509.Certificate) error {
+	if len(shown) == 0 {
 		if d.auth == router.RequireClientCertificate {
 			return errNoneGiven
 		}
 		return nil
 	}
-	leaf := cs.PeerCertificates[0]
-	if len(cs.VerifiedChains) == 0 {
+	leaf := shown[0]
+	if len(verified) == 0 {
 		return errUnverified
 	}
 	if len(leaf.Raw) > maxClientLeaf {
@@ -131,22 +137,42 @@ func (d *demand) verify(cs ctls.ConnectionState) error {
 	if !d.listed(leaf) {
 		return errWrongKey
 	}
-	if err := d.trust.revoked(cs.VerifiedChains, d.clock()); err != nil {
+	if err := d.trust.revoked(verified, d.clock()); err != nil {
 		return fmt.Errorf("the client's certificate: %w", err)
 	}
 	return nil
 }
 
-// holds tells whether a connection that was verified before meets the demand as it is now:
-// authorities may have changed since.
-func (d *demand) holds(cs ctls.ConnectionState) bool {
-	if d.auth == router.NoClientCertificate || len(cs.PeerCertificates) == 0 {
+// holds tells whether a client whose certificates were verified before meets the demand as it is
+// now: authorities may have changed since.
+func (d *demand) holds(shown []*x509.Certificate, verified [][]*x509.Certificate) bool {
+	if d.auth == router.NoClientCertificate {
 		return true
 	}
-	trusted := slices.ContainsFunc(cs.VerifiedChains, func(chain []*x509.Certificate) bool {
-		return d.trust.roots[string(chain[len(chain)-1].Raw)]
+	verified = slices.DeleteFunc(slices.Clone(verified), func(chain []*x509.Certificate) bool {
+		return !d.trust.roots[string(chain[len(chain)-1].Raw)]
 	})
-	return trusted && d.verify(cs) == nil
+	if len(verified) == 0 && len(shown) > 0 {
+		verified = d.again(shown)
+	}
+	return d.examine(shown, verified) == nil
+}
+
+// again verifies what a client has shown by the authorities as they are now: an authority's own
+// certificate may have been renewed. That the client's has run out in the meantime does not count.
+func (d *demand) again(shown []*x509.Certificate) [][]*x509.Certificate {
+	o := x509.VerifyOptions{Roots: d.trust.pool, Intermediates: x509.NewCertPool(), CurrentTime: d.clock(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	if end := shown[0].NotAfter; o.CurrentTime.After(end) {
+		o.CurrentTime = end
+	}
+	for _, cert := range shown[1:] {
+		o.Intermediates.AddCert(cert)
+	}
+	chains, err := shown[0].Verify(o)
+	if err != nil {
+		return nil
+	}
+	return chains
 }
 
 // listed tells whether a certificate is among those listed, where any are.

@@ -126,6 +126,7 @@ func (e *server) refresh(s *Store) {
 		}
 		e.made = in
 		e.state.Store(state)
+		s.demands.Add(1)
 	}
 	// What is missing is told under its own name.
 	err := e.state.Load().err

@@ -24,12 +24,13 @@ func (s *Store) State(t *router.ServerTLS, cs ctls.ConnectionState) *proxy.TLSSt
 		Policy:      staleDemand,
 		Covers:      func(string) bool { return false },
 	}
+	state.Meets = s.meets(state, cs.PeerCertificates, cs.VerifiedChains)
 	e := s.published.Load().server(t)
 	if e == nil || cs.NegotiatedProtocol == challengeProtocol {
 		return state
 	}
 	now := e.state.Load()
-	if now.demand != nil && now.demand.holds(cs) {
+	if now.demand != nil && now.demand.holds(cs.PeerCertificates, cs.VerifiedChains) {
 		state.Policy = now.policy
 	}
 	presented, issued := now.presented(&cs)

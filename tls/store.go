@@ -19,6 +19,8 @@ type Store struct {
 	tickets *tickets
 	// published is what handshakes look at.
 	published atomic.Pointer[published]
+	// demands counts the states that servers have had.
+	demands atomic.Uint64
 
 	stop, done chan struct{}
 	once       sync.Once

@@ -23,8 +23,8 @@ import (
 // Options configure a Server.
 type Options struct {
 	// Options are those of the listener whose TLS clients are served over QUIC too: of them,
-	// Name, Chain, ServerTLS, TLSState, MaxConnections, MaxConnectionsPerIP, Budget and Observe
-	// count.
+	// Name, Chain, ServerTLS, TLSState, Demands, Meets, Grace, MaxConnections,
+	// MaxConnectionsPerIP, Budget and Observe count.
 	listener.Options
 	// HTTP are those of the other codecs: of them, Engine, Limits, Policy, Timeouts and
 	// Pressure count. At proxy.PressureHigh, no connection is taken any more.
@@ -57,6 +57,7 @@ type Server struct {
 	active, opening atomic.Int64
 	// clients counts the connections by client address.
 	clients clients
+	watch   watch
 	// drained is closed when Drain has ended.
 	drained chan struct{}
 	once    sync.Once
@@ -190,6 +191,9 @@ type connectionKey struct{}
 type connection struct {
 	conn  *quic.Conn
 	state atomic.Pointer[proxy.Connection]
+	// active counts its requests in progress.
+	active atomic.Int64
+	review review
 }
 
 // connected notes a new connection, and when it ends.
@@ -211,13 +215,16 @@ func (s *Server) connected(ctx context.Context, conn *quic.Conn) context.Context
 			}
 		}()
 	}
+	c := &connection{conn: conn}
+	s.follow(c)
 	context.AfterFunc(conn.Context(), func() {
+		s.watch.leave(c)
 		s.clients.leave(client)
 		s.open.Add(-1)
 		s.options.Budget.Give()
 		s.observe(proxy.ConnClosed)
 	})
-	return context.WithValue(ctx, connectionKey{}, &connection{conn: conn})
+	return context.WithValue(ctx, connectionKey{}, c)
 }
 
 // enter counts a client's connection, and returns ConnOpened, or why it is one too many.
@@ -234,11 +241,7 @@ func (s *Server) enter(client netip.Addr) proxy.ConnEvent {
 
 // info returns what is known of a connection, nil where the handshake came to nothing. Clients
 // cannot ask before that is over: there is no 0-RTT.
-func (s *Server) info(ctx context.Context) *proxy.Connection {
-	c, _ := ctx.Value(connectionKey{}).(*connection)
-	if c == nil {
-		return nil
-	}
+func (s *Server) info(c *connection) *proxy.Connection {
 	if info := c.state.Load(); info != nil {
 		return info
 	}

@@ -66,9 +66,19 @@ type stream struct {
 
 // serve serves one request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	info := s.info(r.Context())
+	c, _ := r.Context().Value(connectionKey{}).(*connection)
+	if c == nil {
+		panic(http.ErrAbortHandler)
+	}
+	c.active.Add(1)
+	defer c.active.Add(-1)
+	info := s.info(c)
 	if info == nil {
 		panic(http.ErrAbortHandler)
+	}
+	if s.examine(c, info) {
+		refuse(w)
+		return
 	}
 	s.active.Add(1)
 	defer s.active.Add(-1)

@@ -21,6 +21,8 @@ type connection struct {
 	counted netip.Addr
 	// at is where the server's list has the connection; the server's lock guards it.
 	at int
+	// review is the watch's.
+	review review
 
 	mu sync.Mutex
 	// session is nil while the connection opens.
@@ -119,10 +121,16 @@ func (c *connection) sessionNow() proxy.Session {
 	return c.session
 }
 
-// check has the session enforce its timeouts. An opening connection has a deadline.
-func (c *connection) check(now int64) {
-	if s := c.sessionNow(); s != nil {
-		s.Check(now)
+// check has the session enforce its timeouts, and ends it where what is asked of its client has
+// outgrown what that has shown. An opening connection has a deadline.
+func (c *connection) check(now int64, demands uint64) {
+	s := c.sessionNow()
+	if s == nil {
+		return
+	}
+	s.Check(now)
+	if demands != c.review.seen || c.review.ending != 0 {
+		c.examine(s, now, demands)
 	}
 }
 

@@ -34,6 +34,12 @@ type Options struct {
 	// afterwards.
 	ServerTLS func(t *router.ServerTLS, hello *tls.ClientHelloInfo) (*tls.Config, error)
 	TLSState  func(t *router.ServerTLS, state tls.ConnectionState) *proxy.TLSState
+	// Demands counts the changes of what servers ask of clients' certificates, and Meets tells
+	// whether a connection's client has shown enough for what is asked now. One of which it has
+	// not ends as in a drain, and after Grace at once. nil where nothing is ever asked.
+	Demands func() uint64
+	Meets   func(info *proxy.Connection) bool
+	Grace   time.Duration
 	// TrustedProxies are the peers that must begin a connection with a header of the PROXY
 	// protocol; that of others is not looked for.
 	TrustedProxies []netip.Prefix

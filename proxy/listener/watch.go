@@ -25,8 +25,11 @@ func (s *Server) watch() {
 			return
 		}
 		s.count()
-		now := proxy.Now()
-		list = s.each(list, func(c *connection) { c.check(now) })
+		now, demands := proxy.Now(), uint64(0)
+		if s.options.Demands != nil {
+			demands = s.options.Demands()
+		}
+		list = s.each(list, func(c *connection) { c.check(now, demands) })
 		memory.follow(s.lot.Parked(), now)
 	}
 }
