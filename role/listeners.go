@@ -177,6 +177,8 @@ func (s *listeners) acquire(wanted []Bind) {
 		}
 		l := &binding{Bind: b, pause: s.backoff}
 		held = append(held, l)
+		// It is let go again even if opening the next one panics.
+		s.held = append(s.held, l)
 		s.open(l)
 	}
 	s.held = held
@@ -209,22 +211,22 @@ func (s *listeners) open(l *binding) {
 // bind binds a listener's socket, and returns what serves it.
 func (s *listeners) bind(l *binding) (serve func() error, err error) {
 	if l.Datagrams {
+		server := s.newDatagramServer(l.Bind)
 		conn, err := bindDatagrams(l.Address)
 		if err != nil {
 			return nil, err
 		}
-		server := s.newDatagramServer(l.Bind)
 		l.server, l.at = server, conn.LocalAddr().String()+"/udp"
 		return func() error {
 			defer conn.Close()
 			return server.Serve(conn)
 		}, nil
 	}
+	server := s.newServer(l.Bind)
 	if l.socket, err = bind(s.hurry, l.Address); err != nil {
 		l.socket = nil
 		return nil, err
 	}
-	server := s.newServer(l.Bind)
 	l.server, l.at = server, l.socket.address()
 	return func() error { return server.Serve(l.socket) }, nil
 }

@@ -16,11 +16,12 @@ const (
 	// ReasonCompilerFailed: the compiler panicked on an object. The object's last
 	// version that it could take stays in force.
 	ReasonCompilerFailed config.Reason = "CompilerFailed"
-	// ReasonTableFailed: no table could be made. The last one stays in force.
+	// ReasonTableFailed: no table could be made, or it could not be put in force. The last one
+	// stays in force.
 	ReasonTableFailed config.Reason = "TableFailed"
 )
 
-// guard runs the compiler and the router so that a panic costs the object that
+// guard runs the compiler, the router, and what puts tables in force, so that a panic costs the object that
 // causes it, and neither the process nor the other objects.
 type guard struct {
 	fresh   func() Compile
@@ -82,7 +83,9 @@ func (g *guard) apply(d config.Delta) (*router.Spec, []config.Condition, bool) {
 	if failed != nil {
 		g.compile = nil
 		g.note(whole)
-		return g.stick(ReasonCompilerFailed, failed)
+		g.tell(failed, "compiling", "configuration")
+		g.stick(ReasonCompilerFailed, "no table could be made of it", failed)
+		return nil, nil, false
 	}
 	return got.spec, got.conditions, true
 }
@@ -109,20 +112,39 @@ func (g *guard) known() (d config.Delta) {
 // build makes a table. It is not ok if the router panics.
 func (g *guard) build(spec *router.Spec, prev *router.Table) (t *router.Table, problems []router.Problem, ok bool) {
 	if failure := survive(func() { t, problems = router.Build(spec, prev) }); failure != nil {
-		g.stick(ReasonTableFailed, failure)
+		g.tell(failure, "compiling", "configuration")
+		g.stick(ReasonTableFailed, "no table could be made of it", failure)
 		return nil, nil, false
 	}
 	return t, problems, true
 }
 
-// stick notes that there is no table for what is in force.
-func (g *guard) stick(reason config.Reason, f *failure) (*router.Spec, []config.Condition, bool) {
-	g.tell(f, "configuration")
+// publish hands a table to whoever serves, or the last one again if that panics: some of them may
+// serve the new one by then. It tells whether the new one is in force. last is nil where there is
+// none yet.
+func (g *guard) publish(next, last *router.Table, publish func(*router.Table)) bool {
+	const doing = "putting a table in force"
+	failure := survive(func() { publish(next) })
+	if failure == nil {
+		return true
+	}
+	g.tell(failure, doing, "configuration")
+	g.stick(ReasonTableFailed, "its table could not be put in force", failure)
+	if last == nil {
+		return false
+	}
+	if failure := survive(func() { publish(last) }); failure != nil {
+		g.tell(failure, doing, "the last one")
+	}
+	return false
+}
+
+// stick notes that there is no table for what should be in force, and what became of it.
+func (g *guard) stick(reason config.Reason, what string, f *failure) {
 	g.stuck = &config.Condition{
 		Severity: config.Error, Reason: reason, Object: config.Key{Kind: "Configuration", Name: "table"},
-		Message: fmt.Sprintf("no table could be made of it (%v), so that the last one stays in force; undo the last change, and report this as a defect", f.value),
+		Message: fmt.Sprintf("%s (%v), so that the last one stays in force; undo the last change, and report this as a defect", what, f.value),
 	}
-	return nil, nil, false
 }
 
 // compiled is what a compiler returned.
@@ -180,7 +202,7 @@ func (g *guard) refuse(d config.Delta, f *failure) {
 	}
 	g.note(config.Delta{Removed: d.Removed})
 	for _, o := range d.Set {
-		g.tell(f, o.Key.String())
+		g.tell(f, "compiling", o.Key.String())
 		kept := "it is not in force"
 		if g.inForce.Get(o.Key) != nil {
 			kept = "its last version stays in force"
@@ -208,8 +230,9 @@ func (g *guard) run(c Compile, d config.Delta) (got compiled, failed *failure) {
 	return got, failed
 }
 
-func (g *guard) tell(f *failure, on string) {
-	g.log.Error("panic while compiling", "on", on, "panic", fmt.Sprint(f.value), "stack", string(f.stack))
+// tell has the log tell of a panic in doing something.
+func (g *guard) tell(f *failure, doing, on string) {
+	g.log.Error("panic while "+doing, "on", on, "panic", fmt.Sprint(f.value), "stack", string(f.stack))
 }
 
 // failure is a panic that was survived.

@@ -23,7 +23,8 @@ type Options struct {
 	// and again after a compiler has panicked.
 	NewCompiler func() Compile
 	// Publish hands a table to whoever serves. It is called during Apply, one call
-	// at a time, first for the first Apply and then whenever there is another table.
+	// at a time, first for the first Apply and then whenever there is another table. Where
+	// it panics, it is called with the last table again.
 	Publish func(*router.Table)
 	// Logger gets a line for each reload and each condition that comes or goes; nil
 	// discards them.
@@ -106,11 +107,10 @@ func (p *Pipeline) compile(d config.Delta) bool {
 	}
 	if p.table == nil || !same(p.table.Spec(), spec) {
 		table, problems, ok := p.guard.build(spec, p.table)
-		if !ok {
+		if !ok || !p.guard.publish(table, p.table, p.opt.Publish) {
 			return false
 		}
 		p.table, p.problems = table, problems
-		p.opt.Publish(table)
 	}
 	p.compiled = found
 	return true

@@ -376,6 +376,50 @@ func TestPanicInTheRouter(t *testing.T) {
 	}
 }
 
+// TestPanicInPublish: a table that whoever serves panics on costs nothing but itself: the last one
+// is published again, since the new one may be in force in parts.
+func TestPanicInPublish(t *testing.T) {
+	t.Parallel()
+	made := 0
+	var published []string
+	bad := "a=2"
+	p := New(Options{
+		NewCompiler: func() Compile { return newFront(&made, "") },
+		Publish: func(t *router.Table) {
+			published = append(published, answers(t))
+			if answers(t) == bad {
+				panic("half way")
+			}
+		},
+	})
+	p.Apply(set("a=1"))
+	p.Apply(set("a=2"))
+	if want := []string{"a=1", "a=2", "a=1"}; !slices.Equal(published, want) {
+		t.Errorf("published are %q, want %q", published, want)
+	}
+	c, s := p.Conditions(), p.Status()
+	if len(c) != 1 || c[0].Reason != ReasonTableFailed || c[0].Severity != config.Error || !strings.Contains(c[0].Message, "put in force (half way)") {
+		t.Errorf("conditions are %v", c)
+	}
+	if s.Failures != 1 || s.Generation != 1 {
+		t.Errorf("status is %+v", s)
+	}
+	// A change that has nothing to do with it takes the whole into force as soon as that can be.
+	p.Apply(set("b=1"))
+	if c, s := p.Conditions(), p.Status(); len(c) != 0 || s.Failures != 1 || s.Generation != 2 || published[len(published)-1] != "a=2 b=1" {
+		t.Errorf("after the next change: conditions %v, status %+v, published %q", c, s, published)
+	}
+
+	// Neither the first table nor the last one may be possible.
+	p = New(Options{NewCompiler: func() Compile { return newFront(&made, "") }, Publish: func(*router.Table) { panic("always") }})
+	for range 2 {
+		p.Apply(set("a=1"))
+		if c := p.Conditions(); len(c) != 1 || c[0].Reason != ReasonTableFailed || p.Status().Generation != 0 {
+			t.Errorf("conditions %v, status %+v", c, p.Status())
+		}
+	}
+}
+
 func TestUselessCompiler(t *testing.T) {
 	t.Parallel()
 	broken := true
