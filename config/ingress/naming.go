@@ -35,11 +35,18 @@ var publicNames = naming{
 	credential:      func(_, name string) string { return name },
 }
 
+// virtualServiceName names the VirtualService of a host, and of no other one: a host whose own name
+// looks like the one that is made for another is marked.
 func virtualServiceName(host string) string {
-	if host == anyHost {
+	switch rest, wildcard := strings.CutPrefix(host, "*."); {
+	case host == anyHost:
 		return "ingress-any-host"
+	case wildcard:
+		return "ingress-wildcard." + rest
+	case host == "any-host", strings.HasPrefix(host, "wildcard."), strings.HasPrefix(host, "host."):
+		return "ingress-host." + host
 	}
-	return "ingress-" + strings.Replace(host, "*.", "wildcard.", 1)
+	return "ingress-" + host
 }
 
 // name names a server among those of its namespace.

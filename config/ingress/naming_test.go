@@ -39,3 +39,36 @@ func TestPassthroughOfWildcard(t *testing.T) {
 		t.Errorf("converted to the Gateways %v, want one for plaintext and two for TLS", gateways)
 	}
 }
+
+// TestNamesOfHosts: no two hosts have the same VirtualService, however their names look.
+func TestNamesOfHosts(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"":                        "ingress-any-host",
+		"any-host":                "ingress-host.any-host",
+		"shop.example.com":        "ingress-shop.example.com",
+		"*.example.com":           "ingress-wildcard.example.com",
+		"wildcard.example.com":    "ingress-host.wildcard.example.com",
+		"host.example.com":        "ingress-host.host.example.com",
+		"host.any-host":           "ingress-host.host.any-host",
+		"host.wildcard.other.org": "ingress-host.host.wildcard.other.org",
+		"hosts.example.com":       "ingress-hosts.example.com",
+	}
+	var text strings.Builder
+	for host := range want {
+		name := "on-" + strings.NewReplacer("*", "any", ".", "-").Replace(host) + "x"
+		text.WriteString("---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: " + name + ", namespace: shop}\nspec: {ingressClassName: sluice, rules: [{host: \"" + host + "\", http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}\n")
+	}
+	names := map[string]string{}
+	converted, _ := ingress.Convert(parse(t, text.String()), ingress.Options{}, proxy)
+	for _, c := range converted {
+		if v, ok := c.Object.(*resource.VirtualService); ok {
+			names[strings.TrimPrefix(v.Spec.Hosts[0], "*")] = v.Name
+		}
+	}
+	for host, name := range want {
+		if got := names[strings.TrimPrefix(host, "*")]; got != name {
+			t.Errorf("the VirtualService of %q is %q, want %q", host, got, name)
+		}
+	}
+}
