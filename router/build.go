@@ -68,6 +68,7 @@ type compiler struct {
 	patterns map[string]*pattern
 	rewrites map[*Rewrite]*pathRewrite
 	actions  map[actionKey]*CompiledAction
+	lists    clusterLists
 	clusters *clusterEdit
 	problems []Problem
 }
@@ -107,7 +108,7 @@ func (c *compiler) compileListener(l *Listener, old *compiledListener) *compiled
 		out.byPort[rt.Port] = table
 		out.tables = append(out.tables, table)
 		for _, v := range table.faulty {
-			c.problems = append(c.problems, v.problems...)
+			c.problems = append(c.problems, v.problems()...)
 		}
 	}
 	out.other = out.byPort[0]
@@ -148,7 +149,7 @@ func (c *compiler) releaseDropped(old, successor *compiledListener) {
 // release gives up what virtual hosts that are no more hold.
 func (c *compiler) release(hosts []*CompiledVirtualHost) {
 	for _, v := range hosts {
-		for _, id := range v.clusters {
+		for _, id := range v.clusters.ids {
 			c.clusters.release(id)
 		}
 	}
@@ -225,7 +226,7 @@ func (t *CompiledTable) collectFaulty(old *CompiledTable, added []*CompiledVirtu
 		among = t.compiled
 	}
 	for _, v := range among {
-		if len(v.problems) > 0 {
+		if v.trouble != nil {
 			t.faulty = append(t.faulty, v)
 		}
 	}
@@ -237,7 +238,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 	v := &CompiledVirtualHost{VirtualHost: vh, requireTLS: vh.RequireTLS, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
 	for _, name := range vh.Domains {
 		if _, err := parseDomain(name); err != nil {
-			v.problems = append(v.problems, Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
+			v.report(Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
 		}
 	}
 	known := old.byRoute()
@@ -251,7 +252,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 		}
 		route, err := c.compileRoute(r, sibling)
 		if err != nil {
-			v.problems = append(v.problems, Problem{Origin: r.Origin, Message: err.Error()})
+			v.report(Problem{Origin: r.Origin, Message: err.Error()})
 			continue
 		}
 		route.match.ordinal = int32(len(v.Routes))
@@ -287,7 +288,7 @@ func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
 }
 
 // useClusters resolves the clusters that routes name, and returns their IDs.
-func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
+func (c *compiler) useClusters(routes []*CompiledRoute) *clusterList {
 	u := clusterUse{edit: c.clusters}
 	for _, route := range routes {
 		for i := range route.Destinations {
@@ -297,7 +298,7 @@ func (c *compiler) useClusters(routes []*CompiledRoute) []int32 {
 			u.resolve(&route.Mirrors[i].Cluster)
 		}
 	}
-	return u.ids
+	return c.lists.one(u.ids)
 }
 
 // compileRoute compiles a route, or says why it can't be in force. What it has in

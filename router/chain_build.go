@@ -20,7 +20,7 @@ func (c *compiler) compileChains(l *Listener, old *chainSet) *chainSet {
 		c.problems = append(c.problems, chain.problems...)
 		if chain.table != nil {
 			for _, v := range chain.table.faulty {
-				c.problems = append(c.problems, v.problems...)
+				c.problems = append(c.problems, v.problems()...)
 			}
 		}
 	}

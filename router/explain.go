@@ -194,11 +194,11 @@ func (v *CompiledVirtualHost) misses(before *CompiledRoute, r *Request) []RuleMi
 		if route == before {
 			break
 		}
-		miss := RuleMiss{Name: route.Name, Index: route.Index(), Origin: route.Origin, pathHolds: route.match.path.holds(path)}
+		miss := RuleMiss{Name: route.Name, Index: route.Index(), Origin: route.Origin, pathHolds: route.match.takes(path)}
 		miss.note(miss.pathHolds, route.Match.Path.Kind == MatchAny, func() FailedCondition {
 			return FailedCondition{Condition: "path", Wanted: wantedPath(&route.Match), Got: path}
 		})
-		compiled := route.match.conditions
+		compiled := route.match.conditions()
 		for cond, comparison := range route.Match.conditions() {
 			trivial := comparison.Kind == MatchAny && !cond.invert
 			holds := trivial || compiled[0].holds(r)

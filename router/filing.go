@@ -16,9 +16,9 @@ func indexRoutes(routes []*CompiledRoute) *routeIndex {
 	f := filer{routes: routes}
 	var paths, folded []filing
 	for i, route := range routes {
-		p := &route.match.path
-		filed := filing{key: fileKey{subject: onPath, text: p.value.text, exact: p.value.kind == MatchExact}, route: int32(i)}
-		if p.value.fold {
+		m := &route.match
+		filed := filing{key: fileKey{subject: onPath, text: m.text, exact: m.kind == MatchExact}, route: int32(i)}
+		if m.fold {
 			folded = append(folded, filed)
 		} else {
 			paths = append(paths, filed)
@@ -131,12 +131,13 @@ func (f *filer) flat(routes []filing, used []fileKey) *routeSet {
 // follows says whether a request has all the conditions hold if it has the path and
 // other keys under which the route is filed.
 func (m *matcher) follows(used []fileKey) bool {
-	if m.path.value.kind == MatchRegex {
+	if m.kind == MatchRegex {
 		return false
 	}
-	for i := range m.conditions {
-		key, ok := m.conditions[i].key()
-		if !ok || m.conditions[i].value.kind == MatchRegex || !slices.Contains(used, key) {
+	conditions := m.conditions()
+	for i := range conditions {
+		key, ok := conditions[i].key()
+		if !ok || conditions[i].value.kind == MatchRegex || !slices.Contains(used, key) {
 			return false
 		}
 	}
@@ -173,8 +174,9 @@ func (f *namedFacets) index() {
 // keys yields what the route can be filed under, beyond its path and what is used.
 func (m *matcher) keys(used []fileKey) func(yield func(fileKey) bool) {
 	return func(yield func(fileKey) bool) {
-		for i := range m.conditions {
-			if key, ok := m.conditions[i].key(); ok && !slices.Contains(used, key) && !yield(key) {
+		conditions := m.conditions()
+		for i := range conditions {
+			if key, ok := conditions[i].key(); ok && !slices.Contains(used, key) && !yield(key) {
 				return
 			}
 		}

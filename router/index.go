@@ -123,7 +123,7 @@ func (v *CompiledVirtualHost) search(s *search, path string) *CompiledRoute {
 
 // beyondIndex says whether a route takes a request for which its path was found.
 func (m *matcher) beyondIndex(r *Request, path string) bool {
-	if m.path.value.kind == MatchRegex && !m.path.value.holds(path) {
+	if m.kind == MatchRegex && !m.more.regex.matches(path) {
 		return false
 	}
 	return m.rest(r)

@@ -9,19 +9,31 @@ import (
 	"unsafe"
 )
 
-// matcher is a compiled Match.
+// matcher is a compiled Match. There is one for each route, so that it has at hand what most
+// have, and not a byte more.
 type matcher struct {
-	// conditions are all but that on the path.
-	conditions []condition
-	path       pathMatcher
+	// text is that of the condition on the path, as stringMatcher has it.
+	text string
+	// more is what few have; nil where this one has nothing of it.
+	more *moreMatcher
+	// kind is that of the condition on the path.
+	kind MatchKind
+	// fold: the path may be in any case; text is in lower case. whole: the match takes the
+	// whole path, for a rewrite.
+	fold, whole bool
 	// outcome and ordinal are the route's, which fit in here: what it does with a request, and
 	// its place in the virtual host's Routes.
 	outcome Outcome
 	ordinal int32
 }
 
-// pathMatcher is the condition on the path.
-type pathMatcher struct{ value stringMatcher }
+// moreMatcher is what few matchers have.
+type moreMatcher struct {
+	// regex is that of the condition on the path.
+	regex *pattern
+	// conditions are all but that on the path.
+	conditions []condition
+}
 
 // condition is one on anything but the path.
 type condition struct {
@@ -74,21 +86,34 @@ var pseudoHeaders = map[string]subject{
 
 // compileMatch compiles a Match with the expressions of a build.
 func (c *compiler) compileMatch(m *Match) (matcher, error) {
-	var out matcher
-	var err error
-	if out.path, err = c.compilePath(m); err != nil {
+	out, more := matcher{}, moreMatcher{}
+	path, err := c.compileString(m.Path)
+	if err != nil {
 		return matcher{}, fmt.Errorf("path: %w", err)
 	}
+	out.setPath(m, path)
+	more.regex = path.regex
 	for cond, comparison := range m.conditions() {
 		if cond.value, err = c.compileString(comparison); err != nil {
 			return matcher{}, fmt.Errorf("%s: %w", cond.String(), err)
 		}
 		if comparison.Kind != MatchAny || cond.invert {
-			out.conditions = append(out.conditions, cond)
+			more.conditions = append(more.conditions, cond)
 		}
 	}
-	out.conditions = slices.Clip(out.conditions)
+	if more.regex != nil || len(more.conditions) > 0 {
+		more.conditions = slices.Clip(more.conditions)
+		out.more = &more
+	}
 	return out, nil
+}
+
+// conditions returns all conditions but that on the path.
+func (m *matcher) conditions() []condition {
+	if m.more == nil {
+		return nil
+	}
+	return m.more.conditions
 }
 
 // conditions yields all conditions but that on the path, not compiled yet, and what
@@ -121,38 +146,48 @@ func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
 	}
 }
 
-func (c *compiler) compilePath(m *Match) (pathMatcher, error) {
-	value, err := c.compileString(m.Path)
-	value.whole = m.Path.Kind == MatchRegex || m.Path.Kind == MatchExact
-	p := pathMatcher{value}
-	if m.IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
-		p.value.fold = true
-		p.value.text = lowerASCII(p.value.text)
+// setPath takes the compiled condition on the path.
+func (m *matcher) setPath(from *Match, path stringMatcher) {
+	m.text, m.kind = path.text, path.kind
+	m.whole = from.Path.Kind == MatchRegex || from.Path.Kind == MatchExact
+	if from.IgnorePathCase && (from.Path.Kind == MatchExact || from.Path.Kind == MatchPrefix) {
+		m.fold = true
+		m.text = lowerASCII(m.text)
 	}
-	return p, err
 }
 
 // matches says whether all conditions hold, given the request's path without query.
 func (m *matcher) matches(r *Request, path string) bool {
-	return m.path.holds(path) && m.rest(r)
+	return m.takes(path) && m.rest(r)
 }
 
 // rest says whether all conditions but that on the path hold.
 func (m *matcher) rest(r *Request) bool {
-	for i := range m.conditions {
-		if !m.conditions[i].holds(r) {
+	if m.more == nil {
+		return true
+	}
+	for i := range m.more.conditions {
+		if !m.more.conditions[i].holds(r) {
 			return false
 		}
 	}
 	return true
 }
 
-// holds compares a path without query.
-func (p *pathMatcher) holds(path string) bool {
-	if !p.value.fold {
-		return p.value.holds(path)
+// takes compares a path without query.
+func (m *matcher) takes(path string) bool {
+	if m.fold {
+		return hasPrefixFold(path, m.text) && (m.kind == MatchPrefix || len(path) == len(m.text))
 	}
-	return hasPrefixFold(path, p.value.text) && (p.value.kind == MatchPrefix || len(path) == len(p.value.text))
+	switch m.kind {
+	case MatchPrefix:
+		return strings.HasPrefix(path, m.text)
+	case MatchExact:
+		return path == m.text
+	case MatchRegex:
+		return m.more.regex.matches(path)
+	}
+	return true
 }
 
 // holds evaluates the condition.
@@ -205,9 +240,6 @@ type stringMatcher struct {
 	text  string
 	regex *pattern
 	kind  MatchKind
-	// fold and whole are for paths only, and fit in here. fold: the path may be in any case;
-	// text is in lower case. whole: the match takes the whole path, for a rewrite.
-	fold, whole bool
 }
 
 // compileString compiles a comparison. Of regular expressions only those that need

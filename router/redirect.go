@@ -91,7 +91,7 @@ func (d *Decision) appendRedirectPath(dst []byte, r *Request) []byte {
 		}
 	case redirect.HasPrefix:
 		rewrite := pathRewrite{text: redirect.PrefixRewrite}
-		dst = rewrite.append(dst, path, d.Route.match.path.taken(path))
+		dst = rewrite.append(dst, path, d.Route.match.taken(path))
 	default:
 		dst = append(dst, path...)
 	}

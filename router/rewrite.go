@@ -119,7 +119,7 @@ func (d *Decision) AppendPath(dst []byte, r *Request) []byte {
 		return append(dst, r.Path...)
 	}
 	path := pathOf(r.Path)
-	dst = d.Route.rewrite.append(dst, path, d.Route.match.path.taken(path))
+	dst = d.Route.rewrite.append(dst, path, d.Route.match.taken(path))
 	return append(dst, r.Path[len(path):]...)
 }
 
@@ -162,12 +162,12 @@ func (w *pathRewrite) replaceAll(dst []byte, path string) []byte {
 // taken returns how many bytes of a path that matched are the match's: the prefix,
 // or with an exact path or an expression all of it (Envoy, RouteAction.prefix_rewrite
 // and Istio's use of it). No condition at all counts as the prefix "/".
-func (p *pathMatcher) taken(path string) int {
+func (m *matcher) taken(path string) int {
 	switch {
-	case p.value.whole:
+	case m.whole:
 		return len(path)
-	case p.value.kind == MatchPrefix:
-		return len(p.value.text)
+	case m.kind == MatchPrefix:
+		return len(m.text)
 	case strings.HasPrefix(path, "/"):
 		return 1
 	}

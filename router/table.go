@@ -48,10 +48,29 @@ type CompiledVirtualHost struct {
 	Routes []*CompiledRoute
 	// index finds among many routes; nil where there are few.
 	index *routeIndex
-	// problems are of the routes and domains left out.
-	problems []Problem
-	// clusters are the IDs of the clusters named, each once.
-	clusters []int32
+	// trouble are the problems of the routes and domains left out; nil where there are none,
+	// as in most.
+	trouble *hostTrouble
+	// clusters are those named.
+	clusters *clusterList
+}
+
+// hostTrouble is what is wrong with a virtual host.
+type hostTrouble struct{ problems []Problem }
+
+// problems returns those of the routes and domains left out.
+func (v *CompiledVirtualHost) problems() []Problem {
+	if v.trouble == nil {
+		return nil
+	}
+	return v.trouble.problems
+}
+
+func (v *CompiledVirtualHost) report(p Problem) {
+	if v.trouble == nil {
+		v.trouble = &hostTrouble{}
+	}
+	v.trouble.problems = append(v.trouble.problems, p)
 }
 
 func (v *CompiledVirtualHost) claims() []string { return v.Domains }
