@@ -67,7 +67,9 @@ var (
 // parse reads the head that b begins with, and returns the index behind. Names are changed to
 // lower case in place. Where b may hold only a part of the head, an error says nothing.
 func (h *head) parse(b []byte, limits *Limits, policy *Policy) (end int, err *ProtocolError) {
-	*h = head{framing: framing{length: -1}, headers: h.headers[:0], connection: h.connection[:0]}
+	headers, connection := h.headers[:0], h.connection[:0]
+	*h = head{}
+	h.length, h.headers, h.connection = -1, headers, connection
 	i, target, err := h.parseLine(b, limits)
 	if err != nil {
 		return 0, err

@@ -25,7 +25,9 @@ type responseHead struct {
 // parse reads the head that b begins with (RFC 9112 section 4), and returns the index behind.
 // Where b may hold only a part of it, an error says nothing.
 func (h *responseHead) parse(b []byte, limits *Limits) (end int, err *ProtocolError) {
-	*h = responseHead{framing: framing{length: -1}, headers: h.headers[:0], connection: h.connection[:0]}
+	headers, connection := h.headers[:0], h.connection[:0]
+	*h = responseHead{}
+	h.length, h.headers, h.connection = -1, headers, connection
 	i, err := h.parseLine(b)
 	if err != nil {
 		return 0, err

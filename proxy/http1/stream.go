@@ -94,11 +94,11 @@ func (st *stream) release() {
 	if grown := st.ex.Request.Headers; cap(grown) > cap(headers) {
 		headers = grown
 	}
-	*st = stream{
-		head:    head{headers: headers[:0], connection: st.head.connection[:0]},
-		surplus: st.surplus[:0], pathBuf: st.pathBuf[:0], tail: st.tail[:0],
-		chunks: chunkDecoder{trailers: st.chunks.trailers[:0]},
-	}
+	connection, trailers := st.head.connection[:0], st.chunks.trailers[:0]
+	surplus, path, tail := st.surplus[:0], st.pathBuf[:0], st.tail[:0]
+	*st = stream{} // By itself, it is cleared in place; with fields it would be copied whole.
+	st.head.headers, st.head.connection, st.chunks.trailers = headers[:0], connection, trailers
+	st.surplus, st.pathBuf, st.tail = surplus, path, tail
 	st.ex.Begin(left)
 	streams.Put(st)
 }
@@ -435,12 +435,12 @@ func (st *stream) CloseBody() {
 
 // Attach implements proxy.Downstream.
 func (st *stream) Attach(a *proxy.Aborter) bool {
-	c := st.c
+	c, idle := st.c, st.ex.IdleTimeout(st.c.options.Timeouts.Stream)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.aborter = a
-	c.idle = st.ex.IdleTimeout(c.options.Timeouts.Stream)
-	return !c.lost
+	c.aborter, c.idle = a, idle
+	lost := c.lost
+	c.mu.Unlock()
+	return !lost
 }
 
 // Lost implements proxy.Downstream.
