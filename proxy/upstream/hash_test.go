@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unsafe"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -234,10 +235,22 @@ func TestRingSize(t *testing.T) {
 		want   float64
 	}{
 		{0, 2, 512}, {1024, 2, 512}, {0, 256, 512}, {0, 512, 256}, {0, 1 << 18, .5}, {7, 3, 4}, {100_000, 2, 50_000},
-		{100_000, 1000, maxRingSize / 1000.}, {math.MaxInt, 2, maxRingSize / 2}, {math.MaxInt, 4, maxRingSize / 4},
+		{100_000, 1000, router.MaxRingSize / 1000.}, {math.MaxInt, 2, router.MaxRingSize / 2}, {math.MaxInt, 4, router.MaxRingSize / 4},
 	} {
 		if got := pointsPer(test.least, test.shares); got != test.want {
 			t.Errorf("minimumRingSize %d gives each of %d shares %v points, want %v", test.least, test.shares, got, test.want)
+		}
+	}
+	// Memory and the time for each change of the endpoints grow with the points, whatever a
+	// DestinationRule asks for.
+	for _, least := range []int{1 << 16, 1 << 20, 8 << 20} {
+		for _, endpoints := range []int{2, 300} {
+			spec := hashed(router.RingHash, numbered(endpoints))
+			spec.RingSize = least
+			r := newScales(t, spec).c.plan.groups[0].ring
+			if bytes, most := uintptr(cap(r.points))*unsafe.Sizeof(point{}), uintptr(17<<20); bytes > most {
+				t.Errorf("%d endpoints make a ring of %d bytes of minimumRingSize %d, want at most %d", endpoints, bytes, least, most)
+			}
 		}
 	}
 	for endpoints, want := range map[int]int{2: 1024, 3: 1536, 10_000: 140_000} {

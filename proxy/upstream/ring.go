@@ -8,13 +8,13 @@ import (
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/sluicegate/sluice/router"
 )
 
 const (
 	// defaultRingSize is Istio's for minimumRingSize.
 	defaultRingSize = 1024
-	// maxRingSize is Envoy's default bound for the points of a ring.
-	maxRingSize = 8 << 20
 	// ringRoom is by how much a ring may outgrow its least size before each endpoint gets
 	// fewer points.
 	ringRoom = 128
@@ -48,7 +48,13 @@ func newRing(members []*Endpoint, weights []uint64, least int) *ring {
 		}
 	}
 	slices.SortFunc(r.points, func(a, b point) int {
-		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(members[a.member].Address, members[b.member].Address))
+		switch {
+		case a.hash < b.hash:
+			return -1
+		case a.hash > b.hash:
+			return 1
+		}
+		return cmp.Compare(members[a.member].Address, members[b.member].Address)
 	})
 	return r
 }
@@ -58,10 +64,10 @@ func newRing(members []*Endpoint, weights []uint64, least int) *ring {
 // times as large as it must be: then an endpoint that comes or goes moves its own share of
 // the keys and nothing else. In a larger ring the points of all are thinned out together.
 func pointsPer(least int, total uint64) float64 {
-	least = min(cmp.Or(least, defaultRingSize), maxRingSize)
+	least = min(cmp.Or(least, defaultRingSize), router.MaxRingSize)
 	// With two endpoints, the fewest that make a choice, half the ring is each one's.
 	per := math.Ceil(float64(least) / 2)
-	if most := float64(min(least*ringRoom, maxRingSize)); per*float64(total) > most {
+	if most := float64(min(least*ringRoom, router.MaxRingSize)); per*float64(total) > most {
 		return most / float64(total)
 	}
 	return per

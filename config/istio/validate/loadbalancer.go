@@ -7,6 +7,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
 )
 
 // loadBalancer checks how an endpoint is picked. outlier is the outlier detection
@@ -42,6 +43,10 @@ func (c *checker) consistentHash(at *config.Path, hash *networking.LoadBalancerS
 		if hash.HashAlgorithm != nil {
 			c.fail(Conflict, at.Field("minimumRingSize"), "minimumRingSize excludes ringHash and maglev: remove it")
 		}
+		c.ringSize(at.Field("minimumRingSize"), size)
+	}
+	if ring := hash.GetRingHash(); ring != nil {
+		c.ringSize(at.Field("ringHash").Field("minimumRingSize"), ring.MinimumRingSize)
 	}
 	if maglev := hash.GetMaglev(); maglev != nil {
 		switch size := maglev.TableSize; {
@@ -52,6 +57,13 @@ func (c *checker) consistentHash(at *config.Path, hash *networking.LoadBalancerS
 		case !isPrime(size):
 			c.fail(OutOfRange, at.Field("maglev").Field("tableSize"), "%d is not a prime number: write one such as 65537", size)
 		}
+	}
+}
+
+// ringSize checks the least size of a ring.
+func (c *checker) ringSize(at *config.Path, size uint64) {
+	if size > router.MaxRingSize {
+		c.warn(OutOfRange, at, "a ring has at most %d points, so that it has no more than those: write a smaller number", router.MaxRingSize)
 	}
 }
 
