@@ -109,7 +109,7 @@ func (t *gatewaySockets) claimHosts(table *gatewayTable, s *gatewayServer, v *vi
 		h := t.host(table, name)
 		h.claims = append(h.claims, claim{s, v, u})
 		t.compiler.hold(v, u)
-		v.claims.hosts = append(v.claims.hosts, h)
+		v.hasHost(h)
 	}
 }
 

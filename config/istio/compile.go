@@ -28,17 +28,26 @@ const (
 )
 
 // unit is a VirtualService's rules of one kind as routes. There is one for most of the
-// hosts of a gateway, so that it has only what cannot be compiled again.
+// hosts of a gateway, so that it has only what cannot be compiled again, and shares what
+// others have too.
 type unit struct {
-	key    unitKey
+	key    *unitKey
 	routes []*router.Route
-	// streams are those of tls and tcp rules, each with what it takes.
-	streams []*streamRule
+	// streams is nil where there are none.
+	streams *streamRules
 	// targets are the clusters named, each once.
-	targets []target
+	targets *targetList
+	// next is the VirtualService's next one.
+	next *unit
 	// users counts the virtual hosts, or chains, that have its routes.
-	users int
+	users int32
 }
+
+// streamRules are those of tls and tcp rules, each with what it takes.
+type streamRules struct{ list []*streamRule }
+
+// targetList are the targets of units. It never changes.
+type targetList struct{ list []target }
 
 // target is a cluster that a unit names, with what the choice of it, or the routes, depend on
 // beside the VirtualService.
@@ -59,8 +68,11 @@ type target struct {
 
 // compilation is a unit that is being made, with what only conditions ask for.
 type compilation struct {
-	*unit
-	v *virtualService
+	key     unitKey
+	v       *virtualService
+	routes  []*router.Route
+	streams []*streamRule
+	targets []target
 	// origins are where each route's match is written.
 	origins []source
 	// uses are the clusters named, each time that they are.
@@ -81,14 +93,18 @@ type clusterUse struct {
 
 // unit returns a VirtualService's routes for a gateway, or "mesh", and a port.
 func (c *Compiler) unit(v *virtualService, key unitKey) *unit {
-	for _, u := range v.units {
-		if u.key == key {
+	last := &v.units
+	for ; *last != nil; last = &(*last).next {
+		if u := *last; *u.key == key {
 			return u
 		}
 	}
-	u := c.compile(v, key).unit
-	u.routes, u.streams, u.targets = slices.Clip(slices.Clone(u.routes)), slices.Clip(u.streams), slices.Clip(slices.Clone(u.targets))
-	v.units = append(slices.Clip(v.units), u)
+	made := c.compile(v, key)
+	u := &unit{key: c.parts.key(key), routes: slices.Clip(slices.Clone(made.routes)), targets: c.parts.targets(made.targets)}
+	if len(made.streams) > 0 {
+		u.streams = &streamRules{slices.Clip(made.streams)}
+	}
+	*last = u
 	return u
 }
 
@@ -107,8 +123,8 @@ func (c *Compiler) let(v *virtualService, u *unit) {
 }
 
 func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
-	for i := range u.targets {
-		c.clusters.use(u.targets[i].key, v, by)
+	for i := range u.targets.list {
+		c.clusters.use(u.targets.list[i].key, v, by)
 	}
 	c.pending.judge[v] = struct{}{}
 }
@@ -116,7 +132,7 @@ func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
 // compile makes routes of the rules for a gateway and port. It stops behind a rule
 // that takes all requests.
 func (c *Compiler) compile(v *virtualService, key unitKey) *compilation {
-	u := &compilation{unit: &unit{key: key}, v: v}
+	u := &compilation{key: key, v: v}
 	switch key.rules {
 	case tlsRules:
 		c.compileTLS(u)
@@ -202,8 +218,8 @@ func (c *Compiler) destination(u *compilation, at source, d *networking.Destinat
 	return clusterUse{key: key, object: at.object, field: at.field, host: d.GetHost()}, u.target(key, host, explicit)
 }
 
-// target returns what the unit knows of a cluster, of which it takes note.
-func (u *unit) target(key clusterKey, host string, explicit uint16) *target {
+// target returns what the compilation knows of a cluster, of which it takes note.
+func (u *compilation) target(key clusterKey, host string, explicit uint16) *target {
 	at := slices.IndexFunc(u.targets, func(t target) bool { return t.key == key && t.host == host && t.explicit == explicit })
 	if at < 0 {
 		at = len(u.targets)
@@ -231,7 +247,7 @@ func (c *Compiler) infer(v *virtualService, host, subset string, explicit, liste
 // destination of the unit means another cluster, is picked by a hash where it was
 // not, or the other way round, or asks for another idle timeout.
 func (c *Compiler) stale(v *virtualService, u *unit) bool {
-	return slices.ContainsFunc(u.targets, func(t target) bool {
+	return slices.ContainsFunc(u.targets.list, func(t target) bool {
 		return t.asksHash && c.clusters.picksByHash(t.key) != t.hashed || t.asksIdle && c.clusters.idleTimeoutOf(t.key) != t.idle ||
 			c.infer(v, t.host, t.key.subset, t.explicit, u.key.port) != t.key
 	})

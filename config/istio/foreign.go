@@ -67,7 +67,7 @@ func (c *Compiler) isForeign(name objectName, v *virtualService) bool {
 		}
 		return some
 	}
-	for _, gateway := range v.gateways {
+	for _, gateway := range v.gateways.all() {
 		if g := c.gateways[gateway]; g != nil {
 			if c.selected(g) {
 				return false

@@ -20,10 +20,35 @@ type gatewaySockets struct {
 	listeners []*router.Listener
 }
 
-// attachment is what a VirtualService has claims on.
+// attachment is what a VirtualService has claims on: mostly a single host.
 type attachment struct {
+	host *gatewayHost
+	// more is nil where that is all.
+	more *moreClaims
+}
+
+// moreClaims are those beside the first on a host.
+type moreClaims struct {
 	hosts   []*gatewayHost
 	streams []*gatewayStream
+}
+
+func (v *virtualService) hasHost(h *gatewayHost) {
+	switch {
+	case v.claims.host == nil:
+		v.claims.host = h
+	case v.claims.more == nil:
+		v.claims.more = &moreClaims{hosts: []*gatewayHost{h}}
+	default:
+		v.claims.more.hosts = append(v.claims.more.hosts, h)
+	}
+}
+
+func (v *virtualService) hasStream(s *gatewayStream) {
+	if v.claims.more == nil {
+		v.claims.more = &moreClaims{}
+	}
+	v.claims.more.streams = append(v.claims.more.streams, s)
 }
 
 // gatewaySocket is one listener's.
@@ -165,8 +190,9 @@ func (t *gatewaySockets) attach(v *virtualService) {
 		return
 	}
 	for _, socket := range t.sockets {
-		for i, g := range v.gateways {
-			if !slices.Contains(v.gateways[:i], g) {
+		gateways := v.gateways.all()
+		for i, g := range gateways {
+			if !slices.Contains(gateways[:i], g) {
 				t.attachTo(socket, g, v)
 			}
 		}
@@ -199,16 +225,18 @@ func (t *gatewaySockets) attachTo(socket *gatewaySocket, gateway string, v *virt
 
 // detach takes a VirtualService's claims back.
 func (t *gatewaySockets) detach(v *virtualService) {
-	for _, h := range v.claims.hosts {
-		h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
-			if c.vs == v {
-				t.compiler.let(v, c.unit)
-			}
-			return c.vs == v
-		})
-		t.changed[h] = struct{}{}
+	claims := v.claims
+	v.claims = attachment{}
+	if claims.host != nil {
+		t.freeHost(claims.host, v)
 	}
-	for _, s := range v.claims.streams {
+	if claims.more == nil {
+		return
+	}
+	for _, h := range claims.more.hosts {
+		t.freeHost(h, v)
+	}
+	for _, s := range claims.more.streams {
 		s.claims = slices.DeleteFunc(s.claims, func(c streamClaim) bool {
 			if c.vs == v {
 				t.compiler.let(v, c.unit)
@@ -217,7 +245,17 @@ func (t *gatewaySockets) detach(v *virtualService) {
 		})
 		t.changedStreams[s] = struct{}{}
 	}
-	v.claims = attachment{}
+}
+
+// freeHost takes a VirtualService's claims on a host back.
+func (t *gatewaySockets) freeHost(h *gatewayHost, v *virtualService) {
+	h.claims = slices.DeleteFunc(h.claims, func(c claim) bool {
+		if c.vs == v {
+			t.compiler.let(v, c.unit)
+		}
+		return c.vs == v
+	})
+	t.changed[h] = struct{}{}
 }
 
 // settle builds what changed, and returns the listeners and whether any of them is

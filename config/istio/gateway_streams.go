@@ -77,8 +77,8 @@ func (t *gatewaySockets) stream(socket *gatewaySocket, key streamKey) *gatewaySt
 // claimConnections gives a VirtualService the connections of a server that routes bytes.
 func (t *gatewaySockets) claimConnections(socket *gatewaySocket, server *gatewayServer, v *virtualService) {
 	u := t.compiler.unit(v, unitKey{server.gateway.name, server.port, tcpRules})
-	if len(u.streams) > 0 {
-		t.claimStream(t.stream(socket, streamKey{server: server}), streamClaim{server, v, u, u.streams})
+	if u.streams != nil {
+		t.claimStream(t.stream(socket, streamKey{server: server}), streamClaim{server, v, u, u.streams.list})
 	}
 }
 
@@ -88,7 +88,10 @@ func (t *gatewaySockets) claimNames(socket *gatewaySocket, server *gatewayServer
 	u := t.compiler.unit(v, unitKey{server.gateway.name, server.port, tlsRules})
 	rules := map[string][]*streamRule{}
 	var names []string
-	for _, r := range u.streams {
+	if u.streams == nil {
+		return
+	}
+	for _, r := range u.streams.list {
 		for _, name := range server.hosts.intersect(r.names, v.object.Namespace) {
 			if rules[name] == nil {
 				names = append(names, name)
@@ -104,7 +107,7 @@ func (t *gatewaySockets) claimNames(socket *gatewaySocket, server *gatewayServer
 func (t *gatewaySockets) claimStream(s *gatewayStream, c streamClaim) {
 	s.claims = append(s.claims, c)
 	t.compiler.hold(c.vs, c.unit)
-	c.vs.claims.streams = append(c.vs.claims.streams, s)
+	c.vs.hasStream(s)
 }
 
 // settleStream builds the connections of one key anew.

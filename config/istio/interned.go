@@ -11,7 +11,7 @@ import (
 // are shared all the same.
 type interned struct {
 	strings map[string]string
-	lists   map[string][]string
+	lists   map[string]*names
 }
 
 // one returns the string that stands for all that equal s. It shares no memory with s, which
@@ -31,8 +31,20 @@ func (in *interned) one(s string) string {
 	return known
 }
 
-// list returns the list that stands for all that equal one. Nobody may change it.
-func (in *interned) list(list []string) []string {
+// names is a list of names that many have in common: nobody may change it. There is none where
+// it is nil.
+type names struct{ list []string }
+
+// all returns the names.
+func (n *names) all() []string {
+	if n == nil {
+		return nil
+	}
+	return n.list
+}
+
+// list returns the list that stands for all that equal one.
+func (in *interned) list(list []string) *names {
 	if len(list) == 0 {
 		return nil
 	}
@@ -43,9 +55,9 @@ func (in *interned) list(list []string) []string {
 	known, ok := in.lists[key]
 	if !ok {
 		if in.lists == nil {
-			in.lists = map[string][]string{}
+			in.lists = map[string]*names{}
 		}
-		known = slices.Clip(slices.Clone(list))
+		known = &names{slices.Clip(slices.Clone(list))}
 		in.lists[key] = known
 	}
 	return known

@@ -77,7 +77,7 @@ func (j *routeJoin) join(c claim) {
 			// Within one object that is package validate's to say.
 		default:
 			if origins == nil {
-				origins = j.compiler.compile(c.vs, c.unit.key).origins
+				origins = j.compiler.compile(c.vs, *c.unit.key).origins
 			}
 			j.shadowed(origins[i], by)
 		}

@@ -43,13 +43,13 @@ func (c *Compiler) conditionsOf(v *virtualService) []config.Condition {
 		out = append(out, c.kindConditions(v)...)
 	}
 	serves := false
-	for _, u := range v.units {
+	for u := range v.eachUnit() {
 		if u.users == 0 {
 			continue
 		}
 		serves = true
-		if slices.ContainsFunc(u.targets, c.isWrong) {
-			out = append(out, c.targetConditions(c.compile(v, u.key).uses)...)
+		if slices.ContainsFunc(u.targets.list, c.isWrong) {
+			out = append(out, c.targetConditions(c.compile(v, *u.key).uses)...)
 		}
 	}
 	if c.options.AllGateways && !serves && !v.isDelegate() {
@@ -113,7 +113,7 @@ func (c *Compiler) missingCondition(use clusterUse, m missing) config.Condition 
 // gatewayConditions says which of a VirtualService's gateways do not take it.
 func (c *Compiler) gatewayConditions(v *virtualService) []config.Condition {
 	var out []config.Condition
-	for i, name := range v.gateways {
+	for i, name := range v.gateways.all() {
 		if name == mesh {
 			continue
 		}
@@ -143,12 +143,12 @@ func (g *gatewayConfig) takesSome(v *virtualService) bool {
 // kindConditions says which of a VirtualService's lists of rules no server has a use for.
 // Those for sidecars too are left alone.
 func (c *Compiler) kindConditions(v *virtualService) []config.Condition {
-	if slices.Contains(v.gateways, mesh) || v.isDelegate() {
+	if slices.Contains(v.gateways.all(), mesh) || v.isDelegate() {
 		return nil
 	}
 	var kinds []serverKind
 	var passing []*serverHosts
-	for _, name := range v.gateways {
+	for _, name := range v.gateways.all() {
 		g := c.gateways[name]
 		if g == nil {
 			return nil

@@ -1,6 +1,7 @@
 package istio
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/router"
@@ -13,6 +14,8 @@ type parts struct {
 	rewrites     map[router.Rewrite]*router.Rewrite
 	policies     map[plainPolicy]*router.RoutePolicy
 	destinations map[plainDestination][]router.Destination
+	keys         map[unitKey]*unitKey
+	single       map[target]*targetList
 }
 
 // plainPolicy is a policy that has nothing but what most have.
@@ -80,6 +83,44 @@ func (p *parts) list(destinations []router.Destination) []router.Destination {
 		}
 		known = destinations
 		p.destinations[plain] = known
+	}
+	return known
+}
+
+// key returns the one that stands for all that equal k.
+func (p *parts) key(k unitKey) *unitKey {
+	known := p.keys[k]
+	if known == nil {
+		if p.keys == nil {
+			p.keys = map[unitKey]*unitKey{}
+		}
+		own := k
+		known = &own
+		p.keys[k] = known
+	}
+	return known
+}
+
+// noTargets is the list of units that name no cluster.
+var noTargets = &targetList{}
+
+// targets returns the list that stands for all that equal one. Lists of several are made for
+// each unit.
+func (p *parts) targets(list []target) *targetList {
+	switch len(list) {
+	case 0:
+		return noTargets
+	case 1:
+	default:
+		return &targetList{slices.Clip(slices.Clone(list))}
+	}
+	known := p.single[list[0]]
+	if known == nil {
+		if p.single == nil {
+			p.single = map[target]*targetList{}
+		}
+		known = &targetList{slices.Clip(slices.Clone(list))}
+		p.single[list[0]] = known
 	}
 	return known
 }

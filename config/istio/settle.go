@@ -73,8 +73,11 @@ func (c *Compiler) callersChanged(host string) {
 	}
 	for v := range callers.All() {
 		c.pending.judge[v] = struct{}{}
-		if slices.ContainsFunc(v.units, func(u *unit) bool { return c.stale(v, u) }) {
-			c.pending.virtualServices[v.name()] = struct{}{}
+		for u := range v.eachUnit() {
+			if c.stale(v, u) {
+				c.pending.virtualServices[v.name()] = struct{}{}
+				break
+			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (c *Compiler) streamDestinations(u *compilation, field string, routes []*ne
 	return to
 }
 
-func (u *unit) addStream(origin source, to *streamDestinations, names, subnets []string) {
+func (u *compilation) addStream(origin source, to *streamDestinations, names, subnets []string) {
 	if len(to.destinations) == 0 {
 		return
 	}
@@ -149,7 +149,7 @@ func (c *clusters) idleTimeoutOf(key clusterKey) time.Duration {
 
 // meshConditions say which rules a sidecar leaves out.
 func (c *Compiler) meshConditions(v *virtualService) []config.Condition {
-	if c.options.Role != Sidecar && !c.options.AllGateways || !slices.Contains(v.gateways, mesh) {
+	if c.options.Role != Sidecar && !c.options.AllGateways || !slices.Contains(v.gateways.all(), mesh) {
 		return nil
 	}
 	var out []config.Condition

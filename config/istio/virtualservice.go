@@ -20,19 +20,19 @@ type virtualService struct {
 	// hosts are fully qualified and in lower case, each once.
 	hosts []string
 	// gateways are "namespace/name" or "mesh".
-	gateways   []string
+	gateways   *names
 	visibility visibility
 	// written is how many hosts it names, and rules how many of each kind it has.
 	written int32
 	rules   [3]int32
 	// destinations are the hosts that its rules send requests to.
-	destinations []string
+	destinations *names
 	// more is what few have; nil where this one has nothing of it.
 	more *particulars
 	// reading is its text as it was read; nil but while it is needed: see Compiler.open.
 	reading *reading
-	// units are its compiled forms.
-	units []*unit
+	// units are its compiled forms, the first of them: see eachUnit.
+	units *unit
 	// claims are what it has claims on, behind a gateway.
 	claims attachment
 }
@@ -111,20 +111,28 @@ func (c *Compiler) newVirtualService(o *config.Object, r *reading) *virtualServi
 	return v
 }
 
+// eachUnit yields its compiled forms.
+func (v *virtualService) eachUnit() iter.Seq[*unit] {
+	return func(yield func(*unit) bool) {
+		for u := v.units; u != nil && yield(u); u = u.next {
+		}
+	}
+}
+
 // gatewaysOf returns the gateways that a VirtualService is for. Most are for the same.
-func (c *Compiler) gatewaysOf(spec *networking.VirtualService, namespace string) []string {
+func (c *Compiler) gatewaysOf(spec *networking.VirtualService, namespace string) *names {
 	if len(spec.Gateways) == 0 {
 		return meshOnly
 	}
-	names := make([]string, len(spec.Gateways))
+	list := make([]string, len(spec.Gateways))
 	for i, g := range spec.Gateways {
-		names[i] = c.strings.one(gatewayName(g, namespace))
+		list[i] = c.strings.one(gatewayName(g, namespace))
 	}
-	return c.strings.list(names)
+	return c.strings.list(list)
 }
 
 // meshOnly are the gateways of a VirtualService that names none.
-var meshOnly = []string{mesh}
+var meshOnly = &names{[]string{mesh}}
 
 // claimConditions says which matches look at claims of a token.
 func (v *virtualService) claimConditions() []config.Condition {
@@ -194,7 +202,7 @@ func (v *virtualService) streamDestinations() iter.Seq[*networking.Destination] 
 
 // bound says whether the VirtualService is for a gateway, or "mesh", and seen here.
 func (v *virtualService) bound(gateway string) bool {
-	return v.visibility != invisible && slices.Contains(v.gateways, gateway)
+	return v.visibility != invisible && slices.Contains(v.gateways.all(), gateway)
 }
 
 // settleVirtualServices takes the VirtualServices that changed, with those that
@@ -248,7 +256,7 @@ func (c *Compiler) detach(name objectName, v *virtualService) {
 	for _, d := range v.particulars().delegates {
 		takeFrom(c.delegators, d, name)
 	}
-	for _, host := range v.destinations {
+	for _, host := range v.destinations.all() {
 		if callers := c.callers[host]; callers != nil {
 			if callers.Delete(v.key()); callers.Len() == 0 {
 				delete(c.callers, host)
@@ -288,7 +296,7 @@ func (c *Compiler) attach(name objectName, v *virtualService) {
 		addTo(c.delegators, d, name)
 	}
 	v.destinations = c.destinationsOf(v)
-	for _, host := range v.destinations {
+	for _, host := range v.destinations.all() {
 		if c.callers[host] == nil {
 			c.callers[host] = config.NewKeyed((*virtualService).key)
 		}
@@ -344,7 +352,7 @@ func takeFrom[K, V comparable](m map[K]map[V]struct{}, k K, v V) {
 
 // destinationsOf returns the hosts that a VirtualService sends requests to. Of one
 // that is named in short it returns the full name too, whether it is meant or not.
-func (c *Compiler) destinationsOf(v *virtualService) []string {
+func (c *Compiler) destinationsOf(v *virtualService) *names {
 	var hosts []string
 	add := func(d *networking.Destination, namespace string) {
 		hosts = append(hosts, c.registry.fullName(d.GetHost(), namespace))
