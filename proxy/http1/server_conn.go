@@ -425,10 +425,10 @@ func (c *serverConn) reject(perr *ProtocolError) {
 }
 
 // silent tells whether the client has nothing to send any more: it asked for the end of the
-// connection, and all that it sent is read. Then a close cannot reset the connection.
+// connection, and all that it sent, which may be its own end, is read. Then a close cannot reset the connection.
 func (st *stream) silent() bool {
 	asked := st.head.closes || st.head.http10 && !st.head.keeps
-	return asked && st.bodyDone.Load() && !st.stopped && len(st.surplus) == 0 && st.c.r == st.c.w && st.c.sock.Peek() == socket.Quiet
+	return asked && st.bodyDone.Load() && !st.stopped && len(st.surplus) == 0 && st.c.r == st.c.w && st.c.sock.Drained()
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -112,10 +113,42 @@ func (c *Conn) Close() error {
 		return c.failed("close", c.file.Close())
 	}
 	c.file.SetDeadline(past) // whoever waits does so no longer
-	c.raw.inner.Control(func(fd uintptr) { syscall.RawSyscall(unix.SYS_SHUTDOWN, fd, unix.SHUT_RDWR, 0) })
+	c.raw.inner.Control(end)
 	c.closer.add(c.file)
 	return nil
 }
+
+// end ends a connection whose descriptor stays. Where all that came was read, another socket
+// takes the descriptor's place: nothing that the peer does from now on, such as to end its side,
+// wakes this process. Else the kernel would reset the connection, and could cost the peer what it
+// has not read yet.
+func end(fd uintptr) {
+	if !unread(fd) {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_DUP3, ended(), fd, unix.O_CLOEXEC); errno == 0 {
+			return
+		}
+	}
+	syscall.RawSyscall(unix.SYS_SHUTDOWN, fd, unix.SHUT_RDWR, 0)
+}
+
+// unread tells whether bytes have come on a socket that nobody has read.
+func unread(fd uintptr) bool {
+	var one [1]byte
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return errno == 0 && n > 0
+}
+
+// ended returns a socket that has been at its end from the first: reads find that, and writes
+// fail. Where there is none it is no descriptor.
+var ended = sync.OnceValue(func() uintptr {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ^uintptr(0)
+	}
+	unix.Shutdown(pair[0], unix.SHUT_RDWR)
+	unix.Close(pair[1])
+	return uintptr(pair[0])
+})
 
 var past = time.Unix(1, 0)
 

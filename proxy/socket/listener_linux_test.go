@@ -97,6 +97,50 @@ func TestConnCloseEndsRead(t *testing.T) {
 	}
 }
 
+// TestConnCloseEndsSocket: what was read to its end is gone with Close, before the descriptor is,
+// and nothing can come or go by that any more; where the peer has sent what nobody has read, the
+// socket stays a moment, for the peer to get the last answer.
+func TestConnCloseEndsSocket(t *testing.T) {
+	t.Parallel()
+	for name, unread := range map[string]string{"all was read": "", "something was not": "late"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := connected(t, "127.0.0.1:0")
+			if _, err := a.Write([]byte(unread)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Write([]byte("answer")); err != nil {
+				t.Fatal(err)
+			}
+			// Held, the descriptor cannot be given back, to another connection perhaps.
+			b.raw.inner.Control(func(fd uintptr) {
+				for deadline := time.Now().Add(30 * time.Second); unread != "" && time.Now().Before(deadline); {
+					if n, _, _ := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT); n > 0 {
+						break
+					}
+				}
+				if err := b.Close(); err != nil {
+					t.Error(err)
+				}
+				family, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
+				if stays := family == unix.AF_INET; err != nil || stays != (unread != "") {
+					t.Errorf("the socket stays: %t (%v)", stays, err)
+				}
+				if _, err := unix.Write(int(fd), []byte("more")); err != unix.EPIPE {
+					t.Errorf("a write after the end: %v", err)
+				}
+			})
+			got := make([]byte, 10)
+			if n, err := io.ReadFull(a, got[:6]); err != nil || string(got[:n]) != "answer" {
+				t.Errorf("%q, %v", got[:n], err)
+			}
+			if _, err := a.Read(got); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("behind the answer: %v", err)
+			}
+		})
+	}
+}
+
 // TestConnLingers: with SetLinger(0), a close resets the connection.
 func TestConnLingers(t *testing.T) {
 	t.Parallel()
@@ -222,6 +266,7 @@ func connected(t *testing.T, address string) (*net.TCPConn, *Conn) {
 // connections come back.
 func TestConnGivesDescriptorsBack(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
+	ended() // the one that all share
 	before := descriptors(t)
 	for range mostEnded + 5 {
 		a, err := net.Dial("tcp", l.Addr().String())

@@ -237,6 +237,10 @@ func (s *Socket) Peek() Check {
 	return s.Glance()
 }
 
+// Drained tells that all that has come from the peer was read; it may have ended the connection.
+// The caller must own the connection: nobody may close it meanwhile.
+func (s *Socket) Drained() bool { return s.raw == nil || !s.behind() && !unread(uintptr(s.fd)) }
+
 // Glance is Peek for others than the one who reads: of what was read already it knows nothing.
 // It may be called while Run is on, as long as the connection is not closed meanwhile.
 func (s *Socket) Glance() Check {

@@ -52,6 +52,8 @@ const (
 
 func (s *Socket) Peek() Check { return Quiet }
 
+func (s *Socket) Drained() bool { return true }
+
 func (s *Socket) Glance() Check { return Quiet }
 
 func (s *Socket) Gone() bool { return false }
