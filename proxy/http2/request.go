@@ -282,12 +282,13 @@ func (st *serverStream) resolve() {
 	}
 }
 
-// setBody says what the request's body is like.
+// setBody says what the request's body is like. One that trailers are to follow is no less one
+// whose end is to be waited for because it has a length.
 func (st *serverStream) setBody(end bool) {
 	h, ex := &st.head, &st.ex
 	switch {
 	case ex.Upgrade != "":
-	case h.length >= 0:
+	case h.length >= 0 && (end || !h.trailers):
 		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: h.length}
 	case !end:
 		ex.Body = proxy.Body{Kind: proxy.BodyStream}

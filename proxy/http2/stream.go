@@ -181,8 +181,11 @@ func (c *session) settleBody(st *serverStream, hurry bool) {
 		ex.Buffered, ex.Payload = true, st.body[st.br:st.bw]
 		ex.BytesReceived = int64(len(ex.Payload))
 		st.countTrailers()
+		switch {
+		case ex.Body.Kind == proxy.BodyLength && len(st.Trailers()) > 0:
+			ex.Body = proxy.Body{Kind: proxy.BodyStream}
 		// A body that is here has a length, which upstreams of HTTP/1 like better.
-		if ex.Body.Kind == proxy.BodyStream && !ex.WantsTrailers && len(st.trailerList.fields) == 0 {
+		case ex.Body.Kind == proxy.BodyStream && !ex.WantsTrailers && len(st.trailerList.fields) == 0:
 			ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: ex.BytesReceived}
 			if ex.BytesReceived == 0 {
 				ex.Body = proxy.Body{}

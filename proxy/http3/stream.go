@@ -103,11 +103,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // readAhead waits for a small body, so that the request can be sent again.
 func (st *stream) readAhead() {
 	ex, n := &st.ex, st.r.ContentLength
+	announced := len(st.r.Trailer) > 0
 	switch {
-	case n == 0:
+	case n == 0 && !announced:
 		ex.Buffered, st.done = true, true
 		return
-	case n > 0:
+	case n > 0 && !announced:
 		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: n}
 	default:
 		ex.Body = proxy.Body{Kind: proxy.BodyStream}
@@ -141,8 +142,13 @@ func (st *stream) readAhead() {
 		return
 	}
 	ex.Buffered, ex.Payload, ex.BytesReceived = true, st.ahead, int64(len(st.ahead))
-	if len(st.ahead) == 0 && n < 0 {
+	switch trailers := len(st.Trailers()) > 0; {
+	case trailers:
+		ex.Body = proxy.Body{Kind: proxy.BodyStream}
+	case len(st.ahead) == 0 && n <= 0:
 		ex.Body = proxy.Body{}
+	case n >= 0:
+		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: n}
 	}
 }
 
