@@ -146,6 +146,10 @@ func (o *object) text(dst []byte, m *member, s source) (value []byte, there bool
 			there = true
 			continue
 		}
+		if line, ok := p.quick(dst, s, true); ok {
+			dst, there = line, true
+			continue
+		}
 		at := len(dst)
 		var ok bool
 		switch dst, ok = p.value(dst, s); {

@@ -1,62 +1,20 @@
 package accesslog
 
-import (
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // maxValue bounds what a client's value may take of a log line, in bytes before
 // escaping. What is cut off is marked by "...".
 const maxValue = 4096
 
-// verbatim holds the bytes that a log line may carry as they are: visible ASCII
-// without the quote and the backslash, by which every other byte is escaped.
-var verbatim = func() (set [256]bool) {
-	for c := 0x21; c < 0x7f; c++ {
-		set[c] = c != '"' && c != '\\'
-	}
-	return set
-}()
-
 const hexDigits = "0123456789ABCDEF"
-
-// verbatimText says whether all of a text may stand in a log line as it is. It looks at eight
-// bytes at a time, as most of what it is asked about is harmless.
-func verbatimText(s string, quoted bool) bool {
-	if len(s) > maxValue {
-		return false
-	}
-	for len(s) >= 8 {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		s = s[8:]
-		odd := w | (w - everyByte*0x20) | (w + everyByte) | // above 0x7f, below 0x20, 0x7f
-			zeroByte(w^everyByte*'"') | zeroByte(w^everyByte*'\\')
-		if !quoted {
-			odd |= zeroByte(w ^ everyByte*' ')
-		}
-		if odd&(everyByte*0x80) != 0 {
-			return false
-		}
-	}
-	for i := range len(s) {
-		if !verbatim[s[i]] && (s[i] != ' ' || !quoted) {
-			return false
-		}
-	}
-	return true
-}
-
-// everyByte times a byte has that byte eight times.
-const everyByte = 0x0101010101010101
-
-// zeroByte has the highest bit of some byte set where a byte of w is zero; above the first such
-// it may err.
-func zeroByte(w uint64) uint64 { return (w - everyByte) &^ w }
 
 // escape escapes what stands in line from at on, so that it can neither end its line nor its
 // field, nor send a terminal a control sequence: what is not visible ASCII, quotes and
 // backslashes become \xHH. Spaces are kept only inside quotes.
 func escape(line []byte, at int, quoted bool) []byte {
+	if isVerbatim(line[at:], quoted) {
+		return line
+	}
 	end := len(line)
 	if end-at > maxValue {
 		end = at + maxValue
@@ -64,9 +22,6 @@ func escape(line []byte, at int, quoted bool) []byte {
 	i := at
 	for i < end && (verbatim[line[i]] || line[i] == ' ' && quoted) {
 		i++
-	}
-	if i == len(line) {
-		return line
 	}
 	cut := end < len(line)
 	line = line[:end]
@@ -88,6 +43,9 @@ func escape(line []byte, at int, quoted bool) []byte {
 // ASCII: what a terminal could take for a control sequence, or show in another place, is
 // escaped too. What is not UTF-8 becomes U+FFFD.
 func escapeJSON(line []byte, at int) []byte {
+	if isVerbatim(line[at:], true) {
+		return line
+	}
 	end := len(line)
 	if end-at > maxValue {
 		end = at + maxValue
@@ -98,9 +56,6 @@ func escapeJSON(line []byte, at int) []byte {
 	i := at
 	for i < end && (verbatim[line[i]] || line[i] == ' ') {
 		i++
-	}
-	if i == len(line) {
-		return line
 	}
 	cut := end < len(line)
 	line = line[:end]

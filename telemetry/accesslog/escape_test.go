@@ -45,3 +45,24 @@ func FuzzEscape(f *testing.F) {
 		}
 	})
 }
+
+// FuzzVerbatim holds what is looked at in words to what is escaped byte by byte.
+func FuzzVerbatim(f *testing.F) {
+	for _, s := range []string{"", "a", "GET", "abcd", "a b", "1234567", "12345678", "123456789 abcdefgh", "\x1f", "\x7f", "12345678\x80", `1234567"`, `\234567`, strings.Repeat("x", maxValue+1)} {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	f.Fuzz(func(t *testing.T, s string, quoted bool) {
+		want := len(s) <= maxValue
+		for _, c := range []byte(s) {
+			want = want && (verbatim[c] || c == ' ' && quoted)
+		}
+		for _, spare := range []int{0, 100} {
+			dst := append(make([]byte, 0, 2+spare), "> "...)
+			got, ok := appendVerbatim(dst, s, quoted)
+			if ok != want || isVerbatim([]byte(s), quoted) != want || ok && string(got) != "> "+s || !ok && string(got) != "> " {
+				t.Fatalf("%q, quoted %t: %q, %t, want %t", s, quoted, got, ok, want)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -14,10 +15,15 @@ type getter func(dst []byte, s source) (value []byte, ok bool)
 // literal.
 type piece struct {
 	literal string
-	// text returns the value of an operator that has it at hand, "" for none; get appends that
-	// of others. A piece without either is a literal.
-	text func(s source) string
-	get  getter
+	// word is the literal where short says that it fits, the first byte lowest.
+	word  uint64
+	short bool
+	// text returns the value of an operator that has it at hand, "" for none; count that of one
+	// that is a number, none where it is negative; get appends that of others, and of those whose
+	// text is empty. A piece without any is a literal.
+	text  func(s source) string
+	count func(s source) int64
+	get   getter
 	// limit cuts the value to so many bytes; 0 for no limit.
 	limit int
 	// safe says that no value of the operator needs escaping, and number that they are JSON as
@@ -30,13 +36,15 @@ type piece struct {
 	dash bool
 	// quoted says that the operator stands alone between two quotes: then it may hold spaces.
 	quoted bool
+	// underscores says that spaces in the text become such.
+	underscores bool
 }
 
 // Format is a compiled format with Envoy's %COMMAND% operators. It does not change, and may be
 // used from any goroutine.
 type Format struct {
 	pieces []piece
-	empty  string // what stands for a missing value
+	omit   bool // whether nothing stands for a missing value, else "-"
 	wanted wanted
 }
 
@@ -64,10 +72,7 @@ const maxFormat = 64 << 10
 // Compile compiles a format. A missing value is "-", or nothing where omitEmpty says so.
 // Errors name the operator, and what would be right.
 func Compile(text string, omitEmpty bool) (*Format, error) {
-	f := &Format{empty: "-"}
-	if omitEmpty {
-		f.empty = ""
-	}
+	f := &Format{omit: omitEmpty}
 	var err error
 	f.pieces, f.wanted, err = parse(text)
 	if err != nil {
@@ -88,8 +93,8 @@ func joined(pieces []piece) (fewer []piece) {
 			literal += p.literal
 			continue
 		}
-		p.literal, literal = literal, ""
-		fewer = append(fewer, p)
+		fewer = append(fewer, p.behind(literal))
+		literal = ""
 	}
 	if literal != "" {
 		fewer = append(fewer, piece{literal: literal})
@@ -97,8 +102,19 @@ func joined(pieces []piece) (fewer []piece) {
 	return fewer
 }
 
+// behind returns the operator with a literal in front of it.
+func (p piece) behind(literal string) piece {
+	p.literal = literal
+	if p.short = len(literal) <= wordSize; p.short {
+		var word [wordSize]byte
+		copy(word[:], literal)
+		p.word = binary.LittleEndian.Uint64(word[:])
+	}
+	return p
+}
+
 // operator says whether the piece is more than a literal.
-func (p *piece) operator() bool { return p.text != nil || p.get != nil }
+func (p *piece) operator() bool { return p.text != nil || p.count != nil || p.get != nil }
 
 // Check returns what is wrong with a format, nil where nothing is.
 func Check(text string) error {
@@ -125,29 +141,46 @@ func (f *Format) AppendPlain(dst []byte, ex *proxy.Exchange) []byte {
 func (f *Format) append(dst []byte, s source) []byte {
 	for i := range f.pieces {
 		p := &f.pieces[i]
-		dst = append(dst, p.literal...)
-		if p.text != nil {
-			if v := p.cut(p.text(s)); v == "" {
-				dst = append(dst, f.empty...)
-			} else if n := len(dst); verbatimText(v, p.quoted) {
-				dst = append(dst, v...)
-			} else {
-				dst = escape(append(dst, v...), n, p.quoted)
-			}
+		if n := len(dst); p.short && cap(dst)-n >= wordSize {
+			binary.LittleEndian.PutUint64(dst[n:n+wordSize], p.word)
+			dst = dst[:n+len(p.literal)]
+		} else {
+			dst = append(dst, p.literal...)
+		}
+		if line, ok := p.quick(dst, s, p.quoted); ok {
+			dst = line
 			continue
 		}
-		if p.get == nil {
+		if !p.operator() {
 			continue
 		}
 		at := len(dst)
-		var ok bool
-		if dst, ok = p.value(dst, s); !ok {
-			dst = append(dst, f.empty...)
-		} else if !p.safe {
+		var there bool
+		switch dst, there = p.value(dst, s); {
+		case there && !p.safe:
 			dst = escape(dst, at, p.quoted)
+		case !there && !f.omit:
+			dst = append(dst, '-')
 		}
 	}
 	return dst
+}
+
+// quick appends an operator's value where that is there and needs no escaping, as nearly all; ok
+// is false, and nothing appended, where that is not known beforehand. It reads nothing of what
+// it has written: that would have to wait until the line's memory has come to the processor.
+func (p *piece) quick(dst []byte, s source, quoted bool) (line []byte, ok bool) {
+	switch {
+	case p.text != nil:
+		if v := p.cut(p.text(s)); v != "" {
+			return appendVerbatim(dst, v, quoted && !p.underscores)
+		}
+	case p.count != nil && p.limit == 0:
+		if n := p.count(s); n >= 0 {
+			return appendNumber(dst, uint64(n)), true
+		}
+	}
+	return dst, false
 }
 
 func (f *Format) plain(dst []byte, s source) []byte {
@@ -158,8 +191,8 @@ func (f *Format) plain(dst []byte, s source) []byte {
 			continue
 		}
 		var ok bool
-		if dst, ok = p.value(dst, s); !ok {
-			dst = append(dst, f.empty...)
+		if dst, ok = p.value(dst, s); !ok && !f.omit {
+			dst = append(dst, '-')
 		}
 	}
 	return dst
@@ -175,12 +208,22 @@ func (p *piece) cut(v string) string {
 
 // value appends an operator's value, cut to its limit. An empty one is missing.
 func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
-	if p.text != nil {
-		v := p.cut(p.text(s))
-		return append(dst, v...), v != ""
-	}
 	at := len(dst)
-	dst, ok = p.get(dst, s)
+	if p.text != nil {
+		v := p.text(s)
+		if dst, ok = append(dst, v...), v != ""; p.underscores {
+			underscored(dst[at:])
+		}
+	}
+	if p.count != nil {
+		n := p.count(s)
+		if ok = n >= 0; ok {
+			dst = appendNumber(dst, uint64(n))
+		}
+	}
+	if !ok && p.get != nil {
+		dst, ok = p.get(dst, s)
+	}
 	if !ok || len(dst) == at {
 		return dst[:at], false
 	}
@@ -188,4 +231,13 @@ func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
 		dst = dst[:at+p.limit]
 	}
 	return dst, true
+}
+
+// underscored makes underscores of spaces.
+func underscored(v []byte) {
+	for i, c := range v {
+		if c == ' ' || c >= '\t' && c <= '\r' {
+			v[i] = '_'
+		}
+	}
 }

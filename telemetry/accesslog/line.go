@@ -154,6 +154,12 @@ func appendTyped(dst []byte, p *piece, s source) (value []byte, there bool) {
 	if !p.number {
 		dst = append(dst, '"')
 	}
+	if line, ok := p.quick(dst, s, true); ok && !p.odd {
+		if p.number {
+			return line, true
+		}
+		return append(line, '"'), true
+	}
 	dst, ok := p.value(dst, s)
 	switch {
 	case !ok && p.dash:

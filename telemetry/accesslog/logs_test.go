@@ -94,7 +94,7 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 	t.Parallel()
 	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
 	c := &counts{}
-	l := newSink("test", out, flushInterval, 1, c, quiet)
+	l := newSink("test", out, linePace, 1, c, quiet)
 	l.one()
 	<-out.entered
 	line := len(theDefault()(nil, atTestStart(forwarded(), nil)))
@@ -123,7 +123,7 @@ func TestStuckWriterNeverBlocks(t *testing.T) {
 func TestCloseLeavesStuckWriter(t *testing.T) {
 	t.Parallel()
 	out := &outlet{hold: make(chan struct{}), entered: make(chan struct{}, 100)}
-	l := newSink("test", out, flushInterval, 1, &counts{}, quiet)
+	l := newSink("test", out, linePace, 1, &counts{}, quiet)
 	l.one()
 	<-out.entered
 	began := time.Now()
@@ -142,7 +142,7 @@ func TestFailedWritesAreCounted(t *testing.T) {
 	var log bytes.Buffer
 	out := &outlet{fail: errors.New("no space left on device")}
 	c := &counts{}
-	l := newSink("test", out, flushInterval, 1, c, slog.New(slog.NewTextHandler(&log, nil)))
+	l := newSink("test", out, linePace, 1, c, slog.New(slog.NewTextHandler(&log, nil)))
 	for range 3 {
 		l.one()
 	}
@@ -201,9 +201,9 @@ func TestShardsShareWrites(t *testing.T) {
 	t.Parallel()
 	out := &outlet{}
 	c := &counts{}
-	k := newSink("test", out, time.Hour, 4, c, quiet)
+	k := newSink("test", out, pace{time.Hour, linePace.full}, 4, c, quiet)
 	line := len(theDefault()(nil, atTestStart(forwarded(), nil)))
-	small, big := 3, shardUrgent/line+1
+	small, big := 3, linePace.full/line+1
 	for i := range uint32(4) {
 		for range small {
 			k.record(i, theDefault(), atTestStart(forwarded(), nil))

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,12 +24,20 @@ func addAddressOperators() {
 	operators["UPSTREAM_REMOTE_ADDRESS"] = text(source.upstreamHost)
 	operators["UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = operator{argument: true, make: masked(func(s source) netip.AddrPort { return parseAddress(s.upstreamHost()) })}
 	operators["UPSTREAM_REMOTE_PORT"] = number(func(s source) int64 { return port(parseAddress(s.upstreamHost())) })
-	operators["UPSTREAM_LOCAL_ADDRESS"] = plain(piece{get: func(dst []byte, s source) ([]byte, bool) {
-		if s.ex != nil {
-			return append(dst, s.ex.UpstreamLocal...), true
-		}
-		return appendAddress(dst, s.st.UpstreamLocal)
-	}})
+	operators["UPSTREAM_LOCAL_ADDRESS"] = plain(piece{
+		text: func(s source) string {
+			if s.ex == nil {
+				return ""
+			}
+			return s.ex.UpstreamLocal
+		},
+		get: func(dst []byte, s source) ([]byte, bool) {
+			if s.ex != nil {
+				return dst, false
+			}
+			return appendAddress(dst, s.st.UpstreamLocal)
+		},
+	})
 	operators["UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"] = operator{argument: true, make: masked(upstreamLocal)}
 	operators["UPSTREAM_LOCAL_PORT"] = number(func(s source) int64 { return port(upstreamLocal(s)) })
 }
@@ -61,21 +70,30 @@ func appendAddress(dst []byte, a netip.AddrPort) ([]byte, bool) {
 	if !host.Is4() {
 		return netip.AddrPortFrom(host, a.Port()).AppendTo(dst), true
 	}
-	for i, octet := range host.As4() {
-		if i > 0 {
-			dst = append(dst, '.')
-		}
-		dst = append(dst, octets[octet]...)
+	n := len(dst)
+	dst = slices.Grow(dst, len("255.255.255.255:"))
+	dst = dst[:n+len("255.255.255.255:")]
+	for _, b := range host.As4() {
+		o := &octets[b]
+		copy(dst[n:n+len(o.text)], o.text[:])
+		n += int(o.size)
 	}
-	return strconv.AppendUint(append(dst, ':'), uint64(a.Port()), 10), true
+	dst[n-1] = ':'
+	return strconv.AppendUint(dst[:n], uint64(a.Port()), 10), true
 }
 
-// octets are the parts of an IPv4 address: nearly every line has several.
-var octets = func() (texts [256]string) {
-	for i := range texts {
-		texts[i] = strconv.Itoa(i)
+// octet is a part of an IPv4 address, and the point behind it.
+type octet struct {
+	text [4]byte
+	size uint8
+}
+
+// octets are all there are: nearly every line has several.
+var octets = func() (all [256]octet) {
+	for i := range all {
+		all[i].size = uint8(copy(all[i].text[:], strconv.Itoa(i)+"."))
 	}
-	return texts
+	return all
 }()
 
 func port(a netip.AddrPort) int64 {

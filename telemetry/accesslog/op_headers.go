@@ -3,19 +3,18 @@ package accesslog
 import (
 	"errors"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 )
 
-// field appends a header's value; ok is false where there is none.
-type field func(dst []byte, ex *proxy.Exchange) (value []byte, ok bool)
+// lookup makes the piece of a header, and notes what it wants of responses.
+type lookup func(name string, w *wanted) piece
 
 // addHeaderOperators adds the operators that read headers and paths.
 func addHeaderOperators() {
-	for names, look := range map[string]func(name string, w *wanted) field{
+	for names, look := range map[string]lookup{
 		"REQ REQUEST_HEADER":       requestField,
 		"RESP RESPONSE_HEADER":     responseField,
 		"TRAILER RESPONSE_TRAILER": trailerField,
@@ -34,7 +33,7 @@ func addHeaderOperators() {
 }
 
 // fieldOf makes %REQ(X?Y)% and the like: X, or else Y; bare cuts off a query.
-func fieldOf(look func(name string, w *wanted) field, bare bool) func(string) (piece, wanted, error) {
+func fieldOf(look lookup, bare bool) func(string) (piece, wanted, error) {
 	return func(argument string) (piece, wanted, error) {
 		var w wanted
 		main, other, alternative := strings.Cut(strings.ToLower(argument), "?")
@@ -42,18 +41,18 @@ func fieldOf(look func(name string, w *wanted) field, bare bool) func(string) (p
 			return piece{}, w, errors.New("name a header, or a header, ? and another one to take where that is missing: X-ENVOY-ORIGINAL-PATH?:PATH")
 		}
 		first := look(main, &w)
-		second := field(func(dst []byte, _ *proxy.Exchange) ([]byte, bool) { return dst, false })
+		if !alternative && !bare {
+			return first, w, nil
+		}
+		var second piece
 		if alternative {
 			second = look(other, &w)
 		}
 		return piece{get: func(dst []byte, s source) ([]byte, bool) {
-			if s.ex == nil {
-				return dst, false
-			}
 			at := len(dst)
-			dst, ok := first(dst, s.ex)
-			if !ok {
-				dst, ok = second(dst, s.ex)
+			dst, ok := first.present(dst, s)
+			if !ok && alternative {
+				dst, ok = second.present(dst, s)
 			}
 			if bare {
 				dst = cutQuery(dst, at)
@@ -63,31 +62,28 @@ func fieldOf(look func(name string, w *wanted) field, bare bool) func(string) (p
 	}
 }
 
+// present appends a header; ok is false where there is none, and true for an empty one.
+func (p *piece) present(dst []byte, s source) (value []byte, ok bool) {
+	if p.get != nil {
+		return p.get(dst, s)
+	}
+	return p.value(dst, s)
+}
+
 // request makes %REQ(X?Y)% where both are at hand, and leaves the others to make.
 func request(make func(string) (piece, wanted, error)) func(string) (piece, wanted, error) {
 	return func(argument string) (piece, wanted, error) {
 		main, other, alternative := strings.Cut(strings.ToLower(argument), "?")
 		first, second := atHand[main], atHand[other]
-		switch {
-		case first == nil || alternative && second == nil:
+		if !alternative || first == nil || second == nil {
 			return make(argument)
-		case !alternative:
-			return piece{text: func(s source) string {
-				if s.ex == nil {
-					return ""
-				}
-				return first(s.ex)
-			}}, wanted{}, nil
 		}
-		return piece{text: func(s source) string {
-			if s.ex == nil {
-				return ""
-			}
-			if v := first(s.ex); v != "" {
+		return ofRequest(func(ex *proxy.Exchange) string {
+			if v := first(ex); v != "" {
 				return v
 			}
-			return second(s.ex)
-		}}, wanted{}, nil
+			return second(ex)
+		}), wanted{}, nil
 	}
 }
 
@@ -114,18 +110,12 @@ var atHand = map[string]func(ex *proxy.Exchange) string{
 	"x-request-id":          func(ex *proxy.Exchange) string { return ex.RequestID },
 }
 
-// requestField returns what appends a header of the request as the client sent it.
-func requestField(name string, _ *wanted) field {
-	get := atHand[name]
-	if get == nil {
-		return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-			return appendFields(dst, ex.Request.Headers, name)
-		}
+// requestField makes the piece of a header of the request as the client sent it.
+func requestField(name string, _ *wanted) piece {
+	if get := atHand[name]; get != nil {
+		return ofRequest(get)
 	}
-	return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-		v := get(ex)
-		return append(dst, v...), v != ""
-	}
+	return listed(name, func(ex *proxy.Exchange) []router.Header { return ex.Request.Headers })
 }
 
 // rewritten returns what a client asked for where the upstream was asked for something else.
@@ -136,32 +126,64 @@ func rewritten(asked, upstream string) string {
 	return asked
 }
 
-// responseField returns what appends a header of the response.
-func responseField(name string, w *wanted) field {
+// responseField makes the piece of a header of the response.
+func responseField(name string, w *wanted) piece {
 	switch name {
 	case ":status":
-		return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-			return strconv.AppendInt(dst, int64(ex.Status), 10), ex.Status != 0
-		}
-	case "x-envoy-upstream-service-time":
-		return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-			if ex.ResponseServiceTime < 0 {
-				return dst, false
+		return piece{safe: true, count: func(s source) int64 {
+			if s.ex == nil || s.ex.Status == 0 {
+				return -1
 			}
-			return strconv.AppendInt(dst, ex.ResponseServiceTime, 10), true
-		}
+			return int64(s.ex.Status)
+		}}
+	case "x-envoy-upstream-service-time":
+		return piece{safe: true, count: func(s source) int64 {
+			if s.ex == nil {
+				return -1
+			}
+			return s.ex.ResponseServiceTime
+		}}
 	}
 	w.add(wanted{headers: []string{name}})
-	return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-		return appendFields(dst, ex.ResponseHeaders, name)
+	return listed(name, func(ex *proxy.Exchange) []router.Header { return ex.ResponseHeaders })
+}
+
+func trailerField(name string, w *wanted) piece {
+	w.add(wanted{trailers: []string{name}})
+	return listed(name, func(ex *proxy.Exchange) []router.Header { return ex.ResponseTrailers })
+}
+
+// listed makes the piece of a header among others: its value, or its values joined by commas.
+func listed(name string, of func(ex *proxy.Exchange) []router.Header) piece {
+	return piece{
+		text: func(s source) string {
+			if s.ex == nil {
+				return ""
+			}
+			return single(of(s.ex), name)
+		},
+		get: func(dst []byte, s source) ([]byte, bool) {
+			if s.ex == nil {
+				return dst, false
+			}
+			return appendFields(dst, of(s.ex), name)
+		},
 	}
 }
 
-func trailerField(name string, w *wanted) field {
-	w.add(wanted{trailers: []string{name}})
-	return func(dst []byte, ex *proxy.Exchange) ([]byte, bool) {
-		return appendFields(dst, ex.ResponseTrailers, name)
+// single returns the value of a header that is there once, else "".
+func single(fields []router.Header, name string) (value string) {
+	found := false
+	for i := range fields {
+		if fields[i].Name != name {
+			continue
+		}
+		if found {
+			return ""
+		}
+		value, found = fields[i].Value, true
 	}
+	return value
 }
 
 // appendFields appends all values of a header, joined by commas.

@@ -52,7 +52,7 @@ func serverName(argument string) (piece, wanted, error) {
 	default:
 		return piece{}, wanted{}, errors.New("the second argument is ORIG, HOST or ORIG_OR_HOST")
 	}
-	return piece{get: func(dst []byte, s source) ([]byte, bool) {
+	return piece{text: func(s source) string {
 		name := ""
 		if first != "HOST_FIRST" {
 			name = s.serverName()
@@ -62,7 +62,7 @@ func serverName(argument string) (piece, wanted, error) {
 				name = rewritten(name, s.ex.UpstreamAuthority)
 			}
 		}
-		return append(dst, name...), true
+		return name
 	}}, wanted{}, nil
 }
 

@@ -64,7 +64,7 @@ func (l *Logs) openFile(name string) (*sink, error) {
 func (l *Logs) start(name string, to destination) *sink {
 	k := l.sinks[name]
 	if k == nil {
-		k = newSink(name, to, flushInterval, l.o.Shards, &l.counts, l.o.Logger)
+		k = newSink(name, to, linePace, l.o.Shards, &l.counts, l.o.Logger)
 		l.sinks[name] = k
 	}
 	return k
@@ -79,7 +79,7 @@ func (l *Logs) openCollector(to *router.OTLP) *sink {
 		if l.o.Dial != nil {
 			dial = l.o.Dial(to)
 		}
-		k = newSink(to.Address, newCollector(to, otlp.New(*to, dial, l.o.Logger), l.o.Identity), collectInterval, l.o.Shards, &l.counts, l.o.Logger)
+		k = newSink(to.Address, newCollector(to, otlp.New(*to, dial, l.o.Logger), l.o.Identity), recordPace, l.o.Shards, &l.counts, l.o.Logger)
 		l.sinks[key] = k
 	}
 	return k

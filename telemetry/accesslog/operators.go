@@ -25,27 +25,32 @@ func text(get func(s source) string) operator {
 	return plain(piece{text: get})
 }
 
-// requestText is text of exchanges alone.
-func requestText(get func(ex *proxy.Exchange) string) operator {
-	return text(func(s source) string {
+// ofRequest makes the piece of a text of exchanges alone.
+func ofRequest(get func(ex *proxy.Exchange) string) piece {
+	return piece{text: func(s source) string {
 		if s.ex == nil {
 			return ""
 		}
 		return get(s.ex)
-	})
+	}}
 }
 
 // number is one whose value is a number, none where that is negative.
 func number(get func(s source) int64) operator { return plain(numeric(get)) }
 
 func numeric(get func(s source) int64) piece {
-	return piece{safe: true, number: true, get: func(dst []byte, s source) ([]byte, bool) {
-		n := get(s)
-		if n < 0 {
-			return dst, false
-		}
-		return strconv.AppendInt(dst, n, 10), true
-	}}
+	return piece{safe: true, number: true, count: get}
+}
+
+// appendNumber appends a number in decimal: most are a status, or a few milliseconds.
+func appendNumber(dst []byte, n uint64) []byte {
+	switch {
+	case n < 10:
+		return append(dst, byte('0'+n))
+	case n >= 100 && n < 1000:
+		return append(dst, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10))
+	}
+	return strconv.AppendUint(dst, n, 10)
 }
 
 // nothing is an operator that Envoy has for what there is none of here.
@@ -115,7 +120,7 @@ func init() {
 
 		"GRPC_STATUS":        {argument: true, make: grpcStatus},
 		"GRPC_STATUS_NUMBER": number(grpcNumber),
-		"STREAM_ID":          requestText(func(ex *proxy.Exchange) string { return ex.RequestID }),
+		"STREAM_ID":          plain(ofRequest(func(ex *proxy.Exchange) string { return ex.RequestID })),
 		"TRACE_ID":           plain(piece{safe: true, get: traceID}),
 		"SPAN_ID":            plain(piece{safe: true, get: spanID}),
 		"UNIQUE_ID":          plain(piece{safe: true, get: uniqueID}),
@@ -197,20 +202,11 @@ func details(argument string) (piece, wanted, error) {
 	default:
 		return piece{}, wanted{}, fmt.Errorf("the argument is ALLOW_WHITESPACES, or left out")
 	}
-	return piece{get: func(dst []byte, s source) ([]byte, bool) {
+	return piece{underscores: argument == "", text: func(s source) string {
 		if s.ex == nil {
-			return dst, false
+			return ""
 		}
-		at := len(dst)
-		dst = append(dst, s.ex.Details...)
-		if argument == "" {
-			for i := at; i < len(dst); i++ {
-				if c := dst[i]; c == ' ' || c >= '\t' && c <= '\r' {
-					dst[i] = '_'
-				}
-			}
-		}
-		return dst, true
+		return s.ex.Details
 	}}, wanted{}, nil
 }
 

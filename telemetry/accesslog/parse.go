@@ -125,7 +125,7 @@ func (c command) compile() (p piece, w wanted, err error) {
 	if c.cut {
 		p.limit = max(1, c.limit)
 		if c.limit == 0 {
-			p.text, p.get = func(source) string { return "" }, nil
+			p.text, p.count, p.get = func(source) string { return "" }, nil, nil
 		}
 	}
 	return p, w, nil

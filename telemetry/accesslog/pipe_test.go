@@ -56,7 +56,7 @@ func TestPipeWithoutReader(t *testing.T) {
 			}
 			l.Close()
 			return
-		case <-time.After(flushInterval):
+		case <-time.After(linePace.delay):
 		}
 	}
 }

@@ -12,18 +12,28 @@ const (
 	// shardLimit is what a shard holds before it refuses lines, in bytes. At a hundred
 	// thousand requests a second it lets the writer hang for 60 ms.
 	shardLimit = 2 << 20
-	// shardUrgent is the size from which a shard is written before its time: each write costs
-	// a thread that waits for it, and the runtime's watch over that.
-	shardUrgent = 256 << 10
-	// shardKeep is the largest buffer that is used again.
-	shardKeep = 512 << 10
+	// shardKeep is the largest buffer that is used again: a shard goes on while it waits for
+	// the writer.
+	shardKeep = 256 << 10
 	// batchLimit is how much of several shards goes together.
 	batchLimit = 64 << 10
-	// flushInterval is how long a line may wait for others, collectInterval how long a record.
-	flushInterval   = 100 * time.Millisecond
-	collectInterval = time.Second
 	// closePatience bounds how long close waits for a destination that is stuck.
 	closePatience = 2 * time.Second
+)
+
+// pace says when lines are written: after the delay, or once a shard has so many bytes.
+type pace struct {
+	delay time.Duration
+	full  int
+}
+
+// linePace is that of files and streams. What is filled and what is written should both stay in a
+// processor's cache until the kernel has copied them, while each write costs a thread that waits
+// for it, and the runtime's watch over that. recordPace is that of collectors, for which each
+// write is a call.
+var (
+	linePace   = pace{100 * time.Millisecond, 64 << 10}
+	recordPace = pace{time.Second, 256 << 10}
 )
 
 // destination is where a sink's goroutine brings lines.
@@ -49,7 +59,7 @@ type sink struct {
 	logger *slog.Logger
 	counts *counts
 	shards []shard
-	delay  time.Duration // how long a line may wait for others
+	pace   pace
 	// batch has the lines of several shards that go together, and bad says that the last write
 	// failed; only the writing goroutine uses them.
 	batch      []byte
@@ -77,14 +87,14 @@ type shard struct {
 const cacheLine = 128
 
 // newSink starts a sink; close ends it, and its destination.
-func newSink(name string, out destination, delay time.Duration, shards int, c *counts, logger *slog.Logger) *sink {
+func newSink(name string, out destination, pace pace, shards int, c *counts, logger *slog.Logger) *sink {
 	k := &sink{
 		name:   name,
 		out:    out,
 		logger: logger,
 		counts: c,
 		shards: make([]shard, shards),
-		delay:  delay,
+		pace:   pace,
 		wake:   make(chan struct{}, 1),
 		urgent: make(chan struct{}, 1),
 		anew:   make(chan struct{}, 1),
@@ -112,7 +122,7 @@ func (k *sink) record(at uint32, line lineFormat, s source) {
 	switch {
 	case before == 0:
 		signal(k.wake)
-	case before < shardUrgent && after >= shardUrgent:
+	case before < k.pace.full && after >= k.pace.full:
 		signal(k.urgent)
 	}
 }
@@ -128,7 +138,7 @@ func signal(c chan struct{}) {
 // run sleeps until there is a line, lets others gather, and writes them together.
 func (k *sink) run() {
 	defer close(k.done)
-	timer := time.NewTimer(k.delay)
+	timer := time.NewTimer(k.pace.delay)
 	for {
 		select {
 		case <-k.wake:
@@ -140,7 +150,7 @@ func (k *sink) run() {
 			k.flush(true)
 			return
 		}
-		timer.Reset(k.delay)
+		timer.Reset(k.pace.delay)
 		select {
 		case <-timer.C:
 		case <-k.urgent:

@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -54,10 +55,13 @@ func appendDigits(dst []byte, n, digits int) []byte {
 	return dst
 }
 
+// secondLayout is that of a second of the clock.
+const secondLayout = "2006-01-02T15:04:05."
+
 // second is one of the clock, and its text up to the point.
 type second struct {
 	unix int64
-	text string
+	text [20]byte
 }
 
 // latest is the second that was asked for last: most lines of a busy log share one.
@@ -67,11 +71,16 @@ var latest atomic.Pointer[second]
 func appendMoment(dst []byte, t time.Time) []byte {
 	s := latest.Load()
 	if unix := t.Unix(); s == nil || s.unix != unix {
-		s = &second{unix: unix, text: t.UTC().Format("2006-01-02T15:04:05.")}
+		s = &second{unix: unix}
+		if at := t.UTC(); len(at.AppendFormat(s.text[:0], secondLayout)) != len(s.text) { // a year of five digits
+			return at.AppendFormat(dst, secondLayout+"000Z")
+		}
 		latest.Store(s)
 	}
 	ms := t.Nanosecond() / 1e6
-	dst = append(dst, s.text...)
+	n := len(dst)
+	dst = slices.Grow(dst, len(s.text)+len("000Z"))[:n+len(s.text)]
+	*(*[len(s.text)]byte)(dst[n:]) = s.text
 	return append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
