@@ -5,12 +5,15 @@ import (
 	"iter"
 )
 
-// Keyed is a set of things that know their keys, such as objects, found by those. It holds the
-// things alone: a map would hold each key once more, which is most of its memory. The zero
-// value of T stands for nothing and cannot be in it. A Keyed must not be copied, and is not
-// safe for concurrent use.
-type Keyed[T comparable] struct {
-	key func(T) Key
+// Keyed is a set of things that know the keys of objects, such as these themselves.
+type Keyed[T comparable] = KeyedBy[Key, T]
+
+// KeyedBy is a set of things that know their keys, found by those. It holds the things alone: a
+// map would hold each key once more, which is most of its memory. The zero value of T stands
+// for nothing and cannot be in it. A KeyedBy must not be copied, and is not safe for concurrent
+// use.
+type KeyedBy[K, T comparable] struct {
+	key func(T) K
 	// slots are a power of two, of which three quarters at most are in use. A thing stands in
 	// the slot that its hash says, or in the first one free behind it.
 	slots []T
@@ -21,13 +24,16 @@ var keySeed = maphash.MakeSeed()
 
 // NewKeyed returns an empty set of things that key tells the keys of. The key of a thing must
 // not change while it is in the set.
-func NewKeyed[T comparable](key func(T) Key) *Keyed[T] { return &Keyed[T]{key: key} }
+func NewKeyed[T comparable](key func(T) Key) *Keyed[T] { return NewKeyedBy(key) }
+
+// NewKeyedBy is NewKeyed for keys of another type.
+func NewKeyedBy[K, T comparable](key func(T) K) *KeyedBy[K, T] { return &KeyedBy[K, T]{key: key} }
 
 // Len returns how many things are in the set.
-func (k *Keyed[T]) Len() int { return k.size }
+func (k *KeyedBy[K, T]) Len() int { return k.size }
 
 // Get returns the thing with a key, the zero value if there is none.
-func (k *Keyed[T]) Get(key Key) T {
+func (k *KeyedBy[K, T]) Get(key K) T {
 	var none T
 	if k.size == 0 {
 		return none
@@ -36,7 +42,7 @@ func (k *Keyed[T]) Get(key Key) T {
 }
 
 // Set adds a thing, in the place of one with the same key.
-func (k *Keyed[T]) Set(thing T) {
+func (k *KeyedBy[K, T]) Set(thing T) {
 	if 4*(k.size+1) > 3*len(k.slots) {
 		k.grow()
 	}
@@ -49,7 +55,7 @@ func (k *Keyed[T]) Set(thing T) {
 }
 
 // Delete takes the thing with a key out, if there is one.
-func (k *Keyed[T]) Delete(key Key) {
+func (k *KeyedBy[K, T]) Delete(key K) {
 	var none T
 	if k.size == 0 {
 		return
@@ -71,10 +77,10 @@ func (k *Keyed[T]) Delete(key Key) {
 }
 
 // Clear takes everything out.
-func (k *Keyed[T]) Clear() { k.slots, k.size = nil, 0 }
+func (k *KeyedBy[K, T]) Clear() { k.slots, k.size = nil, 0 }
 
 // All yields all things, in no order. The set must not change meanwhile.
-func (k *Keyed[T]) All() iter.Seq[T] {
+func (k *KeyedBy[K, T]) All() iter.Seq[T] {
 	return func(yield func(T) bool) {
 		var none T
 		for _, thing := range k.slots {
@@ -86,12 +92,12 @@ func (k *Keyed[T]) All() iter.Seq[T] {
 }
 
 // wanted is the slot where the search for a key begins.
-func (k *Keyed[T]) wanted(key Key) int {
+func (k *KeyedBy[K, T]) wanted(key K) int {
 	return int(maphash.Comparable(keySeed, key) & uint64(len(k.slots)-1))
 }
 
 // find returns the slot with a key, or the free one where it would stand.
-func (k *Keyed[T]) find(key Key) int {
+func (k *KeyedBy[K, T]) find(key K) int {
 	var none T
 	at := k.wanted(key)
 	for k.slots[at] != none && k.key(k.slots[at]) != key {
@@ -100,7 +106,7 @@ func (k *Keyed[T]) find(key Key) int {
 	return at
 }
 
-func (k *Keyed[T]) grow() {
+func (k *KeyedBy[K, T]) grow() {
 	old := k.slots
 	k.slots = make([]T, max(2, 2*len(old)))
 	var none T

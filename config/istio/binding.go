@@ -16,7 +16,7 @@ import (
 type gatewayTable struct {
 	socket  *gatewaySocket
 	servers []*gatewayServer
-	hosts   map[string]*gatewayHost
+	hosts   *config.KeyedBy[string, *gatewayHost]
 	// order has the hosts that have a virtual host, by name.
 	order   sortedList[*gatewayHost]
 	table   *router.RouteTable
@@ -37,9 +37,22 @@ type gatewayHost struct {
 	host  string
 	// claims come in the order in which they were made; build sorts them.
 	claims []claim
-	// redirects are the servers that name the host and redirect to https.
-	redirects []*gatewayServer
+	// redirects are the servers that name the host and redirect to https; nil where none does.
+	redirects *serverList
 	built     *router.VirtualHost
+}
+
+type serverList struct{ list []*gatewayServer }
+
+// name is the host, by which a table finds it.
+func (h *gatewayHost) name() string { return h.host }
+
+// redirecting are the servers that name the host and redirect to https.
+func (h *gatewayHost) redirecting() []*gatewayServer {
+	if h.redirects == nil {
+		return nil
+	}
+	return h.redirects.list
 }
 
 // compare orders the hosts of a table by name.
@@ -63,7 +76,7 @@ func (a claim) compare(b claim) int {
 func (t *gatewayTable) adopt(old *gatewayTable) {
 	t.table = old.table
 	for _, h := range old.order.list() {
-		if now := t.hosts[h.host]; now != nil {
+		if now := t.hosts.Get(h.host); now != nil {
 			now.built = h.built
 			t.order.set(now, true)
 		}
@@ -83,16 +96,16 @@ func (t *gatewaySockets) addRedirects(table *gatewayTable) {
 				continue
 			}
 			h := t.host(table, written)
-			h.redirects = append(h.redirects, s)
+			h.redirects = &serverList{append(h.redirecting(), s)}
 		}
 	}
 }
 
 func (t *gatewaySockets) host(table *gatewayTable, name string) *gatewayHost {
-	h := table.hosts[name]
+	h := table.hosts.Get(name)
 	if h == nil {
 		h = &gatewayHost{table: table, host: name}
-		table.hosts[name] = h
+		table.hosts.Set(h)
 	}
 	t.changed[h] = struct{}{}
 	return h
@@ -124,19 +137,20 @@ func (t *gatewaySockets) settleHost(h *gatewayHost) {
 	h.table.changed = true
 	h.table.order.set(h, built != nil)
 	if built == nil {
-		delete(h.table.hosts, h.host)
+		h.table.hosts.Delete(h.host)
 	}
 }
 
 // build returns the virtual host of a host, nil where nobody claims it any more.
 func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
-	if len(h.claims) == 0 && len(h.redirects) == 0 {
+	redirects := h.redirecting()
+	if len(h.claims)+len(redirects) == 0 {
 		return nil, nil
 	}
-	vh := &router.VirtualHost{Domains: []string{h.host}, RequireTLS: len(h.redirects) > 0}
+	vh := &router.VirtualHost{Domains: []string{h.host}, RequireTLS: len(redirects) > 0}
 	var first *gatewayServer
-	if len(h.redirects) > 0 {
-		first = h.redirects[0]
+	if len(redirects) > 0 {
+		first = redirects[0]
 	}
 	slices.SortFunc(h.claims, claim.compare)
 	joined := routeJoin{compiler: h.table.socket.compiler}

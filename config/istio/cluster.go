@@ -61,12 +61,11 @@ type cluster struct {
 	// built is nil where the cluster does not exist; missing then says why.
 	built   *router.Cluster
 	missing missing
-	// users are those who name it, with how often.
-	users map[clusterUser]int
+	// uses counts who names it: compiled forms of VirtualServices, and the sidecar's own routes.
+	uses int
+	// settled: it was there before. Those who have come to name a new one are looked at anyway.
+	settled bool
 }
-
-// clusterUser is a VirtualService, or nil for the sidecar's own routes.
-type clusterUser = *virtualService
 
 // missing says why a cluster does not exist.
 type missing struct {
@@ -86,19 +85,16 @@ func newClusters(r *registry, d *destinationRules, w *workloads, place *place) *
 	}
 }
 
-// use counts that a user names a cluster, or with -1 that it no longer does.
-func (c *clusters) use(key clusterKey, user clusterUser, by int) {
+// use counts that somebody names a cluster, or with -1 that they no longer do.
+func (c *clusters) use(key clusterKey, by int) {
 	k := c.byKey[key]
 	if k == nil {
-		k = &cluster{key: key, name: key.String(), users: map[clusterUser]int{}}
+		k = &cluster{key: key, name: key.String()}
 		c.byKey[key] = k
 		c.byHost[key.host] = append(c.byHost[key.host], k)
 		c.changed[k] = struct{}{}
 	}
-	if k.users[user] += by; k.users[user] == 0 {
-		delete(k.users, user)
-	}
-	if len(k.users) == 0 {
+	if k.uses += by; k.uses == 0 {
 		c.idle[k] = struct{}{}
 	} else {
 		delete(c.idle, k)
@@ -131,10 +127,10 @@ func (c *clusters) allChanged() {
 }
 
 // settle builds the clusters that changed. It returns whether the list of clusters
-// did, and the users of those that came into being, went, or are missing for
-// another reason than before.
-func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
-	listChanged, affected := false, map[clusterUser]struct{}{}
+// did, and the hosts of those that came into being, went, or are missing for
+// another reason than before, of those that there were.
+func (c *clusters) settle() (bool, map[string]struct{}) {
+	listChanged, affected := false, map[string]struct{}{}
 	for k := range c.idle {
 		listChanged = listChanged || k.built != nil
 		c.drop(k)
@@ -154,11 +150,10 @@ func (c *clusters) settle() (bool, map[clusterUser]struct{}) {
 			listChanged = true
 			c.order.set(k, built != nil)
 		}
-		if k.missing != beforeMissing {
-			for user := range k.users {
-				affected[user] = struct{}{}
-			}
+		if k.settled && k.missing != beforeMissing {
+			affected[k.key.host] = struct{}{}
 		}
+		k.settled = true
 	}
 	clear(c.changed)
 	return listChanged, affected

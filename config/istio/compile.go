@@ -124,7 +124,7 @@ func (c *Compiler) let(v *virtualService, u *unit) {
 
 func (c *Compiler) useClusters(v *virtualService, u *unit, by int) {
 	for i := range u.targets.list {
-		c.clusters.use(u.targets.list[i].key, v, by)
+		c.clusters.use(u.targets.list[i].key, by)
 	}
 	c.pending.judge[v] = struct{}{}
 }

@@ -215,10 +215,8 @@ func (c *Compiler) Apply(d config.Delta) Result {
 		c.conditions.replace(source, found)
 	}
 	clustersChanged, affected := c.clusters.settle()
-	for user := range affected {
-		if user != nil {
-			c.pending.judge[user] = struct{}{}
-		}
+	for host := range affected {
+		c.judgeCallers(host)
 	}
 	if changed = changed || clustersChanged || c.spec == nil || c.spec.Telemetry != c.telemetry.built; changed || c.secrets.due() {
 		clusters := c.clusters.all()

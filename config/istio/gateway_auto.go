@@ -77,7 +77,7 @@ func (a *autoChains) look(host string) {
 
 func (a *autoChains) use(keys []clusterKey, by int) {
 	for _, key := range keys {
-		a.sockets.compiler.clusters.use(key, nil, by)
+		a.sockets.compiler.clusters.use(key, by)
 	}
 }
 

@@ -116,7 +116,7 @@ func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 			socket.tables[0].servers = append(socket.tables[0].servers, s)
 			socket.tableOf[s] = socket.tables[0]
 		case s.kind.routesRequests():
-			table := &gatewayTable{socket: socket, servers: []*gatewayServer{s}, hosts: map[string]*gatewayHost{}, changed: true}
+			table := &gatewayTable{socket: socket, servers: []*gatewayServer{s}, hosts: config.NewKeyedBy((*gatewayHost).name), changed: true}
 			table.order.compare = (*gatewayHost).compare
 			socket.tables = append(socket.tables, table)
 			socket.tableOf[s] = table
@@ -135,7 +135,7 @@ func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 func (t *gatewaySockets) letAll() {
 	for _, socket := range t.sockets {
 		for _, table := range socket.tables {
-			for _, h := range table.hosts {
+			for h := range table.hosts.All() {
 				for _, c := range h.claims {
 					t.compiler.let(c.vs, c.unit)
 				}
@@ -156,7 +156,7 @@ func (t *gatewaySockets) letAll() {
 // settle to keep where it still holds.
 func (t *gatewaySockets) adopt(old *gatewaySocket) {
 	for _, table := range old.tables {
-		for _, h := range table.hosts {
+		for h := range table.hosts.All() {
 			t.compiler.conditions.replace(h, nil)
 		}
 	}

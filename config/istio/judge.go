@@ -26,6 +26,19 @@ func (c *Compiler) judgeUnbound() {
 	}
 }
 
+// judgeCallers marks the VirtualServices with a destination of a host, or of an alias of it.
+func (c *Compiler) judgeCallers(host string) {
+	for _, named := range append(c.registry.aliasesOf(host), host) {
+		callers := c.callers[named]
+		if callers == nil {
+			continue
+		}
+		for v := range callers.All() {
+			c.pending.judge[v] = struct{}{}
+		}
+	}
+}
+
 // judge looks at what is wrong with the VirtualServices in force that were touched.
 func (c *Compiler) judge() {
 	for v := range c.pending.judge {

@@ -93,7 +93,7 @@ func (o *outbound) let(t *meshTable, h *meshHost) {
 		o.compiler.let(h.owner, h.unit)
 	}
 	if h.use != (clusterKey{}) {
-		o.compiler.clusters.use(h.use, nil, -1)
+		o.compiler.clusters.use(h.use, -1)
 	}
 	o.compiler.conditions.replace(meshSource{t.port, h.host}, nil)
 }
@@ -113,7 +113,7 @@ func (o *outbound) settleHost(t *meshTable, host string) {
 			o.compiler.hold(now.owner, now.unit)
 		}
 		if now.use != (clusterKey{}) {
-			o.compiler.clusters.use(now.use, nil, 1)
+			o.compiler.clusters.use(now.use, 1)
 		}
 	}
 	if before != nil {

@@ -268,10 +268,10 @@ func (o *outbound) setFallback() {
 		vh.Routes = []*router.Route{{Name: vh.Name, Direct: &router.DirectResponse{Status: 502}}}
 	}
 	if o.fallbackUse != (clusterKey{}) {
-		o.compiler.clusters.use(o.fallbackUse, nil, -1)
+		o.compiler.clusters.use(o.fallbackUse, -1)
 	}
 	if use != (clusterKey{}) {
-		o.compiler.clusters.use(use, nil, 1)
+		o.compiler.clusters.use(use, 1)
 	}
 	o.fallbackUse = use
 	if o.fallback != nil && reflect.DeepEqual(o.fallback, vh) {

@@ -206,12 +206,12 @@ func (t *telemetries) follow(clusters *clusters) {
 	}
 	for key := range t.uses {
 		if _, still := wanted[key]; !still {
-			clusters.use(key, nil, -1)
+			clusters.use(key, -1)
 		}
 	}
 	for key := range wanted {
 		if _, already := t.uses[key]; !already {
-			clusters.use(key, nil, 1)
+			clusters.use(key, 1)
 		}
 	}
 	t.uses = wanted
