@@ -25,7 +25,7 @@ type connection struct {
 	review review
 
 	mu sync.Mutex
-	// session is nil while the connection opens.
+	// session is nil while the connection opens; whoever serves it reads it without the lock.
 	session proxy.Session
 	killed  bool
 }
@@ -56,8 +56,12 @@ type parker interface {
 	ServeUntilParked(lot *socket.Lot, r socket.Resumer) (parked bool)
 }
 
-// serve opens the connection and serves its session until it ends, or is parked.
+// serve serves the connection until it ends, or is parked.
 func (c *connection) serve() {
+	if c.session != nil {
+		c.proceed(c.session) // It was parked.
+		return
+	}
 	session := c.open()
 	if session == nil {
 		c.conn.Close()
@@ -75,7 +79,7 @@ func (c *connection) serve() {
 }
 
 // Resume implements socket.Resumer.
-func (c *connection) Resume() { go c.proceed(c.session) }
+func (c *connection) Resume() { c.server.crew.do(c.serve) }
 
 // proceed serves the session until it ends, or is parked: then another goroutine may be
 // serving it already.

@@ -56,6 +56,7 @@ func TestMoreDemanded(t *testing.T) {
 						}
 					},
 				})
+				defer s.shut()
 				demands.Store(1)
 				s.accept(theirs)
 				time.Sleep(time.Hour)

@@ -73,6 +73,7 @@ type Server struct {
 	// wg counts the connections, and the calls of Serve, which may yet bring one.
 	wg sync.WaitGroup
 
+	crew crew
 	// lot has the idle connections that no goroutine serves.
 	lot socket.Lot
 
@@ -153,7 +154,7 @@ func (s *Server) accept(conn net.Conn) {
 	}
 	s.observe(proxy.ConnOpened)
 	s.count()
-	go c.serve()
+	s.crew.do(c.serve)
 }
 
 // register adds a connection, and returns ConnOpened, or why it is one too many.
@@ -286,6 +287,7 @@ func (s *Server) shut() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.crew.dismiss()
 }
 
 // atOnce is how many connections are dealt with before those that were woken thereby get their
