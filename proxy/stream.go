@@ -14,6 +14,9 @@ type Stream struct {
 	// Route is the router.StreamRoute's name, and Cluster that of the destination that was
 	// picked; empty where there was none.
 	Route, Cluster string
+	// Missing names that cluster where there is none of that name; else it is nil. It is the
+	// table's, and does not change.
+	Missing *router.ClusterRef
 	// Target is that cluster, and Endpoint the one that was connected to, or tried last; nil
 	// where it did not come to that. They are what the table was built from, and do not change.
 	Target   *router.Cluster

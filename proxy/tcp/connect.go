@@ -31,6 +31,9 @@ func (s *session) connect() net.Conn {
 		st.Cluster = destination.Cluster.Name
 	}
 	if cluster == nil {
+		if destination != nil {
+			st.Missing = &destination.Cluster
+		}
 		st.Flags |= proxy.FlagNoCluster
 		return nil
 	}

@@ -105,8 +105,8 @@ func TestNowhereToGo(t *testing.T) {
 			if st.Flags != c.flags || st.Attempts != c.attempts || st.Connected != 0 || (st.UpstreamFailure != "") != (c.attempts > 0) {
 				t.Errorf("told of it: %+v", st)
 			}
-			if st.Flags == proxy.FlagNoCluster && st.Cluster != "a" {
-				t.Errorf("the log does not name the cluster: %+v", st)
+			if st.Flags == proxy.FlagNoCluster && (st.Cluster != "a" || st.Missing == nil || st.Missing.Name != "a") {
+				t.Errorf("the cluster is not named: %+v", st)
 			}
 		})
 	}

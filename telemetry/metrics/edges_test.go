@@ -1,6 +1,11 @@
 package metrics
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/sluicegate/sluice/proxy"
+	"github.com/sluicegate/sluice/router"
+)
 
 func TestEdges(t *testing.T) {
 	t.Parallel()
@@ -23,5 +28,31 @@ func TestEdges(t *testing.T) {
 	}
 	if p := e.Duration.Quantile(0.5); p <= 1 || p > 5 {
 		t.Errorf("median %v", p)
+	}
+}
+
+// TestEdgeToMissing: what a route names but is not there is named: a call to a subset that no
+// DestinationRule has, and to a service that is unknown, of requests and of bytes.
+func TestEdgeToMissing(t *testing.T) {
+	t.Parallel()
+	m := newTest(t, Options{Identity: productpage, Mesh: true})
+	m.Apply(&router.Spec{Clusters: []*router.Cluster{{Name: "outbound|9080||reviews.default.svc.cluster.local", Host: "reviews.default.svc.cluster.local"}}})
+	ex := exchange()
+	ex.Destination = &router.CompiledDestination{Cluster: router.ClusterRef{Name: "outbound|9080|v9|reviews.default.svc.cluster.local"}}
+	ex.Cluster, ex.Endpoint, ex.Status, ex.Flags = nil, nil, 503, proxy.FlagNoCluster
+	m.Complete(0, ex)
+	m.StreamClosed(0, &proxy.Stream{Missing: &router.ClusterRef{Name: "outbound|6379||cache.shop.svc.cluster.local"}, Flags: proxy.FlagNoCluster})
+	want := map[string]Edge{
+		"reviews": {Service: router.Service{Host: "reviews.default.svc.cluster.local", Name: "reviews", Namespace: "default"}, Subset: "v9", Protocol: "http"},
+		"cache":   {Service: router.Service{Host: "cache.shop.svc.cluster.local", Name: "cache", Namespace: "shop"}, Protocol: "tcp"},
+	}
+	list := m.Edges()
+	if len(list) != len(want) {
+		t.Fatalf("%d edges: %+v", len(list), list)
+	}
+	for _, e := range list {
+		if w := want[e.Service.Name]; e.Service != w.Service || e.Subset != w.Subset || e.Protocol != w.Protocol {
+			t.Errorf("edge %+v, want %+v", e, w)
+		}
 	}
 }

@@ -28,6 +28,8 @@ type key struct {
 	endpoint *router.Endpoint
 	// host is the virtual host of a request that came to no cluster.
 	host *router.CompiledVirtualHost
+	// missing names a cluster that a route named and that is not there.
+	missing *router.ClusterRef
 	// caller and callee are the other end by its own word.
 	caller, callee *peer
 	// principal is that of the caller's certificate.
@@ -92,6 +94,9 @@ func (m *Metrics) exchangeKey(s *shard, a *applied, ex *proxy.Exchange) key {
 	}
 	if k.cluster == nil {
 		k.host = ex.Decision.VirtualHost
+		if ex.Destination != nil {
+			k.missing = &ex.Destination.Cluster
+		}
 	}
 	if c := ex.Connection; c != nil {
 		m.caller(s, a, &k, c, ex.PeerMetadata)
@@ -111,7 +116,7 @@ func (m *Metrics) exchangeKey(s *shard, a *applied, ex *proxy.Exchange) key {
 func (m *Metrics) streamKey(s *shard, a *applied, st *proxy.Stream) key {
 	k := key{
 		policy: a.outbound, cluster: st.Target, endpoint: st.Endpoint,
-		flags: st.Flags, kind: kindTCP, grpc: grpcNone,
+		missing: st.Missing, flags: st.Flags, kind: kindTCP, grpc: grpcNone,
 	}
 	if c := st.Connection; c != nil {
 		k.listener = c.Listener

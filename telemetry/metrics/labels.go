@@ -80,6 +80,9 @@ func (m *Metrics) ends(a *applied, k *key) ends {
 	if e.destination.Name == "" && k.callee != nil {
 		e.destination = k.callee.Workload
 	}
+	if k.missing != nil {
+		_, e.subset = partsOf(k.missing.Name)
+	}
 	if c := k.cluster; c != nil {
 		e.subset = c.Subset
 		if c.TLS != nil && c.TLS.Certificate != nil && c.TLS.Certificate.Mesh && k.endpoint != nil {
@@ -116,12 +119,18 @@ func (m *Metrics) inboundEnds(a *applied, k *key) ends {
 	return e
 }
 
-// outboundService is what was called: the cluster's, or that of the host which a workload of the
-// mesh asked for, where the mesh knows it.
+// outboundService is what was called: the cluster's, the one that a route names though there is no
+// such cluster, or that of the host which a workload of the mesh asked for, where the mesh knows it.
 func (m *Metrics) outboundService(a *applied, k *key) router.Service {
 	switch {
 	case k.cluster != nil:
 		return serviceOf(k.cluster)
+	case k.missing != nil:
+		host, _ := partsOf(k.missing.Name)
+		if s := a.service(host); s.Host != "" {
+			return s
+		}
+		return serviceByHost(host)
 	case !m.o.Mesh || k.kind == kindTCP:
 		return router.Service{}
 	case k.host != nil:
@@ -143,6 +152,15 @@ func serviceOf(c *router.Cluster) router.Service {
 		return c.Service
 	}
 	return serviceByHost(c.Host)
+}
+
+// partsOf returns the host and the subset in a cluster's name, "outbound|9080|v1|HOST".
+func partsOf(cluster string) (host, subset string) {
+	parts := strings.SplitN(cluster, "|", 4)
+	if len(parts) < 4 {
+		return cluster, ""
+	}
+	return parts[3], parts[2]
 }
 
 // serviceByHost takes "NAME.NAMESPACE.svc.DOMAIN" apart.

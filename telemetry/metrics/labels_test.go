@@ -107,6 +107,10 @@ func TestLabels(t *testing.T) {
 		ex.Connection.Inbound = true
 		ex.Cluster, ex.Endpoint = &router.Cluster{Name: "inbound|9080||", Port: 9080}, &router.Endpoint{Address: "127.0.0.1:19080"}
 	}
+	missing := func(ex *proxy.Exchange) {
+		ex.Destination = &router.CompiledDestination{Cluster: router.ClusterRef{Name: "outbound|9080|v9|reviews.default.svc.cluster.local"}}
+		ex.Cluster, ex.Endpoint, ex.Status, ex.Flags = nil, nil, 503, proxy.FlagNoCluster
+	}
 	for name, c := range map[string]struct {
 		sidecar bool
 		change  func(*proxy.Exchange)
@@ -133,6 +137,8 @@ func TestLabels(t *testing.T) {
 		"no route at a sidecar": {true, func(ex *proxy.Exchange) {
 			ex.Cluster, ex.Endpoint, ex.Status, ex.Flags = nil, nil, 404, proxy.FlagNoRoute
 		}, []map[string]string{fromPage, nobody, noService, {"destination_service_name": "BlackHoleCluster", "response_code": "404", "response_flags": "NR"}}},
+		"a missing subset at a gateway": {false, missing, []map[string]string{nobody, {"response_code": "503", "response_flags": "NC"}}},
+		"a missing subset at a sidecar": {true, missing, []map[string]string{fromPage, nobody, {"response_code": "503", "response_flags": "NC"}}},
 		"no response": {false, func(ex *proxy.Exchange) { ex.Status, ex.Flags = 0, proxy.FlagDownstreamTermination },
 			[]map[string]string{{"response_code": "0", "response_flags": "DC"}}},
 		"a code that is none": {false, func(ex *proxy.Exchange) { ex.Status = 987 }, []map[string]string{{"response_code": "0"}}},

@@ -63,6 +63,8 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 	from := origin{policy: k.policy, told: k.caller != nil || k.callee != nil || k.principal != ""}
 	if k.cluster != nil {
 		from.cluster = k.cluster.Name
+	} else if k.missing != nil {
+		from.cluster = k.missing.Name
 	}
 	if k.endpoint != nil {
 		from.workload = k.endpoint.Workload
