@@ -3,6 +3,7 @@ package metrics
 import (
 	"time"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry/identity"
 )
@@ -51,6 +52,34 @@ type flowKey struct {
 type flow struct {
 	edge Edge
 	gone bool
+	// outcomes are the ways in which its exchanges have ended, those that are told apart.
+	outcomes map[outcome]struct{}
+}
+
+// maxOutcomes bounds the ways to end that the histograms of one flow tell apart: each is a page of
+// lines, in three metrics. Healthy services and sick ones have a dozen.
+const maxOutcomes = 32
+
+// outcome is a way in which an exchange may end.
+type outcome struct {
+	status uint16
+	flags  proxy.Flags
+	grpc   grpcStatus
+}
+
+// tells tells whether an outcome is one of those that are told apart.
+func (f *flow) tells(o outcome) bool {
+	if _, known := f.outcomes[o]; known {
+		return true
+	}
+	if len(f.outcomes) >= maxOutcomes {
+		return false
+	}
+	if f.outcomes == nil {
+		f.outcomes = make(map[outcome]struct{})
+	}
+	f.outcomes[o] = struct{}{}
+	return true
 }
 
 // Edges returns all edges that the proxy knows of, in no order. Those without traffic expire

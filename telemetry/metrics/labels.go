@@ -173,8 +173,22 @@ func serviceByHost(host string) router.Service {
 	return router.Service{Host: host, Name: host}
 }
 
+// labelValues are the standard labels' values.
+type labelValues [labelCount]string
+
+// folded returns them without the way in which an exchange ended.
+func (v labelValues) folded() *labelValues {
+	for _, l := range []label{responseCode, responseFlags} {
+		v[l] = other
+	}
+	if v[grpcResponseStatus] != "" {
+		v[grpcResponseStatus] = other
+	}
+	return &v
+}
+
 // values returns the standard labels' values.
-func (k *key) values(e *ends) (v [labelCount]string) {
+func (k *key) values(e *ends) (v labelValues) {
 	if k.overflow {
 		for i := range v {
 			v[i] = other
@@ -184,7 +198,7 @@ func (k *key) values(e *ends) (v [labelCount]string) {
 		return v
 	}
 	s, d := &e.source, &e.destination
-	v = [labelCount]string{
+	v = labelValues{
 		connectionSecurityPolicy:     unknown,
 		destinationApp:               d.App,
 		destinationCanonicalRevision: cmp.Or(d.CanonicalRevision, latest),

@@ -119,6 +119,11 @@ func (m metric) without() uint32 {
 	return 0
 }
 
+// histogram tells whether a metric is one.
+func (m metric) histogram() bool {
+	return m == requestDuration || m == requestBytes || m == responseBytes
+}
+
 // counted tells whether a metric is about a kind of traffic.
 func (m metric) counted(k kind) bool {
 	switch {

@@ -69,11 +69,24 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 	if k.endpoint != nil {
 		from.workload = k.endpoint.Workload
 	}
+	f := flowKey{inbound: e.inbound, protocol: protocols[k.kind], mutual: k.mutual || e.source.Principal != ""}
+	if k.overflow {
+		f.source.Name, f.destination.Name = other, other
+	} else {
+		f.source, f.destination, f.service, f.subset = e.source, e.destination, e.service, e.subset
+	}
+	r.flow = m.flow(f)
+	folded := !k.overflow && !r.flow.tells(outcome{k.status, k.flags, k.grpc})
 	var previous metric
 	var labels []*dto.LabelPair
 	for i := range metricCount {
 		policy := &k.policy.metrics[i]
 		if policy.disabled || !i.counted(k.kind) {
+			continue
+		}
+		if folded && i.histogram() {
+			r.series[i] = m.seriesOf(i, k, pairs(i, k, values.folded()), from)
+			r.series[i].beyond = true
 			continue
 		}
 		if labels == nil || previous.without() != i.without() || !policy.same(&k.policy.metrics[previous]) {
@@ -82,13 +95,6 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 		previous = i
 		r.series[i] = m.seriesOf(i, k, labels, from)
 	}
-	f := flowKey{inbound: e.inbound, protocol: protocols[k.kind], mutual: k.mutual || e.source.Principal != ""}
-	if k.overflow {
-		f.source.Name, f.destination.Name = other, other
-	} else {
-		f.source, f.destination, f.service, f.subset = e.source, e.destination, e.service, e.subset
-	}
-	r.flow = m.flow(f)
 	return r
 }
 
@@ -106,10 +112,10 @@ func (m *Metrics) seriesOf(i metric, k *key, labels []*dto.LabelPair, from origi
 		return m.seriesOf(i, &all, pairs(i, &all, &values), origin{policy: k.policy})
 	}
 	s := &series{labels: labels, from: from, changed: m.o.now(), beyond: k.overflow}
-	switch i {
-	case requestDuration:
+	switch {
+	case i == requestDuration:
 		s.histogram = newHistogram(m.duration)
-	case requestBytes, responseBytes:
+	case i.histogram():
 		s.histogram = newHistogram(m.size)
 	}
 	f.series[id] = s
@@ -117,7 +123,7 @@ func (m *Metrics) seriesOf(i metric, k *key, labels []*dto.LabelPair, from origi
 }
 
 // pairs returns a metric's labels, sorted by name.
-func pairs(i metric, k *key, values *[labelCount]string) []*dto.LabelPair {
+func pairs(i metric, k *key, values *labelValues) []*dto.LabelPair {
 	policy := &k.policy.metrics[i]
 	removed := policy.removed | i.without()
 	list := make([]*dto.LabelPair, 0, len(values)+len(policy.set))

@@ -33,6 +33,46 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 }
 
+// TestOutcomesAreBounded: services that end in every way there is do not make a histogram, which is
+// a page of lines, for each of them, nor take the room of others. Nothing is left uncounted.
+func TestOutcomesAreBounded(t *testing.T) {
+	t.Parallel()
+	m := newTest(t, Options{Identity: edge})
+	const services, codes, flags = 12, 20, 10
+	complete := func(name string, status, flag int) {
+		ex := exchange()
+		ex.Cluster.Host, ex.Endpoint.Workload = name+".default.svc.cluster.local", "default/"+name
+		ex.Status, ex.Flags = status, proxy.Flags(1)<<flag
+		m.Complete(0, ex)
+	}
+	for i := range services * codes * flags {
+		complete(fmt.Sprint("s", i%services), 400+i/services%codes, i/services/codes)
+	}
+	complete("quiet", 200, 0)
+	const told = services*maxOutcomes + 1
+	for _, name := range []string{"istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"} {
+		list := gather(t, m, name)
+		var counted, others uint64
+		for _, s := range list {
+			counted += s.Histogram.GetSampleCount()
+			for _, l := range s.Label {
+				if l.GetName() == "response_code" && l.GetValue() == other {
+					others += s.Histogram.GetSampleCount()
+				}
+			}
+		}
+		if len(list) != told+services || counted != services*codes*flags+1 || others != counted-told {
+			t.Errorf("%s: %d series of %d requests, %d of them of other codes", name, len(list), counted, others)
+		}
+	}
+	if list := gather(t, m, "istio_requests_total"); len(list) != services*codes*flags+1 {
+		t.Errorf("istio_requests_total has %d series, want one for each way to end", len(list))
+	}
+	if got := total(gather(t, m, "sluice_metrics_overflow_total")); got != services*codes*flags+1-told {
+		t.Errorf("%v of them are told of", got)
+	}
+}
+
 // TestPeersAreBounded: who calls itself ever anew makes so many series.
 func TestPeersAreBounded(t *testing.T) {
 	t.Parallel()
