@@ -146,7 +146,7 @@ func (o *object) text(dst []byte, m *member, s source) (value []byte, there bool
 			there = true
 			continue
 		}
-		if line, ok := p.quick(dst, s, true); ok {
+		if line, is, known := p.quick(dst, s, true); is && known {
 			dst, there = line, true
 			continue
 		}

@@ -154,7 +154,7 @@ func appendTyped(dst []byte, p *piece, s source) (value []byte, there bool) {
 	if !p.number {
 		dst = append(dst, '"')
 	}
-	if line, ok := p.quick(dst, s, true); ok && !p.odd {
+	if line, there, known := p.quick(dst, s, true); there && known && !p.odd {
 		if p.number {
 			return line, true
 		}

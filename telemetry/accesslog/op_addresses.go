@@ -25,12 +25,7 @@ func addAddressOperators() {
 	operators["UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = operator{argument: true, make: masked(func(s source) netip.AddrPort { return parseAddress(s.upstreamHost()) })}
 	operators["UPSTREAM_REMOTE_PORT"] = number(func(s source) int64 { return port(parseAddress(s.upstreamHost())) })
 	operators["UPSTREAM_LOCAL_ADDRESS"] = plain(piece{
-		text: func(s source) string {
-			if s.ex == nil {
-				return ""
-			}
-			return s.ex.UpstreamLocal
-		},
+		fact: factUpstreamLocal,
 		get: func(dst []byte, s source) ([]byte, bool) {
 			if s.ex != nil {
 				return dst, false

@@ -75,7 +75,10 @@ func request(make func(string) (piece, wanted, error)) func(string) (piece, want
 	return func(argument string) (piece, wanted, error) {
 		main, other, alternative := strings.Cut(strings.ToLower(argument), "?")
 		first, second := atHand[main], atHand[other]
-		if !alternative || first == nil || second == nil {
+		switch {
+		case main == "x-envoy-original-path" && other == ":path", main == "x-envoy-original-host" && requestFacts[other] == factAuthority:
+			return make(other) // what was asked for is it whether or not it was rewritten
+		case !alternative || first == nil || second == nil:
 			return make(argument)
 		}
 		return ofRequest(func(ex *proxy.Exchange) string {
@@ -110,8 +113,16 @@ var atHand = map[string]func(ex *proxy.Exchange) string{
 	"x-request-id":          func(ex *proxy.Exchange) string { return ex.RequestID },
 }
 
+// requestFacts are those of atHand that are facts.
+var requestFacts = map[string]fact{
+	":method": factMethod, ":path": factPath, ":authority": factAuthority, "host": factAuthority, "x-request-id": factRequestID,
+}
+
 // requestField makes the piece of a header of the request as the client sent it.
 func requestField(name string, _ *wanted) piece {
+	if f := requestFacts[name]; f != noFact {
+		return piece{fact: f}
+	}
 	if get := atHand[name]; get != nil {
 		return ofRequest(get)
 	}
@@ -137,12 +148,7 @@ func responseField(name string, w *wanted) piece {
 			return int64(s.ex.Status)
 		}}
 	case "x-envoy-upstream-service-time":
-		return piece{safe: true, count: func(s source) int64 {
-			if s.ex == nil {
-				return -1
-			}
-			return s.ex.ResponseServiceTime
-		}}
+		return piece{safe: true, fact: factServiceTime}
 	}
 	w.add(wanted{headers: []string{name}})
 	return listed(name, func(ex *proxy.Exchange) []router.Header { return ex.ResponseHeaders })

@@ -52,6 +52,9 @@ func serverName(argument string) (piece, wanted, error) {
 	default:
 		return piece{}, wanted{}, errors.New("the second argument is ORIG, HOST or ORIG_OR_HOST")
 	}
+	if argument == "" {
+		return piece{fact: factServerName}, wanted{}, nil
+	}
 	return piece{text: func(s source) string {
 		name := ""
 		if first != "HOST_FIRST" {

@@ -64,14 +64,14 @@ var operators map[string]operator
 func init() {
 	operators = map[string]operator{
 		"PROTOCOL":                       {make: protocol},
-		"RESPONSE_CODE":                  number(func(s source) int64 { return int64(status(s)) }),
+		"RESPONSE_CODE":                  plain(piece{safe: true, number: true, fact: factStatus}),
 		"RESPONSE_CODE_DETAILS":          {argument: true, make: details},
 		"RESPONSE_FLAGS":                 plain(piece{safe: true, get: func(dst []byte, s source) ([]byte, bool) { return s.flags().Append(dst), true }}),
 		"RESPONSE_FLAGS_LONG":            plain(piece{safe: true, get: longFlags}),
-		"CONNECTION_TERMINATION_DETAILS": text(source.termination),
+		"CONNECTION_TERMINATION_DETAILS": plain(piece{fact: factTermination}),
 
-		"BYTES_RECEIVED":                   number(func(s source) int64 { n, _ := s.bytes(); return n }),
-		"BYTES_SENT":                       number(func(s source) int64 { _, n := s.bytes(); return n }),
+		"BYTES_RECEIVED":                   plain(piece{safe: true, number: true, fact: factBytesReceived}),
+		"BYTES_SENT":                       plain(piece{safe: true, number: true, fact: factBytesSent}),
 		"REQUEST_HEADERS_BYTES":            number(func(s source) int64 { n, _ := s.heads(); return n }),
 		"RESPONSE_HEADERS_BYTES":           number(func(s source) int64 { _, n := s.heads(); return n }),
 		"DOWNSTREAM_HEADER_BYTES_RECEIVED": number(func(s source) int64 { n, _ := s.heads(); return n }),
@@ -91,21 +91,21 @@ func init() {
 		"START_TIME_LOCAL":     {argument: true, make: moment(false, true)},
 		"EMIT_TIME":            {argument: true, make: moment(true, false)},
 		"EMIT_TIME_LOCAL":      {argument: true, make: moment(true, true)},
-		"DURATION":             number(func(s source) int64 { return s.duration().Milliseconds() }),
+		"DURATION":             plain(piece{safe: true, number: true, fact: factDuration}),
 		"REQUEST_DURATION":     number(func(s source) int64 { return milliseconds(between(s, pointRequestBegan, pointRequestEnded)) }),
 		"REQUEST_TX_DURATION":  number(func(s source) int64 { return milliseconds(between(s, pointRequestBegan, pointUpstreamBegan)) }),
 		"RESPONSE_DURATION":    number(func(s source) int64 { return milliseconds(between(s, pointRequestBegan, pointResponseBegan)) }),
 		"RESPONSE_TX_DURATION": number(func(s source) int64 { return milliseconds(between(s, pointResponseBegan, pointEnd)) }),
 		"COMMON_DURATION":      {argument: true, make: commonDuration},
 
-		"UPSTREAM_HOST":                     text(source.upstreamHost),
+		"UPSTREAM_HOST":                     plain(piece{fact: factUpstreamHost}),
 		"UPSTREAM_HOST_NAME":                text(hostName),
 		"UPSTREAM_HOST_NAME_WITHOUT_PORT":   text(func(s source) string { return withoutPort(hostName(s)) }),
-		"UPSTREAM_CLUSTER":                  text(source.cluster),
-		"UPSTREAM_CLUSTER_RAW":              text(source.cluster),
-		"UPSTREAM_TRANSPORT_FAILURE_REASON": text(source.upstreamFailure),
+		"UPSTREAM_CLUSTER":                  plain(piece{fact: factCluster}),
+		"UPSTREAM_CLUSTER_RAW":              plain(piece{fact: factCluster}),
+		"UPSTREAM_TRANSPORT_FAILURE_REASON": plain(piece{fact: factUpstreamFailure}),
 		"UPSTREAM_REQUEST_ATTEMPT_COUNT":    number(func(s source) int64 { return int64(s.attempts()) }),
-		"ROUTE_NAME":                        text(source.route),
+		"ROUTE_NAME":                        plain(piece{fact: factRoute}),
 		"FILTER_CHAIN_NAME":                 text(chain),
 
 		"REQUESTED_SERVER_NAME":           {argument: true, make: serverName},
@@ -120,7 +120,7 @@ func init() {
 
 		"GRPC_STATUS":        {argument: true, make: grpcStatus},
 		"GRPC_STATUS_NUMBER": number(grpcNumber),
-		"STREAM_ID":          plain(ofRequest(func(ex *proxy.Exchange) string { return ex.RequestID })),
+		"STREAM_ID":          plain(piece{fact: factRequestID}),
 		"TRACE_ID":           plain(piece{safe: true, get: traceID}),
 		"SPAN_ID":            plain(piece{safe: true, get: spanID}),
 		"UNIQUE_ID":          plain(piece{safe: true, get: uniqueID}),
@@ -187,12 +187,7 @@ func status(s source) int {
 }
 
 func protocol(string) (piece, wanted, error) {
-	return piece{dash: true, text: func(s source) string {
-		if s.ex == nil {
-			return ""
-		}
-		return s.ex.Protocol
-	}}, wanted{}, nil
+	return piece{dash: true, fact: factProtocol}, wanted{}, nil
 }
 
 // details makes %RESPONSE_CODE_DETAILS%: spaces are underscores, unless they are wanted.
@@ -202,12 +197,7 @@ func details(argument string) (piece, wanted, error) {
 	default:
 		return piece{}, wanted{}, fmt.Errorf("the argument is ALLOW_WHITESPACES, or left out")
 	}
-	return piece{underscores: argument == "", text: func(s source) string {
-		if s.ex == nil {
-			return ""
-		}
-		return s.ex.Details
-	}}, wanted{}, nil
+	return piece{underscores: argument == "", fact: factDetails}, wanted{}, nil
 }
 
 func fixed(value string) func(source) string { return func(source) string { return value } }

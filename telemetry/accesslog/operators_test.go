@@ -259,3 +259,24 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestAlternatives: the second header stands where there is none of the first, not where that is
+// empty.
+func TestAlternatives(t *testing.T) {
+	t.Parallel()
+	ex := forwarded()
+	ex.Status = 0
+	ex.Request.Headers = []router.Header{{Name: "x-empty"}, {Name: "x-a", Value: "a"}, {Name: "x-b", Value: "b"}, {Name: "x-b", Value: "c"}}
+	ex.ResponseHeaders = []router.Header{{Name: "x-a", Value: "a"}}
+	ex.UpstreamPath = "/v2"
+	for format, want := range map[string]string{
+		"%REQ(X-EMPTY?X-A)%": "-", "%REQ(X-NONE?X-A)%": "a", "%REQ(X-NONE?X-B)%": "b,c", "%REQ(X-B?X-A)%": "b,c",
+		"%REQ(X-NONE?:METHOD)%": "GET", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%": "/productpage?u=test",
+		"%REQ(X-ENVOY-ORIGINAL-HOST?HOST)%": "bookinfo.example.com", "%REQ(X-ENVOY-ORIGINAL-HOST)%": "-",
+		"%RESP(:STATUS?X-A)%": "a", "%RESP(:STATUS)%": "-", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME?X-A)%": "23",
+	} {
+		if got := line(t, format, ex, nil); got != want {
+			t.Errorf("%s is %q, want %q", format, got, want)
+		}
+	}
+}

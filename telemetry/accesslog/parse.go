@@ -125,7 +125,7 @@ func (c command) compile() (p piece, w wanted, err error) {
 	if c.cut {
 		p.limit = max(1, c.limit)
 		if c.limit == 0 {
-			p.text, p.count, p.get = func(source) string { return "" }, nil, nil
+			p = piece{safe: p.safe, number: p.number, odd: p.odd, dash: p.dash, limit: p.limit, text: func(source) string { return "" }}
 		}
 	}
 	return p, w, nil
