@@ -84,7 +84,7 @@ func headEnd(b []byte, from int) (int, *ProtocolError) {
 }
 
 // errPart says that a head goes on behind the bytes at hand. It is no answer to anybody.
-var errPart = bad("http1.partial_head")
+var errPart = &ProtocolError{Detail: "the head goes on"}
 
 // parseFields reads field lines from b[i:] up to and with the empty line, appends them
 // to dst with names in lower case (changed in place), and returns the index behind. Where
