@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"syscall"
@@ -9,6 +10,12 @@ import (
 
 // reopenInterval is how often a log file is looked for under its name.
 const reopenInterval = time.Second
+
+// pieceSize is how much is written at once, in bytes, where lines are no longer. That takes a few
+// microseconds: writes that last make the runtime hand their processor to another thread and back.
+// And the kernel finds the small pieces of memory for it among those that were used just now;
+// bigger ones a virtual machine often has to get from its host.
+const pieceSize = 16 << 10
 
 // logFile appends to a file, and opens it anew when another tool has moved or removed
 // it (log rotation). One goroutine uses it.
@@ -42,8 +49,29 @@ func (l *logFile) write(b []byte) error {
 			return err
 		}
 	}
-	_, err := l.file.Write(b)
-	return err
+	for len(b) > 0 {
+		n := pieceOf(b)
+		if _, err := l.file.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// pieceOf returns how many bytes of b to write at once: whole lines, as other processes may append
+// to the same file, such as the one that takes over at a restart.
+func pieceOf(b []byte) int {
+	if len(b) <= pieceSize {
+		return len(b)
+	}
+	if n := bytes.LastIndexByte(b[:pieceSize], '\n') + 1; n > 0 {
+		return n
+	}
+	if n := bytes.IndexByte(b, '\n') + 1; n > 0 { // a line that is longer
+		return n
+	}
+	return len(b)
 }
 
 // follow follows the name to another file. Where that cannot be opened, the old file

@@ -196,6 +196,35 @@ func TestLogFileThatCannotBeOpened(t *testing.T) {
 	}
 }
 
+// TestPiecesAreWholeLines: whoever else appends to the file cannot come into the middle of a line.
+func TestPiecesAreWholeLines(t *testing.T) {
+	t.Parallel()
+	short, long := strings.Repeat("s", 99)+"\n", strings.Repeat("l", 2*pieceSize)+"\n"
+	for _, lines := range []string{"", short, strings.Repeat(short, pieceSize/len(short)), strings.Repeat(short, 1000), long, short + long + short, strings.Repeat(long+short, 3), strings.TrimSuffix(long, "\n")} {
+		rest := []byte(lines)
+		for len(rest) > 0 {
+			n := pieceOf(rest)
+			if n == 0 || rest[n-1] != '\n' && n < len(rest) || n > pieceSize && bytes.IndexByte(rest[:n], '\n') < n-1 && bytes.IndexByte(rest[:n], '\n') >= 0 {
+				t.Fatalf("a piece of %d of %d bytes", n, len(rest))
+			}
+			rest = rest[n:]
+		}
+	}
+	name := filepath.Join(t.TempDir(), "access.log")
+	f, err := openLogFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	want := strings.Repeat(short, 1000) + long
+	if err := f.write([]byte(want)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(name); err != nil || string(got) != want {
+		t.Errorf("%d bytes of %d (%v)", len(got), len(want), err)
+	}
+}
+
 // TestShardsShareWrites: little of several shards is one write, much of one is its own.
 func TestShardsShareWrites(t *testing.T) {
 	t.Parallel()

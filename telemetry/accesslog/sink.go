@@ -27,12 +27,11 @@ type pace struct {
 	full  int
 }
 
-// linePace is that of files and streams. What is filled and what is written should both stay in a
-// processor's cache until the kernel has copied them, while each write costs a thread that waits
-// for it, and the runtime's watch over that. recordPace is that of collectors, for which each
-// write is a call.
+// linePace is that of files and streams: what is filled and what is written should both stay in a
+// processor's cache until the kernel has copied them. recordPace is that of collectors, for which
+// each write is a call.
 var (
-	linePace   = pace{100 * time.Millisecond, 64 << 10}
+	linePace   = pace{100 * time.Millisecond, 128 << 10}
 	recordPace = pace{time.Second, 256 << 10}
 )
 
