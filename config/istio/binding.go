@@ -147,7 +147,7 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 	if len(h.claims)+len(redirects) == 0 {
 		return nil, nil
 	}
-	vh := &router.VirtualHost{Domains: []string{h.host}, RequireTLS: len(redirects) > 0}
+	vh := &router.VirtualHost{Domains: h.domains(), RequireTLS: len(redirects) > 0}
 	var first *gatewayServer
 	if len(redirects) > 0 {
 		first = redirects[0]
@@ -164,6 +164,17 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 	vh.Name = fmt.Sprintf("%s:%d", h.host, first.port)
 	vh.Routes = joined.routes()
 	return vh, joined.conditions
+}
+
+// domains is the list of the host alone: a part of that of a VirtualService, where it has it.
+func (h *gatewayHost) domains() []string {
+	if len(h.claims) > 0 {
+		hosts := h.claims[0].vs.hosts
+		if i := slices.Index(hosts, h.host); i >= 0 {
+			return hosts[i : i+1 : i+1]
+		}
+	}
+	return []string{h.host}
 }
 
 // settle makes the table anew where a host changed, and returns whether it did.

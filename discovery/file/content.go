@@ -13,8 +13,6 @@ import (
 // versions of a file share those whose text is the same.
 type document struct {
 	digest digest
-	// text is there only until it is parsed; objects keep their own.
-	text []byte
 	// line is where the text began when it was parsed; objects and conditions
 	// count from there.
 	line    int

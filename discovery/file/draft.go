@@ -20,11 +20,17 @@ import (
 type draft struct {
 	content
 	had   *content
-	fresh []*document
+	fresh []unparsed
 	// blocks are those of the fresh documents' texts, where they are kept in such.
 	blocks []*block
 	// hollow: the file has no text at all.
 	hollow bool
+}
+
+// unparsed is a document, and its text until that is parsed; objects keep their own.
+type unparsed struct {
+	*document
+	text []byte
 }
 
 // readAll reads files and parses what is new in them. had returns what is in force
@@ -168,7 +174,7 @@ func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes;
 // match pairs texts with documents that have the same text, from both ends first:
 // most changes are one edit in one place. It returns a document for each text, and
 // those of them that are new and must be parsed.
-func match(old []standing, texts []config.Document) (docs []standing, fresh []*document) {
+func match(old []standing, texts []config.Document) (docs []standing, fresh []unparsed) {
 	docs = make([]standing, len(texts))
 	digests := make([]digest, len(texts))
 	for i, t := range texts {
@@ -192,8 +198,8 @@ func match(old []standing, texts []config.Document) (docs []standing, fresh []*d
 		t := texts[i]
 		d := between[digests[i]]
 		if d == nil {
-			d = &document{digest: digests[i], text: t.Text, line: t.Line}
-			fresh = append(fresh, d)
+			d = &document{digest: digests[i], line: t.Line}
+			fresh = append(fresh, unparsed{d, t.Text})
 		}
 		delete(between, digests[i])
 		docs[i] = standing{d, t.Line}
@@ -204,13 +210,13 @@ func match(old []standing, texts []config.Document) (docs []standing, fresh []*d
 // parse parses the fresh documents of all drafts.
 func parse(drafts []*draft) {
 	type job struct {
-		*document
+		*unparsed
 		draft *draft
 	}
 	var jobs []job
 	for _, d := range drafts {
-		for _, doc := range d.fresh {
-			jobs = append(jobs, job{doc, d})
+		for i := range d.fresh {
+			jobs = append(jobs, job{&d.fresh[i], d})
 		}
 	}
 	each(len(jobs), func(i int) { jobs[i].parse(jobs[i].draft.path, jobs[i].draft.had) })
@@ -218,7 +224,7 @@ func parse(drafts []*draft) {
 
 // parse fills in what the document holds. Of a List, the items whose text is that of
 // an object in force are that object.
-func (d *document) parse(path string, had *content) {
+func (d *unparsed) parse(path string, had *content) {
 	objects, conditions := config.ParseObjects(config.Document{Line: d.line, Text: d.text}, path)
 	d.text = nil
 	d.objects = make([]item, 0, len(objects))
