@@ -64,12 +64,17 @@ var (
 	errAsterisk        = bad("http1.asterisk_without_options")
 )
 
-// parse reads the head that b begins with, and returns the index behind. Names are changed to
-// lower case in place. Where b may hold only a part of the head, an error says nothing.
-func (h *head) parse(b []byte, limits *Limits, policy *Policy) (end int, err *ProtocolError) {
+// reset makes the head that of nothing.
+func (h *head) reset() {
 	headers, connection := h.headers[:0], h.connection[:0]
 	*h = head{}
 	h.length, h.headers, h.connection = -1, headers, connection
+}
+
+// parse reads the head that b begins with, and returns the index behind. Names are changed to
+// lower case in place. Where b may hold only a part of the head, an error says nothing.
+func (h *head) parse(b []byte, limits *Limits, policy *Policy) (end int, err *ProtocolError) {
+	h.reset()
 	i, target, err := h.parseLine(b, limits)
 	if err != nil {
 		return 0, err

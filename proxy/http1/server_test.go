@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -165,4 +166,43 @@ func TestClientAsksForTheEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRejectedPartTellsNothing: of a head that never ends nothing is told, wherever its parts came:
+// the buffer that held the first of them may be another connection's by then.
+func TestRejectedPartTellsNothing(t *testing.T) {
+	t.Parallel()
+	const part = "POST /path HTTP/1.0\r\nHost: a\r\nUser-Agent: b\r\nConnection: close\r\nCookie: "
+	for name, rest := range map[string]string{
+		"endless":     strings.Repeat("c", 64<<10),
+		"a bare LF":   "\nmore\n",
+		"late LF":     strings.Repeat("c", 2*smallBuffer) + "\nmore\n",
+		"nothing yet": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan string, 1)
+			_, address := serveLoopback(t, Options{
+				Engine: rejects(func(ex *proxy.Exchange) {
+					r := &ex.Request
+					told <- fmt.Sprintf("%q %q %q %d", r.Method, r.Authority, r.Path, len(r.Headers))
+				}),
+				Timeouts: Timeouts{Head: 200 * time.Millisecond},
+			})
+			io.WriteString(call(t, address, part), rest)
+			if got := <-told; got != `"" "" "" 0` {
+				t.Errorf("method, authority, path and headers are %s", got)
+			}
+		})
+	}
+}
+
+// rejects looks at what the codec refuses.
+type rejects func(*proxy.Exchange)
+
+func (f rejects) Serve(ex *proxy.Exchange, down proxy.Downstream) {}
+
+func (f rejects) Reject(ex *proxy.Exchange, down proxy.Downstream, r proxy.Rejection) {
+	f(ex)
+	down.Respond(ex, &proxy.Response{Status: r.Status}, nil, true)
 }

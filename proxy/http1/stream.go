@@ -160,6 +160,9 @@ func (st *stream) parseHead(b []byte) (end int, perr *ProtocolError) {
 			st.ex.HeadReceived = int64(end)
 			return end, nil
 		}
+		// What there is of a part is not to be told: the buffer may move, and its place be
+		// another connection's, before the rest comes.
+		st.head.reset()
 	}
 	end, perr = headEnd(b, c.scanned)
 	switch {
