@@ -2,6 +2,7 @@ package tls
 
 import (
 	"crypto/x509"
+	"sync/atomic"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -13,6 +14,9 @@ func (s *Store) Demands() uint64 { return s.demands.Load() }
 
 // meets returns a state's Meets, given what the client has shown in its handshake.
 func (s *Store) meets(state *proxy.TLSState, shown []*x509.Certificate, verified [][]*x509.Certificate) func(*router.ServerTLS) bool {
+	// found is the policy of the last demand that was found to be met: to verify costs as much as
+	// a handshake, and there is a look with each table.
+	var found atomic.Pointer[string]
 	return func(t *router.ServerTLS) bool {
 		if t.ClientAuth == router.NoClientCertificate {
 			return true
@@ -28,6 +32,14 @@ func (s *Store) meets(state *proxy.TLSState, shown []*x509.Certificate, verified
 		case now.policy == state.Policy:
 			return true
 		}
-		return now.demand.holds(shown, verified)
+		if known := found.Load(); known != nil && *known == now.policy {
+			return true
+		}
+		if !now.demand.holds(shown, verified) {
+			return false
+		}
+		policy := now.policy
+		found.Store(&policy)
+		return true
 	}
 }

@@ -98,3 +98,31 @@ func TestMeetsAtOnce(t *testing.T) {
 		t.Errorf("the policy of a connection without a certificate is %q, and it meets the demand: %v", state.Policy, state.Meets(more))
 	}
 }
+
+// Connections are looked at with each table, by the thousand, and those of clients whose authority
+// was renewed may be old: they are verified anew once for each demand, not each time.
+func TestMeetsOnce(t *testing.T) {
+	s := newStore(t, Options{})
+	settings := mutual(router.RequireClientCertificate)
+	clients, host := newRoot(t, "clients"), newRoot(t, "servers").host(t, "shop.example.com")
+	renew := func() *pair {
+		return (&pair{}).issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "clients"}, IsCA: true, SubjectKeyId: clients.cert.SubjectKeyId}, clients.key)
+	}
+	s.Update(serverSpec(settings, secretOf("shop", host, clients)))
+	r := s.shake(settings, &ctls.Config{InsecureSkipVerify: true, Certificates: []ctls.Certificate{clients.client(t, "anna").tls()}})
+	must(t, r.err())
+	state := s.State(settings, r.server)
+	for range 2 {
+		s.Update(serverSpec(settings, secretOf("shop", host, renew())))
+		if !state.Meets(settings) {
+			t.Fatal("the demand is not met")
+		}
+		if n := testing.AllocsPerRun(10, func() { state.Meets(settings) }); n > 3 {
+			t.Errorf("another look allocates %v times", n)
+		}
+	}
+	s.Update(serverSpec(settings, secretOf("shop", host, newRoot(t, "others"))))
+	if state.Meets(settings) || state.Meets(settings) {
+		t.Error("the demand of other authorities is met")
+	}
+}
