@@ -85,8 +85,12 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 			continue
 		}
 		if folded && i.histogram() {
-			r.series[i] = m.seriesOf(i, k, pairs(i, k, values.folded()), from)
-			r.series[i].beyond = true
+			all := pairs(i, k, values.folded())
+			r.series[i] = m.seriesOf(i, k, all, from)
+			// A policy may have removed the labels that tell them apart.
+			if seriesID(all) != seriesID(pairs(i, k, &values)) {
+				r.series[i].beyond = true
+			}
 			continue
 		}
 		if labels == nil || previous.without() != i.without() || !policy.same(&k.policy.metrics[previous]) {

@@ -256,3 +256,26 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("series:\n%s", text.String())
 	}
 }
+
+// TestOutcomesNotTold: where the way to end is in no label, no series stands for several of them:
+// nothing is told apart less than was asked for.
+func TestOutcomesNotTold(t *testing.T) {
+	t.Parallel()
+	m := newTest(t, Options{Identity: edge})
+	var tags []router.TagOverride
+	for _, name := range []string{"response_code", "response_flags", "grpc_response_status"} {
+		tags = append(tags, router.TagOverride{Name: name, Remove: true})
+	}
+	m.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Metrics: []router.MetricOverride{{Tags: tags}}}}})
+	for i := range 2 * maxOutcomes {
+		ex := exchange()
+		ex.Status = 400 + i
+		m.Complete(0, ex)
+	}
+	if list := gather(t, m, "istio_request_bytes"); len(list) != 1 || list[0].Histogram.GetSampleCount() != 2*maxOutcomes {
+		t.Errorf("%d series: %v", len(list), list)
+	}
+	if got := total(gather(t, m, "sluice_metrics_overflow_total")); got != 0 {
+		t.Errorf("%v requests are told of as not told apart", got)
+	}
+}
