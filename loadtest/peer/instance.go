@@ -98,9 +98,13 @@ func newInstance(ctx context.Context, p *proxy, site work.Site, o Options) (*ins
 	}
 	raiseFiles()
 	site.Hosts, site.RoutesPerHost = max(site.Hosts, 1), max(site.RoutesPerHost, 1)
-	in := &instance{Site: site, Dir: o.Dir, Log: filepath.Join(o.Dir, "access.log"), Cores: max(o.Cores, 1), ctx: context.WithoutCancel(ctx), proxy: p, options: o}
+	in := &instance{Site: site, Dir: o.Dir, Log: filepath.Join(o.Dir, "log", "access.log"), Cores: max(o.Cores, 1), ctx: context.WithoutCancel(ctx), proxy: p, options: o}
 	addrs := freeAddresses(2)
 	in.Address, in.Admin = addrs[0], addrs[1]
+	// A folder of its own, as logs have: the gateway watches those above its configuration.
+	if err := os.MkdirAll(filepath.Dir(in.Log), 0o755); err != nil {
+		return nil, err
+	}
 	var err error
 	if in.binary, in.version, err = p.prepared(o.Cache); err != nil && o.Binary == "" {
 		return nil, err
