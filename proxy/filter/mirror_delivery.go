@@ -38,7 +38,8 @@ func (d *delivery) run() bool {
 // came. closed tells that the connection had served others, had been closed, and that the
 // copy may be sent again (RFC 9110 section 9.2.2).
 func (d *delivery) try(endpoint *upstream.Endpoint, fresh bool) (status int, closed bool) {
-	up, reused, err := d.target.cluster.Acquire(endpoint, &d.copy.need, fresh, d.left(), d.sink)
+	need := d.copy.need // Acquire notes the time in it; the copy is other mirrors' too.
+	up, reused, err := d.target.cluster.Acquire(endpoint, &need, fresh, d.left(), d.sink)
 	if err != nil {
 		return 0, false
 	}

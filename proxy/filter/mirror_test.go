@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -230,6 +231,33 @@ func TestMirrorCopies(t *testing.T) {
 	b.want("m0", 1, 1, 0, nil)
 	b.want("m1", 1, 1, 0, nil)
 	b.want("m2", 1, 0, 1, nil)
+}
+
+// The mirrors of one request are served at the same time, and none changes what all are sent.
+func TestMirrorsShareCopy(t *testing.T) {
+	t.Parallel()
+	one, two := serve(t, answering(ok)), serve(t, answering(ok))
+	b := mirrorTo(t, MirrorOptions{}, one.addr, two.addr)
+	ex, _ := request("hello")
+	c, taken := b.copy(ex)
+	if !taken || !c.take(ex.Payload, nil) {
+		t.Fatal("the request was not copied")
+	}
+	var targets []target
+	for i, cluster := range b.clusters {
+		counts := b.cluster(b.route.Mirrors[i].Cluster.Name)
+		counts.total.Add(1)
+		targets = append(targets, target{cluster: cluster, counts: counts})
+	}
+	need := c.need
+	b.launch(c, b.admit(targets))
+	<-one.seen
+	<-two.seen
+	b.want("m0", 1, 1, 0, nil)
+	b.want("m1", 1, 1, 0, nil)
+	if !reflect.DeepEqual(c.need, need) {
+		t.Errorf("what the copy needs is %+v, and was %+v", c.need, need)
+	}
 }
 
 // What is not to be copied costs nothing and is not counted.
