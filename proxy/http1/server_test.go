@@ -1,13 +1,16 @@
 package http1
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -195,6 +198,37 @@ func TestRejectedPartTellsNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDrainAfterSlowBody: a connection is idle from the end of a body that nobody wanted on, not
+// from that of the answer: a drain leaves its client the time to send what is on its way.
+func TestDrainAfterSlowBody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const length = maxWaitedBody + 1
+		client, server := net.Pipe()
+		defer client.Close()
+		options := (&Options{Engine: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+			down.Respond(ex, &proxy.Response{Status: 200}, nil, true)
+			ex.End = proxy.Now()
+		})}).WithDefaults()
+		session := NewSession(server, nil, &proxy.Connection{}, options)
+		go session.Serve()
+		answers := bufio.NewReader(client)
+		answer := func() {
+			if r, err := http.ReadResponse(answers, nil); err != nil || r.StatusCode != 200 {
+				t.Fatal("no answer:", err)
+			}
+		}
+		fmt.Fprintf(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", length)
+		answer()
+		time.Sleep(2 * drainQuiet)
+		client.Write(make([]byte, length))
+		synctest.Wait()
+		session.CloseIdle()
+		go io.WriteString(client, getRequest)
+		answer()
+	})
 }
 
 // rejects looks at what the codec refuses.

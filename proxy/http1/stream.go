@@ -475,6 +475,7 @@ func (st *stream) drain() {
 		st.closeAfter = true
 		return
 	}
+	st.ex.End = 0 // The connection is not idle from then on, but from when this is done.
 	st.c.conn.SetReadDeadline(time.Now().Add(lingerTime))
 	buf := getSmall()
 	defer putBuffer(buf)
