@@ -177,15 +177,23 @@ func rounds(n int, each time.Duration) string {
 	return fmt.Sprintf("%d rounds of %s, in turns", n, each)
 }
 
-// header says where and how the figures came about.
+// minute is how the time of a measurement is told.
+const minute = "2006-01-02 15:04 MST"
+
+// header says when, where and how the figures came about.
 func (found *results) header() string {
+	return fmt.Sprintf("%s. %s\n\n", found.When.Format(minute), found.conditions())
+}
+
+// conditions says where and how the figures came about.
+func (found *results) conditions() string {
 	var versions []string
 	for _, name := range peer.Names() {
 		if v, ok := found.Peers[name]; ok {
 			versions = append(versions, strings.TrimSpace(name+" "+v))
 		}
 	}
-	return fmt.Sprintf("%s. %s. %s. %s.\n\n", found.When.Format("2006-01-02 15:04 MST"), found.How, found.Machine, strings.Join(versions, ", "))
+	return fmt.Sprintf("%s. %s. %s.", found.How, found.Machine, strings.Join(versions, ", "))
 }
 
 // readResults reads what write has written.

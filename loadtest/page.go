@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,12 +84,41 @@ func joined(all []*results, names map[string]string) (*report.Summary, string) {
 		}
 	}
 	var text strings.Builder
-	for _, found := range all {
-		text.WriteString(found.header())
-	}
+	text.WriteString(headers(slices.DeleteFunc(all, func(found *results) bool {
+		return !slices.ContainsFunc(found.Records, func(r report.Record) bool { return last[r.Work] == found })
+	})))
 	summary := report.Summarise(records, "sluice")
 	text.WriteString(summary.Markdown(names))
 	return summary, text.String()
+}
+
+// headers says when, where and how figures came about: of those that came about in the same way,
+// once, from when to when.
+func headers(all []*results) string {
+	var conditions []string
+	first, last := map[string]time.Time{}, map[string]time.Time{}
+	for _, found := range all {
+		c := found.conditions()
+		if _, ok := first[c]; !ok {
+			conditions = append(conditions, c)
+			first[c], last[c] = found.When, found.When
+		}
+		if found.When.Before(first[c]) {
+			first[c] = found.When
+		}
+		if found.When.After(last[c]) {
+			last[c] = found.When
+		}
+	}
+	var text strings.Builder
+	for _, c := range conditions {
+		text.WriteString(first[c].Format(minute))
+		if last[c].After(first[c]) {
+			text.WriteString(" to " + last[c].Format(minute))
+		}
+		text.WriteString(". " + c + "\n\n")
+	}
+	return text.String()
 }
 
 // insert replaces what stands between a page's marks.

@@ -28,7 +28,9 @@ func TestPage(t *testing.T) {
 	second := write("b.json", `{"how": "7 rounds", "records": [
 		{"work": "http1-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 1}, {"work": "http1-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10},
 		{"work": "tls-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 8}, {"work": "tls-1k", "peer": "nginx", "round": 1, "figure": "cpu", "value": 10}]}`)
-	if status := execute(t.Context(), []string{"page", page, first, second + ":tls-1k,weights"}); status != 0 {
+	none := write("c.json", `{"how": "9 rounds", "records": [{"work": "http1-1k", "peer": "sluice", "round": 1, "figure": "cpu", "value": 5}]}`)
+	third := write("d.json", `{"how": "5 rounds", "when": "2026-01-02T03:04:00Z", "records": [{"work": "quiet", "peer": "sluice", "round": 1, "figure": "cpu", "value": 9}]}`)
+	if status := execute(t.Context(), []string{"page", page, none, first, second + ":tls-1k,weights", third}); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
 	data, err := os.ReadFile(page)
@@ -36,12 +38,12 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(data)
-	for _, want := range []string{"# Title\n", "the rest\n", "5 rounds", "7 rounds", "| TLS keep-alive, 1 KB | 0.80 (0.80 to 0.80) |\n", "| HTTP/1.1 keep-alive, 1 KB | 0.70 (0.70 to 0.70) |\n"} {
+	for _, want := range []string{"# Title\n", "the rest\n", "0001-01-01 00:00 UTC to 2026-01-02 03:04 UTC. 5 rounds", "7 rounds", "| TLS keep-alive, 1 KB | 0.80 (0.80 to 0.80) |\n", "| HTTP/1.1 keep-alive, 1 KB | 0.70 (0.70 to 0.70) |\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "old") || strings.Contains(got, "0.90") {
+	if strings.Contains(got, "old") || strings.Contains(got, "0.90") || strings.Contains(got, "9 rounds") || strings.Count(got, "5 rounds") != 1 {
 		t.Errorf("what was to go is still there:\n%s", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "images", "cpu.svg")); err != nil {
