@@ -7,17 +7,17 @@ type fact uint8
 const (
 	noFact fact = iota
 
-	// Those that are text.
+	// Those that are text: first what only requests have.
 	factMethod
 	factPath
 	factAuthority
 	factRequestID
 	factProtocol
 	factDetails
+	factUpstreamLocal
 	factTermination
 	factUpstreamFailure
 	factUpstreamHost
-	factUpstreamLocal
 	factCluster
 	factRoute
 	factServerName
@@ -36,9 +36,31 @@ func (f fact) isNumber() bool { return f >= factStatus }
 
 // text returns a fact, "" where there is none.
 func (s source) text(f fact) string {
+	if f < factTermination {
+		return s.requestText(f)
+	}
+	switch f {
+	case factTermination:
+		return s.termination()
+	case factUpstreamFailure:
+		return s.upstreamFailure()
+	case factUpstreamHost:
+		return s.upstreamHost()
+	case factCluster:
+		return s.cluster()
+	case factRoute:
+		return s.route()
+	case factServerName:
+		return s.serverName()
+	}
+	return ""
+}
+
+// requestText is text of what only requests have.
+func (s source) requestText(f fact) string {
 	ex := s.ex
 	if ex == nil {
-		return s.streamText(f)
+		return ""
 	}
 	switch f {
 	case factMethod:
@@ -53,39 +75,8 @@ func (s source) text(f fact) string {
 		return ex.Protocol
 	case factDetails:
 		return ex.Details
-	case factTermination:
-		return ex.Termination
-	case factUpstreamFailure:
-		return ex.UpstreamFailure
-	case factUpstreamHost:
-		return ex.UpstreamHost
 	case factUpstreamLocal:
 		return ex.UpstreamLocal
-	case factCluster:
-		return s.cluster()
-	case factRoute:
-		return s.route()
-	case factServerName:
-		return s.serverName()
-	}
-	return ""
-}
-
-// streamText is text for a connection.
-func (s source) streamText(f fact) string {
-	switch f {
-	case factTermination:
-		return s.termination()
-	case factUpstreamFailure:
-		return s.upstreamFailure()
-	case factUpstreamHost:
-		return s.upstreamHost()
-	case factCluster:
-		return s.cluster()
-	case factRoute:
-		return s.route()
-	case factServerName:
-		return s.serverName()
 	}
 	return ""
 }
