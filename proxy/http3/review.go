@@ -16,6 +16,11 @@ import (
 // when these connected.
 const watchEvery = 100 * time.Millisecond
 
+// endQuiet is how long the last request must be over before connections are closed: what was
+// sent last may be under way, or lost and sent again, and clients drop what they have not read
+// when they hear that a connection is closed (RFC 9000 section 10.2).
+const endQuiet = time.Second
+
 // review is what is known of whether a connection's client has shown what its server asks for.
 type review struct {
 	// seen is the count of demands at which that was last looked at.
@@ -99,12 +104,20 @@ func (s *Server) examine(c *connection, info *proxy.Connection) bool {
 	return c.review.ending.Load() != 0
 }
 
-// end closes a connection that is being ended, when it has no request in progress or has had its
-// time for them.
+// end closes a connection that is being ended, when its last request has been over for long
+// enough, or it has had its time for them.
 func (c *connection) end(now int64, grace time.Duration) {
-	if c.active.Load() == 0 || time.Duration(now-c.review.ending.Load()) >= grace {
+	over := c.active.Load() == 0 && time.Duration(now-c.quiet.Load()) >= c.endQuiet()
+	if over || time.Duration(now-c.review.ending.Load()) >= grace {
 		c.conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
 	}
+}
+
+// endQuiet returns endQuiet, or three times the time after which packets count as lost (RFC 9002
+// section 6.2.1) where the way to the client is that long.
+func (c *connection) endQuiet() time.Duration {
+	stats := c.conn.ConnectionStats()
+	return max(endQuiet, 3*(stats.SmoothedRTT+4*stats.MeanDeviation))
 }
 
 // refuse tells a client that its request was not dealt with, so that it may send it again on

@@ -51,10 +51,18 @@ func TestMoreDemanded(t *testing.T) {
 	if resp, _ := do(t, c, "GET", url+"/x", nil); resp.StatusCode != 200 || s.Connections() != 2 {
 		t.Errorf("the next request: %d, with %d connections open, want the old one and a new one", resp.StatusCode, s.Connections())
 	}
-	go func() {
-		io.WriteString(feed, "two")
-		feed.Close()
-	}()
+	io.WriteString(feed, "two")
+	feed.Close()
+	// What was sent last has time to arrive, and to be read, though the request is over.
+	for until := time.Now().Add(20 * time.Second); s.active.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	for until := time.Now().Add(3 * watchEvery); time.Now().Before(until); {
+		if s.Connections() != 2 {
+			t.Fatal("the connection was closed as soon as its last request was over")
+		}
+		time.Sleep(time.Millisecond)
+	}
 	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != "two" {
 		t.Errorf("what was in progress came to %q, %v", text, err)
 	}

@@ -125,8 +125,9 @@ func (s *Server) Drain(ctx context.Context) error {
 	defer s.once.Do(func() { close(s.drained) })
 	ended := make(chan error, 1)
 	go func() { ended <- s.quic.Shutdown(ctx) }()
-	// Clients are to close their connections when they hear of the end, but not all do.
-	tick := time.NewTicker(drainQuiet / 10)
+	// Clients are to close their connections when they hear of the end, but not all do. A request
+	// that was sent before its client heard of it is still served.
+	tick := time.NewTicker(endQuiet / 10)
 	defer tick.Stop()
 	for quiet := proxy.Now(); ; {
 		select {
@@ -137,17 +138,13 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 		if s.active.Load() > 0 {
 			quiet = proxy.Now()
-		} else if proxy.Now()-quiet > int64(drainQuiet) {
+		} else if proxy.Now()-quiet > int64(endQuiet) {
 			s.quic.Close()
 			<-ended
 			return nil
 		}
 	}
 }
-
-// drainQuiet is how long no request must be in progress for a drain to close connections: a
-// request that was sent before its client heard of the end is still served.
-const drainQuiet = 250 * time.Millisecond
 
 func (s *Server) observe(e proxy.ConnEvent) {
 	if s.options.Observe != nil {
@@ -191,9 +188,10 @@ type connectionKey struct{}
 type connection struct {
 	conn  *quic.Conn
 	state atomic.Pointer[proxy.Connection]
-	// active counts its requests in progress.
-	active atomic.Int64
-	review review
+	// active counts its requests in progress, quiet tells since when there are none, 0 before
+	// the first.
+	active, quiet atomic.Int64
+	review        review
 }
 
 // connected notes a new connection, and when it ends.

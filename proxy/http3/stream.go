@@ -82,6 +82,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.active.Add(1)
 	defer s.active.Add(-1)
+	defer func() { c.quiet.Store(proxy.Now()) }()
 	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
 	ex := &st.ex
 	ex.Start, ex.HeadReceived = proxy.Now(), requestSize(r)
