@@ -43,6 +43,12 @@ func (f *failures) run() {
 			case <-f.stop:
 				return
 			}
+			// Failures may come faster than they are explained, for as long as they like.
+			select {
+			case <-ticker.C:
+				f.recorder.routes.forget()
+			default:
+			}
 		}
 	}
 }

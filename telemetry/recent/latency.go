@@ -44,12 +44,6 @@ func latencyBucket(d time.Duration) int {
 	return min(1+4*octave+int(us>>(length-3)&3), latencyBuckets-1)
 }
 
-func (l *Latency) add(d time.Duration) {
-	l.Count++
-	l.Sum += d
-	l.Buckets[latencyBucket(d)]++
-}
-
 // Add adds other's times.
 func (l *Latency) Add(other *Latency) {
 	l.Count += other.Count

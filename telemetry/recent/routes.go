@@ -2,13 +2,11 @@ package recent
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -19,8 +17,6 @@ const (
 	maxShards = 16
 	// maxRoutes bounds the routes, each with each of its destinations, that are told apart.
 	maxRoutes = 1024
-	// maxCached bounds what a shard remembers of where to count.
-	maxCached = 2 * maxRoutes
 )
 
 // Route identifies what requests met: a route and the destination that was picked.
@@ -75,108 +71,73 @@ func (c RouteCounts) Since(earlier *RouteCounts) RouteCounts {
 // routes counts requests by route.
 type routes struct {
 	shards []routeShard
-
-	mu    sync.Mutex
-	known map[Route]*counted
-	// other has the requests of the routes beyond maxRoutes, with counts in every shard.
+	// known are the routes that are told apart, at most maxRoutes.
+	known atomic.Pointer[knownRoutes]
+	// full tells that there are as many: whoever is one of many others finds out without a lock.
+	full atomic.Bool
+	// other has the requests of the routes beyond those.
 	other *counted
-	// full is what is known once that is as much as may be, nil before. Nobody changes it, so
-	// that whoever is one of many others finds out without a lock.
-	full atomic.Pointer[map[Route]*counted]
+
+	mu sync.Mutex
+	// listeners are the names in known, each once. mu guards it, and which tallies there are.
+	listeners map[string]*string
 }
 
 // routeShard is where a part of the request path counts.
 type routeShard struct {
 	mu sync.Mutex
-	// at is where to count, as far as it is known: it only saves looking. latest has some of
-	// it where slot says, to be compared.
-	at     map[routeKey]*routePlace
-	latest [routeSlots]*routePlace
-	_      [128]byte
-}
-
-// routeSlots is how many routes a shard finds without hashing their keys whole.
-const routeSlots = 64
-
-// routePlace is where a shard counts what has a key.
-type routePlace struct {
-	key    routeKey
-	counts *RouteCounts
-}
-
-// routeKey finds a route's counts by what the exchange points to.
-type routeKey struct {
-	listener    string
-	route       *router.CompiledRoute
-	destination *router.CompiledDestination
-}
-
-// counted is a route's counts in every shard. A shard's are nil until it needs them.
-type counted struct {
-	Route
-	shards []*RouteCounts
-	// seen is how many requests there were at the last sweep.
-	seen uint64
+	// at is where to count what is known.
+	at    places
+	other *tally
+	_     [128]byte
 }
 
 func (s *routes) start(shards int) {
 	s.shards = make([]routeShard, shards)
+	s.known.Store(newKnown(0))
+	s.listeners = make(map[string]*string)
+	s.other = &counted{Route: Route{Name: "(others)"}}
 	for i := range s.shards {
-		s.shards[i].at = make(map[routeKey]*routePlace)
+		s.shards[i].other = s.other.in(i, &s.other.Listener)
 	}
-	s.known = make(map[Route]*counted)
-	s.other = &counted{Route: Route{Name: "(others)"}, shards: make([]*RouteCounts, shards)}
-	for i := range s.other.shards {
-		s.other.shards[i] = &RouteCounts{}
+}
+
+// in returns a route's counts in a shard. The caller holds the lock.
+func (c *counted) in(shard int, listener *string) *tally {
+	for t := c.tallies; t != nil; t = t.next {
+		if int(t.shard) == shard {
+			return t
+		}
 	}
+	c.tallies = &tally{shard: uint8(shard), listener: listener, next: c.tallies}
+	return c.tallies
 }
 
 // record counts an exchange.
 func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	n := int(shard) % len(s.shards)
 	at := &s.shards[n]
+	key := placeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
 	at.mu.Lock()
-	key := routeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
-	counts := s.other.shards[n]
-	if place := at.latest[key.slot()]; place != nil && place.key == key {
-		counts = place.counts
-	} else if place = s.find(n, key, ex); place != nil {
-		counts = place.counts
+	counts := at.at.find(&key)
+	if counts == nil {
+		counts = s.find(n, &key, ex)
 	}
-	counts.Classes[class(effectiveStatus(ex))]++
-	if ex.Flags&^harmless != 0 {
-		counts.Failed++
-	}
-	counts.Latency.add(time.Duration(ex.End - ex.Start))
+	counts.add(class(effectiveStatus(ex)), ex.Flags&^harmless != 0, time.Duration(ex.End-ex.Start))
 	at.mu.Unlock()
 }
 
-// find returns where a shard, whose lock the caller holds, counts what has a key; nil for one of
-// the others. There may be any number of these, so that nothing is remembered of them.
-func (s *routes) find(shard int, key routeKey, ex *proxy.Exchange) *routePlace {
+// find returns where a shard, whose lock the caller holds, counts what has a key that it does not
+// know. It learns that, but for the others: of these there may be any number.
+func (s *routes) find(shard int, key *placeKey, ex *proxy.Exchange) *tally {
 	at := &s.shards[shard]
-	place := at.at[key]
-	if place == nil {
-		counts := s.countsOf(shard, routeOf(ex))
-		if counts == nil {
-			return nil
-		}
-		if len(at.at) >= maxCached {
-			clear(at.at)
-			clear(at.latest[:])
-		}
-		key.listener = strings.Clone(key.listener)
-		place = &routePlace{key, counts}
-		at.at[key] = place
+	route := routeOf(ex)
+	counts := s.countsOf(shard, &route)
+	if counts == nil {
+		return at.other
 	}
-	at.latest[key.slot()] = place
-	return place
-}
-
-// slot spreads keys by what differs between them most often.
-func (k *routeKey) slot() uint64 {
-	h := uint64(uintptr(unsafe.Pointer(k.route)))>>4 ^ uint64(uintptr(unsafe.Pointer(k.destination)))>>3
-	return h * 0x9e3779b97f4a7c15 >> 58
+	at.at.add(key, counts)
+	return counts
 }
 
 func class(status int) int {
@@ -203,39 +164,43 @@ func routeOf(ex *proxy.Exchange) Route {
 
 // countsOf returns a route's counts in a shard, whose lock the caller holds; nil for one of the
 // others.
-func (s *routes) countsOf(shard int, route Route) *RouteCounts {
-	if full := s.full.Load(); full != nil && (*full)[route] == nil {
+func (s *routes) countsOf(shard int, route *Route) *tally {
+	hash := route.hash()
+	if s.full.Load() && s.known.Load().find(hash, route) == nil {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.known[route]
-	if c == nil && len(s.known) >= maxRoutes {
-		full := maps.Clone(s.known)
-		s.full.Store(&full)
+	known := s.known.Load()
+	c := known.find(hash, route)
+	if c == nil && known.used >= maxRoutes {
+		s.full.Store(true)
 		return nil
 	}
+	listener := s.listener(route.Listener)
 	if c == nil {
-		route.Listener = strings.Clone(route.Listener)
-		c = &counted{Route: route, shards: make([]*RouteCounts, len(s.shards))}
-		s.known[route] = c
+		c = &counted{Route: *route, hash: hash}
+		c.Listener = *listener
+		s.known.Store(known.with(c))
 	}
-	if c.shards[shard] == nil {
-		c.shards[shard] = &RouteCounts{}
+	return c.in(shard, listener)
+}
+
+// listener returns the one copy of a listener's name. The caller holds the lock.
+func (s *routes) listener(name string) *string {
+	l := s.listeners[name]
+	if l == nil {
+		name = strings.Clone(name)
+		l = &name
+		s.listeners[name] = l
 	}
-	return c.shards[shard]
+	return l
 }
 
 // Routes returns the counts of every route that had requests, the busiest first.
 func (r *Recorder) Routes() []RouteCounts {
 	s := &r.routes
-	s.mu.Lock()
-	all := make([]*counted, 0, len(s.known)+1)
-	for _, c := range s.known {
-		all = append(all, c)
-	}
-	all = append(all, s.other)
-	s.mu.Unlock()
+	all := append(s.known.Load().all(), s.other)
 	list := make([]RouteCounts, 0, len(all))
 	for _, c := range all {
 		if sum := s.sum(c); sum.Requests() > 0 {
@@ -256,20 +221,13 @@ func (r *Route) compare(with *Route) int {
 // sum adds up what the shards have of a route.
 func (s *routes) sum(c *counted) RouteCounts {
 	sum := RouteCounts{Route: c.Route}
-	for i := range s.shards {
-		at := &s.shards[i]
-		s.mu.Lock()
-		part := c.shards[i]
-		s.mu.Unlock()
-		if part == nil {
-			continue
-		}
+	s.mu.Lock()
+	first := c.tallies
+	s.mu.Unlock()
+	for t := first; t != nil; t = t.next {
+		at := &s.shards[t.shard]
 		at.mu.Lock()
-		for class, n := range part.Classes {
-			sum.Classes[class] += n
-		}
-		sum.Failed += part.Failed
-		sum.Latency.Add(&part.Latency)
+		t.addTo(&sum)
 		at.mu.Unlock()
 	}
 	return sum
@@ -277,32 +235,36 @@ func (s *routes) sum(c *counted) RouteCounts {
 
 // forget drops the routes that had no requests since the last time, once there are many.
 func (s *routes) forget() {
-	s.mu.Lock()
-	all := make([]*counted, 0, len(s.known))
-	for _, c := range s.known {
-		all = append(all, c)
-	}
-	s.mu.Unlock()
-	var idle []*counted
+	all := s.known.Load().all()
+	idle := make(map[*counted]bool)
 	for _, c := range all {
 		sum := s.sum(c)
-		if n := sum.Requests(); n != c.seen {
+		if n := uint32(sum.Requests()); n != c.seen {
 			c.seen = n
 		} else {
-			idle = append(idle, c)
+			idle[c] = true
 		}
 	}
 	if len(all) < maxRoutes/2 || len(idle) == 0 {
 		return
 	}
-	s.mu.Lock()
-	for _, c := range idle {
-		delete(s.known, c.Route)
-	}
-	s.full.Store(nil)
-	s.mu.Unlock()
+	s.drop(idle)
 	// Shards must not go on counting where nobody looks.
 	s.refresh()
+}
+
+// drop forgets routes, and the listeners that no other has.
+func (s *routes) drop(idle map[*counted]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rest := slices.DeleteFunc(s.known.Load().all(), func(c *counted) bool { return idle[c] })
+	s.known.Store(newKnown(len(rest)).addAll(rest))
+	s.full.Store(false)
+	listeners := make(map[string]*string)
+	for _, c := range rest {
+		listeners[c.Listener] = s.listeners[c.Listener]
+	}
+	s.listeners = listeners
 }
 
 // refresh has the shards look anew where to count, and lets go of what an old table holds.
@@ -310,8 +272,7 @@ func (s *routes) refresh() {
 	for i := range s.shards {
 		at := &s.shards[i]
 		at.mu.Lock()
-		clear(at.at)
-		clear(at.latest[:])
+		at.at.clear()
 		at.mu.Unlock()
 	}
 }

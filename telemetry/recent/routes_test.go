@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -66,18 +67,18 @@ func TestRoutesAreBounded(t *testing.T) {
 		}
 	}
 	ask(maxRoutes+500, 0)
-	if n := s.sum(s.other); len(s.known) != maxRoutes || n.Requests() != 500 {
-		t.Errorf("%d routes, %d requests of others", len(s.known), n.Requests())
+	if n := s.sum(s.other); s.known.Load().used != maxRoutes || n.Requests() != 500 {
+		t.Errorf("%d routes, %d requests of others", s.known.Load().used, n.Requests())
 	}
 	s.forget() // sees that there was traffic
 	ask(10, 0)
 	s.forget()
-	if len(s.known) != 10 {
-		t.Errorf("%d routes with traffic, want 10", len(s.known))
+	if s.known.Load().used != 10 {
+		t.Errorf("%d routes with traffic, want 10", s.known.Load().used)
 	}
 	ask(1, maxRoutes+7)
-	if len(s.known) != 11 {
-		t.Errorf("a new route finds no room: %d", len(s.known))
+	if s.known.Load().used != 11 {
+		t.Errorf("a new route finds no room: %d", s.known.Load().used)
 	}
 }
 
@@ -108,16 +109,54 @@ func TestManyRoutesAllocateNothing(t *testing.T) {
 	}
 	total := s.sum(s.other)
 	sum := total.Requests()
-	for _, c := range s.known {
+	for _, c := range s.known.Load().all() {
 		part := s.sum(c)
 		sum += part.Requests()
 		if n := part.Requests(); n < 3 {
 			t.Errorf("%d requests of %s", n, c.Listener)
 		}
 	}
-	if len(s.known) != maxRoutes || sum != uint64(at) {
-		t.Errorf("%d routes, %d of %d requests", len(s.known), sum, at)
+	if s.known.Load().used != maxRoutes || sum != uint64(at) {
+		t.Errorf("%d routes, %d of %d requests", s.known.Load().used, sum, at)
 	}
+}
+
+// TestRoutesAreSmall holds what is remembered of a route to a budget, and what a part of the
+// request path does of it.
+func TestRoutesAreSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	list := make([]*proxy.Exchange, maxRoutes+100)
+	for i := range list {
+		list[i] = anotherRoute(i)
+	}
+	for shards, budget := range map[int]int{1: 400, 4: 1000} {
+		before := heap()
+		var s routes
+		s.start(4)
+		for shard := range shards {
+			for _, ex := range list {
+				s.record(uint32(shard), ex)
+			}
+		}
+		each := (int(heap()) - int(before)) / maxRoutes
+		if each > budget {
+			t.Errorf("%d bytes for each route in %d shards, want at most %d", each, shards, budget)
+		}
+		t.Logf("%d bytes for each route in %d shards", each, shards)
+		runtime.KeepAlive(&s)
+	}
+	runtime.KeepAlive(list)
+}
+
+// heap returns how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // TestRoutesComeAndGoAtOnce: nothing is lost while some shards count, and others are refreshed.
@@ -142,12 +181,12 @@ func TestRoutesComeAndGoAtOnce(t *testing.T) {
 	wg.Wait()
 	other := s.sum(s.other)
 	sum := other.Requests()
-	for _, c := range s.known {
+	for _, c := range s.known.Load().all() {
 		part := s.sum(c)
 		sum += part.Requests()
 	}
-	if len(s.known) != maxRoutes || sum != 4*each {
-		t.Errorf("%d routes, %d of %d requests", len(s.known), sum, 4*each)
+	if s.known.Load().used != maxRoutes || sum != 4*each {
+		t.Errorf("%d routes, %d of %d requests", s.known.Load().used, sum, 4*each)
 	}
 }
 
@@ -162,6 +201,13 @@ func TestLatencyBuckets(t *testing.T) {
 	if last := latencyBucket(10 * time.Minute); last != latencyBuckets-1 {
 		t.Errorf("ten minutes fall into bucket %d", last)
 	}
+}
+
+// add counts a time, as a tally does in less room.
+func (l *Latency) add(d time.Duration) {
+	l.Count++
+	l.Sum += d
+	l.Buckets[latencyBucket(d)]++
 }
 
 // TestQuantiles are right to a fifth.
@@ -239,4 +285,38 @@ func BenchmarkComplete(b *testing.B) {
 			rec.take(flood)
 		}
 	})
+}
+
+// BenchmarkRoutes is of requests that each meet another route than the last: of as many as are
+// told apart, and of many more.
+func BenchmarkRoutes(b *testing.B) {
+	for _, n := range []int{8, 64, 1000, 30_000} {
+		list := make([]*proxy.Exchange, n)
+		for i := range list {
+			list[i] = anotherRoute(i)
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var s routes
+			s.start(2)
+			at := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				s.record(0, list[at])
+				if at += 7919; at >= n {
+					at %= n
+				}
+			}
+		})
+	}
+}
+
+// anotherRoute is an exchange of one of many routes that answers in a time of its own.
+func anotherRoute(i int) *proxy.Exchange {
+	origin := router.Origin{Kind: "VirtualService", Namespace: "default", Name: fmt.Sprint("host", i/3), Field: fmt.Sprintf("http[%d]", i%3)}
+	ex := &proxy.Exchange{Status: 200, Details: viaUpstream, End: int64(time.Millisecond) + int64(i%100)*int64(time.Microsecond)}
+	ex.Request.Listener = "0.0.0.0_8080"
+	ex.Decision.VirtualHost = &router.CompiledVirtualHost{VirtualHost: &router.VirtualHost{Name: fmt.Sprintf("host%d.example.com:80", i/3)}}
+	ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Origin: origin}}}
+	ex.Destination = &router.CompiledDestination{Cluster: router.ClusterRef{Name: fmt.Sprintf("outbound|80||host%d", i/3)}}
+	return ex
 }
