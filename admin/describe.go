@@ -16,7 +16,7 @@ func DescribeMatch(m *router.Match) string {
 		}
 	}
 	add("path", m.Path)
-	if m.IgnorePathCase && m.Path.Kind != router.MatchAny {
+	if m.Conditions().IgnorePathCase && m.Path.Kind != router.MatchAny {
 		parts[len(parts)-1] += " in any case"
 	}
 	add("scheme", m.Conditions().Scheme)

@@ -16,7 +16,7 @@ func chainOptions(t *testing.T) Options {
 		return &router.Chain{
 			Name: name, ServerNames: []string{name + ".example.com"}, TLS: &router.ServerTLS{ClientAuth: auth, Certificates: []router.Credential{{Secret: "ns/" + name}}},
 			Table: &router.RouteTable{Name: "https.443." + name, Port: 443, VirtualHosts: []*router.VirtualHost{{
-				Name: name, Domains: []string{"*"}, Routes: []*router.Route{{Name: name, Destinations: []router.Destination{{Cluster: "web"}}}},
+				Name: name, Domains: []string{"*"}, Routes: []*router.Route{{RouteAction: &router.RouteAction{Name: name, Destinations: []router.Destination{{Cluster: "web"}}}}},
 			}}},
 		}
 	}

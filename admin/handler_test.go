@@ -26,12 +26,12 @@ func options(t *testing.T) Options {
 				Name: "bookinfo.example.com:80", Domains: []string{"bookinfo.example.com"},
 				Routes: []*router.Route{
 					{
-						Name:         "canary",
-						Origin:       router.Origin{Kind: "VirtualService", Namespace: "default", Name: "bookinfo", Field: "http[0].match[0]"},
-						Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/v2"}},
-						Destinations: []router.Destination{{Cluster: "outbound|9080|v2|productpage", Weight: 90}, {Cluster: "outbound|9080||gone", Weight: 10}},
+						Object:      &router.Object{Kind: "VirtualService", Namespace: "default", Name: "bookinfo"},
+						Field:       "http[0].match[0]",
+						Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/v2"}},
+						RouteAction: &router.RouteAction{Name: "canary", Destinations: []router.Destination{{Cluster: "outbound|9080|v2|productpage", Weight: 90}, {Cluster: "outbound|9080||gone", Weight: 10}}},
 					},
-					{Redirect: &router.Redirect{Status: 301, Path: "/productpage"}, Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/"}}},
+					{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/"}}, RouteAction: &router.RouteAction{Redirect: &router.Redirect{Status: 301, Path: "/productpage"}}},
 				},
 			}}}},
 		}},

@@ -131,7 +131,7 @@ func printRoutes(t io.Writer, listener, table string, v *router.VirtualHost) {
 		if name == "" {
 			name = fmt.Sprintf("#%d", i)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, table, domains, name, DescribeMatch(&r.Match), DescribeAction(r), DescribeOrigin(r.Origin))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", listener, table, domains, name, DescribeMatch(&r.Match), DescribeAction(r), DescribeOrigin(r.Origin()))
 	}
 }
 

@@ -129,7 +129,7 @@ func to(name, address, cluster string) *router.Listener {
 	return &router.Listener{Name: name, Address: address, Port: 80, Tables: []*router.RouteTable{{
 		Name: "http.80", Port: 80, VirtualHosts: []*router.VirtualHost{{
 			Name: "any:80", Domains: []string{"*"},
-			Routes: []*router.Route{{Name: "all", Destinations: []router.Destination{{Cluster: cluster}}}},
+			Routes: []*router.Route{{RouteAction: &router.RouteAction{Name: "all", Destinations: []router.Destination{{Cluster: cluster}}}}},
 		}},
 	}}}
 }

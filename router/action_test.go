@@ -40,11 +40,11 @@ func TestRewrite(t *testing.T) {
 		{"prefix to nothing", Match{Path: prefix("/foo")}, toPrefix(""), "/foo?q", "/?q"},
 		{"prefix gains a slash", Match{Path: prefix("/foo/")}, toPrefix(""), "/foo/bar", "/bar"},
 		{"prefix of the same length", Match{Path: prefix("/api/v1")}, toPrefix("/new"), "/api/v12/x", "/new2/x"},
-		{"prefix in any case", Match{Path: prefix("/API"), IgnorePathCase: true}, toPrefix("/v2"), "/aPi/X", "/v2/X"},
+		{"prefix in any case", Match{Path: prefix("/API"), Rest: &Conditions{IgnorePathCase: true}}, toPrefix("/v2"), "/aPi/X", "/v2/X"},
 		{"no match is the prefix /", Match{}, toPrefix("/new"), "/api/v1", "/newapi/v1"},
 		{"no match, no slash", Match{}, toPrefix("/new"), "*", "/new*"},
 		{"exact takes all", Match{Path: exact("/login")}, toPrefix("/"), "/login?q=", "/?q="},
-		{"exact in any case", Match{Path: exact("/Login"), IgnorePathCase: true}, toPrefix("/x"), "/LOGIN", "/x"},
+		{"exact in any case", Match{Path: exact("/Login"), Rest: &Conditions{IgnorePathCase: true}}, toPrefix("/x"), "/LOGIN", "/x"},
 		{"expression takes all", Match{Path: regex(".*")}, toPrefix("/new"), "/static/x.css?q", "/new?q"},
 		{"expression that is a prefix takes all", Match{Path: regex("/static/.*")}, toPrefix("/new"), "/static/x.css", "/new"},
 		{"path", Match{Path: prefix("/a")}, &Rewrite{Path: "/whole"}, "/a/b?c", "/whole?c"},
@@ -58,7 +58,7 @@ func TestRewrite(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			table := tableOf(t, &Route{Match: c.match, Rewrite: c.rewrite, Destinations: []Destination{{Cluster: "c"}}})
+			table := tableOf(t, &Route{Match: c.match, RouteAction: &RouteAction{Rewrite: c.rewrite, Destinations: []Destination{{Cluster: "c"}}}})
 			r := request(c.path)
 			d := table.Route(r)
 			if got := string(d.AppendPath([]byte("GET "), r)); got != "GET "+c.want {
@@ -82,7 +82,7 @@ func TestAuthority(t *testing.T) {
 		{"route", "dest", "route"},
 	}
 	for _, c := range cases {
-		table := tableOf(t, &Route{Rewrite: &Rewrite{Authority: c.route}, Destinations: []Destination{{Cluster: "c", Authority: c.destination}}})
+		table := tableOf(t, &Route{RouteAction: &RouteAction{Rewrite: &Rewrite{Authority: c.route}, Destinations: []Destination{{Cluster: "c", Authority: c.destination}}}})
 		r := request("/")
 		r.Authority = "a.example.com:80"
 		d := table.Route(r)
@@ -134,7 +134,7 @@ func TestRedirect(t *testing.T) {
 			if c.redirect.HasPrefix {
 				match.Path = prefix("/old")
 			}
-			table := tableOf(t, &Route{Match: match, Redirect: &c.redirect})
+			table := tableOf(t, &Route{Match: match, RouteAction: &RouteAction{Redirect: &c.redirect}})
 			r := request(c.path)
 			r.Scheme, r.Authority = c.scheme, c.authority
 			d := table.Route(r)
@@ -183,7 +183,7 @@ func TestPick(t *testing.T) {
 		{"no overflow", []Destination{dest("a", 1<<32-1), dest("b", 1<<32-1)}, map[string]int{"a": 1000}},
 	}
 	for _, c := range cases {
-		table := tableOf(t, &Route{Destinations: c.destinations})
+		table := tableOf(t, &Route{RouteAction: &RouteAction{Destinations: c.destinations}})
 		d := table.Route(request("/"))
 		got := map[string]int{}
 		for i := range uint64(1000) {
@@ -206,13 +206,12 @@ func TestPick(t *testing.T) {
 func TestHeaderOps(t *testing.T) {
 	t.Parallel()
 	route := &Route{
-		Destinations: []Destination{{Cluster: "c", Headers: HeaderPolicy{
+		RouteAction: &RouteAction{Destinations: []Destination{{Cluster: "c", Headers: HeaderPolicy{
 			Request: HeaderOps{Set: []Header{{"X-Set", "d"}, {":path", "/no"}, {"Host", "no"}}, Add: []Header{{"x-add", "%REQ(a)%"}}, Remove: []string{"X-Gone", "host"}},
-		}}},
-		Policy: &RoutePolicy{Headers: HeaderPolicy{
+		}}}, Policy: &RoutePolicy{Headers: HeaderPolicy{
 			Request:  HeaderOps{Set: []Header{{"x-set", "r"}}},
 			Response: HeaderOps{Remove: []string{"server", "Connection"}, Set: []Header{{"Content-Length", "7"}, {"transfer-encoding", "chunked"}, {"Upgrade", "x"}}, Add: []Header{{"x-r", "100%%"}}},
-		}},
+		}}},
 	}
 	table := tableOf(t, route)
 	d := table.Route(request("/"))
@@ -242,9 +241,9 @@ func TestSiblingsShare(t *testing.T) {
 	headers := HeaderPolicy{Response: HeaderOps{Remove: []string{"server"}}}
 	rewrite := &Rewrite{Path: "/x"}
 	table := tableOf(t,
-		&Route{Match: Match{Path: exact("/a")}, Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite},
-		&Route{Match: Match{Path: exact("/b")}, Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite},
-		&Route{Match: Match{Path: exact("/c")}, Destinations: destinations, Rewrite: rewrite},
+		&Route{Match: Match{Path: exact("/a")}, RouteAction: &RouteAction{Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite}},
+		&Route{Match: Match{Path: exact("/b")}, RouteAction: &RouteAction{Destinations: destinations, Policy: &RoutePolicy{Headers: headers}, Rewrite: rewrite}},
+		&Route{Match: Match{Path: exact("/c")}, RouteAction: &RouteAction{Destinations: destinations, Rewrite: rewrite}},
 	)
 	a, b, c := table.Route(request("/a")), table.Route(request("/b")), table.Route(request("/c"))
 	if &a.Route.Destinations[0] != &b.Route.Destinations[0] || a.Route.rewrite != b.Route.rewrite || len(b.Route.ResponseOps) != 1 {
@@ -265,37 +264,37 @@ func TestProblems(t *testing.T) {
 		want  string
 	}{
 		{"no action", Route{}, "no action"},
-		{"two actions", Route{Destinations: to, Direct: &DirectResponse{Status: 200}}, "more than one of"},
-		{"path expression", Route{Destinations: to, Match: Match{Path: StringMatch{MatchRegex, "("}}}, "path: error parsing regexp"},
-		{"unbalanced", Route{Destinations: to, Match: Match{Path: StringMatch{MatchRegex, "a)(b"}}}, "path: error parsing regexp"},
-		{"look-ahead", Route{Destinations: to, Match: Match{Rest: &Conditions{Method: StringMatch{MatchRegex, "(?!a)"}}}}, "method: error parsing regexp"},
-		{"header expression", Route{Destinations: to, Match: Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, "*"}}}}}}, "header x: error parsing regexp"},
-		{"query expression", Route{Destinations: to, Match: Match{Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchRegex, "["}}}}}}, "query parameter q: error parsing regexp"},
-		{"unknown kind", Route{Destinations: to, Match: Match{Rest: &Conditions{Scheme: StringMatch{Kind: 99}}}}, "scheme: unknown kind"},
-		{"rewrite expression", Route{Destinations: to, Rewrite: &Rewrite{Regex: "["}}, "rewrite: error parsing regexp"},
-		{"missing group", Route{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\1`}}, "only 0 groups"},
-		{"stray backslash", Route{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\x`}}, "neither a group"},
-		{"backslash at the end", Route{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\`}}, "single backslash"},
-		{"two rewrites", Route{Destinations: to, Rewrite: &Rewrite{Path: "/a", Regex: "a"}}, "more than one of prefix, path and regex"},
-		{"rewrite that splits a request", Route{Destinations: to, Rewrite: &Rewrite{Path: "/a HTTP/1.1\r\nx: y"}}, "percent-encode"},
-		{"authority that splits a request", Route{Destinations: to, Rewrite: &Rewrite{Authority: "a\nb"}}, "percent-encode"},
-		{"destination's authority", Route{Destinations: []Destination{{Cluster: "c", Authority: "a\r\nb"}}}, "percent-encode"},
-		{"redirect status", Route{Redirect: &Redirect{Status: 200}}, "status 200"},
-		{"redirect to both", Route{Redirect: &Redirect{Status: 301, Path: "/a", HasPrefix: true}}, "both set"},
-		{"redirect host", Route{Redirect: &Redirect{Status: 301, Host: "a\r\nset-cookie: b"}}, "percent-encode"},
-		{"direct status", Route{Direct: &DirectResponse{Status: 100}}, "status 100"},
-		{"weights", Route{Destinations: []Destination{{Cluster: "a"}, {Cluster: "b"}}}, "weight 0"},
-		{"header name", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Request: HeaderOps{Remove: []string{"a b"}}}}}, "not a token"},
-		{"header value", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Set: []Header{{"a", "%BROKEN"}}}}}}, "closing percent sign"},
-		{"header that splits", Route{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Add: []Header{{"a", "b\r\nc: d"}}}}}}, "control character"},
+		{"two actions", Route{RouteAction: &RouteAction{Destinations: to, Direct: &DirectResponse{Status: 200}}}, "more than one of"},
+		{"path expression", Route{Match: Match{Path: StringMatch{MatchRegex, "("}}, RouteAction: &RouteAction{Destinations: to}}, "path: error parsing regexp"},
+		{"unbalanced", Route{Match: Match{Path: StringMatch{MatchRegex, "a)(b"}}, RouteAction: &RouteAction{Destinations: to}}, "path: error parsing regexp"},
+		{"look-ahead", Route{Match: Match{Rest: &Conditions{Method: StringMatch{MatchRegex, "(?!a)"}}}, RouteAction: &RouteAction{Destinations: to}}, "method: error parsing regexp"},
+		{"header expression", Route{Match: Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "x", Match: StringMatch{MatchRegex, "*"}}}}}, RouteAction: &RouteAction{Destinations: to}}, "header x: error parsing regexp"},
+		{"query expression", Route{Match: Match{Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: StringMatch{MatchRegex, "["}}}}}, RouteAction: &RouteAction{Destinations: to}}, "query parameter q: error parsing regexp"},
+		{"unknown kind", Route{Match: Match{Rest: &Conditions{Scheme: StringMatch{Kind: 99}}}, RouteAction: &RouteAction{Destinations: to}}, "scheme: unknown kind"},
+		{"rewrite expression", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Regex: "["}}}, "rewrite: error parsing regexp"},
+		{"missing group", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\1`}}}, "only 0 groups"},
+		{"stray backslash", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\x`}}}, "neither a group"},
+		{"backslash at the end", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Regex: "a", Substitution: `\`}}}, "single backslash"},
+		{"two rewrites", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Path: "/a", Regex: "a"}}}, "more than one of prefix, path and regex"},
+		{"rewrite that splits a request", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Path: "/a HTTP/1.1\r\nx: y"}}}, "percent-encode"},
+		{"authority that splits a request", Route{RouteAction: &RouteAction{Destinations: to, Rewrite: &Rewrite{Authority: "a\nb"}}}, "percent-encode"},
+		{"destination's authority", Route{RouteAction: &RouteAction{Destinations: []Destination{{Cluster: "c", Authority: "a\r\nb"}}}}, "percent-encode"},
+		{"redirect status", Route{RouteAction: &RouteAction{Redirect: &Redirect{Status: 200}}}, "status 200"},
+		{"redirect to both", Route{RouteAction: &RouteAction{Redirect: &Redirect{Status: 301, Path: "/a", HasPrefix: true}}}, "both set"},
+		{"redirect host", Route{RouteAction: &RouteAction{Redirect: &Redirect{Status: 301, Host: "a\r\nset-cookie: b"}}}, "percent-encode"},
+		{"direct status", Route{RouteAction: &RouteAction{Direct: &DirectResponse{Status: 100}}}, "status 100"},
+		{"weights", Route{RouteAction: &RouteAction{Destinations: []Destination{{Cluster: "a"}, {Cluster: "b"}}}}, "weight 0"},
+		{"header name", Route{RouteAction: &RouteAction{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Request: HeaderOps{Remove: []string{"a b"}}}}}}, "not a token"},
+		{"header value", Route{RouteAction: &RouteAction{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Set: []Header{{"a", "%BROKEN"}}}}}}}, "closing percent sign"},
+		{"header that splits", Route{RouteAction: &RouteAction{Destinations: to, Policy: &RoutePolicy{Headers: HeaderPolicy{Response: HeaderOps{Add: []Header{{"a", "b\r\nc: d"}}}}}}}, "control character"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.route.Origin = Origin{Kind: "VirtualService", Namespace: "default", Name: "broken", Field: "http[0]"}
+			c.route.Object, c.route.Field = &Object{"VirtualService", "default", "broken"}, "http[0]"
 			spec := specOf(&VirtualHost{Name: "all", Domains: []string{"*"}, Routes: []*Route{&c.route, forwardTo("good")}})
 			table, problems := Build(spec, nil)
-			if len(problems) != 1 || problems[0].Origin != c.route.Origin || !strings.Contains(problems[0].Message, c.want) {
+			if len(problems) != 1 || problems[0].Origin != c.route.Origin() || !strings.Contains(problems[0].Message, c.want) {
 				t.Fatalf("got %v, want one with %q", problems, c.want)
 			}
 			if got := problems[0].String(); !strings.HasPrefix(got, "VirtualService default/broken: http[0]: ") {
@@ -362,17 +361,25 @@ func TestExplain(t *testing.T) {
 	origin := Origin{Kind: "VirtualService", Namespace: "default", Name: "reviews", Field: "http[0].match[0]"}
 	spec := specOf(
 		&VirtualHost{Name: "reviews:80", Domains: []string{"*.example.com", "reviews.example.com"}, Routes: []*Route{
-			{Name: "jason", Origin: origin, Destinations: []Destination{{Cluster: "v2"}}, Match: Match{
-				Path: prefix("/Reviews"), IgnorePathCase: true, Rest: &Conditions{
-					Method:  StringMatch{MatchRegex, "GET|PUT"},
-					Headers: []HeaderMatch{{Name: "end-user", Match: exact("jason")}, {Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true}},
+			{
+				Object: &Object{origin.Kind, origin.Namespace, origin.Name},
+				Field:  origin.Field,
+				Match: Match{
+					Path: prefix("/Reviews"), Rest: &Conditions{
+						IgnorePathCase: true,
+						Method:         StringMatch{MatchRegex, "GET|PUT"},
+						Headers:        []HeaderMatch{{Name: "end-user", Match: exact("jason")}, {Name: "x-skip", Match: StringMatch{Kind: MatchPresent}, Invert: true}},
+					},
 				},
-			}},
-			{Name: "other", Destinations: []Destination{{Cluster: "v3"}}, Match: Match{Path: exact("/other"), Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: prefix("1")}}}}},
-			{Name: "moved", Redirect: &Redirect{Status: 302, Path: "/new"}, Match: Match{Path: exact("/moved")}},
-			{Name: "hi", Direct: &DirectResponse{Status: 418, Body: []byte("hi")}, Match: Match{Path: exact("/hi")}},
-			{Name: "v1", Match: Match{Path: prefix("/reviews")}, Policy: &RoutePolicy{Timeout: 1500e6}, Rewrite: &Rewrite{Prefix: "/r", HasPrefix: true},
-				Destinations: []Destination{{Cluster: "v1", Weight: 3, Authority: "v1.local"}, {Cluster: "gone", Weight: 1}}},
+				RouteAction: &RouteAction{Name: "jason", Destinations: []Destination{{Cluster: "v2"}}},
+			},
+			{Match: Match{Path: exact("/other"), Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: prefix("1")}}}}, RouteAction: &RouteAction{Name: "other", Destinations: []Destination{{Cluster: "v3"}}}},
+			{Match: Match{Path: exact("/moved")}, RouteAction: &RouteAction{Name: "moved", Redirect: &Redirect{Status: 302, Path: "/new"}}},
+			{Match: Match{Path: exact("/hi")}, RouteAction: &RouteAction{Name: "hi", Direct: &DirectResponse{Status: 418, Body: []byte("hi")}}},
+			{
+				Match:       Match{Path: prefix("/reviews")},
+				RouteAction: &RouteAction{Name: "v1", Policy: &RoutePolicy{Timeout: 1500e6}, Rewrite: &Rewrite{Prefix: "/r", HasPrefix: true}, Destinations: []Destination{{Cluster: "v1", Weight: 3, Authority: "v1.local"}, {Cluster: "gone", Weight: 1}}},
+			},
 		}},
 		&VirtualHost{Name: "tls", Domains: []string{"tls.org"}, RequireTLS: true},
 	)

@@ -35,10 +35,11 @@ func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 	}
 	t := &Table{spec: spec, generation: prev.generation + 1, listeners: make(map[string]*compiledListener, len(spec.Listeners))}
 	c := &compiler{
-		patterns: map[string]*pattern{},
-		rewrites: map[*Rewrite]*pathRewrite{},
-		actions:  map[actionKey]*CompiledAction{},
-		clusters: prev.clusters.edit(len(spec.Clusters) - len(prev.spec.Clusters)),
+		patterns:  map[string]*pattern{},
+		rewrites:  map[*Rewrite]*pathRewrite{},
+		handlings: map[*RouteAction]*Handling{},
+		actions:   map[actionKey]*CompiledAction{},
+		clusters:  prev.clusters.edit(len(spec.Clusters) - len(prev.spec.Clusters)),
 	}
 	for _, cluster := range c.clusters.define(prev.spec.Clusters, spec.Clusters) {
 		c.report(cluster.Origin, "cluster %s is already defined; the first definition serves", cluster.Name)
@@ -65,12 +66,13 @@ func Build(spec *Spec, prev *Table) (*Table, []Problem) {
 
 // compiler is the state of one Build.
 type compiler struct {
-	patterns map[string]*pattern
-	rewrites map[*Rewrite]*pathRewrite
-	actions  map[actionKey]*CompiledAction
-	lists    clusterLists
-	clusters *clusterEdit
-	problems []Problem
+	patterns  map[string]*pattern
+	rewrites  map[*Rewrite]*pathRewrite
+	handlings map[*RouteAction]*Handling
+	actions   map[actionKey]*CompiledAction
+	lists     clusterLists
+	clusters  *clusterEdit
+	problems  []Problem
 }
 
 func (c *compiler) report(origin Origin, format string, args ...any) {
@@ -243,7 +245,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 	}
 	known := old.byRoute()
 	// Routes of one rule follow each other and share what they do.
-	sibling := &CompiledRoute{Configured: Configured{Route: &Route{}}}
+	sibling := noSibling
 	for _, r := range vh.Routes {
 		if route := known[r]; route != nil {
 			sibling = route.at(len(v.Routes))
@@ -252,7 +254,7 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 		}
 		route, err := c.compileRoute(r, sibling)
 		if err != nil {
-			v.report(Problem{Origin: r.Origin, Message: err.Error()})
+			v.report(Problem{Origin: r.Origin(), Message: err.Error()})
 			continue
 		}
 		route.match.ordinal = int32(len(v.Routes))
@@ -301,32 +303,50 @@ func (c *compiler) useClusters(routes []*CompiledRoute) *clusterList {
 	return c.lists.one(u.ids)
 }
 
+// noSibling stands for that of a virtual host's first route.
+var noSibling = &CompiledRoute{Handling: &Handling{Configured: Configured{RouteAction: &RouteAction{}}}}
+
 // compileRoute compiles a route, or says why it can't be in force. What it has in
 // common with a sibling it takes from there.
 func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRoute, error) {
-	if err := checkAction(r); err != nil {
+	if err := checkAction(r.RouteAction); err != nil {
 		return nil, err
 	}
-	route := &CompiledRoute{Configured: Configured{r, r.PolicyInForce()}}
+	route := &CompiledRoute{Route: r}
 	var err error
 	if route.match, err = c.compileMatch(&r.Match); err != nil {
 		return nil, err
 	}
 	route.match.outcome = r.outcome()
-	if r.Redirect != nil {
-		err = checkRedirect(r.Redirect)
+	route.Handling, err = c.handling(r.RouteAction, sibling)
+	return route, err
+}
+
+// handling compiles what a route does, once where a build has the same action often.
+func (c *compiler) handling(a *RouteAction, sibling *CompiledRoute) (*Handling, error) {
+	if a == sibling.RouteAction {
+		return sibling.Handling, nil
+	}
+	if known := c.handlings[a]; known != nil {
+		return known, nil
+	}
+	h := &Handling{Configured: Configured{a, a.PolicyInForce()}}
+	var err error
+	if a.Redirect != nil {
+		err = checkRedirect(a.Redirect)
 	} else {
-		route.rewrite, err = c.rewrite(r.Rewrite, sibling)
+		h.rewrite, err = c.rewrite(a.Rewrite, sibling)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if sameAction(r, sibling.Route) {
-		route.CompiledAction = sibling.CompiledAction
-		return route, nil
+	if sameAction(a, sibling.RouteAction) {
+		h.CompiledAction = sibling.CompiledAction
+	} else if h.CompiledAction, err = c.action(a); err != nil {
+		return nil, err
 	}
-	route.CompiledAction, err = c.action(r)
-	return route, err
+	c.handlings[a] = h
+	return h, nil
 }
 
 // rewrite compiles what a Rewrite says about the path, once where a build has it often; nil if
@@ -348,36 +368,36 @@ func (c *compiler) rewrite(r *Rewrite, sibling *CompiledRoute) (*pathRewrite, er
 	return compiled, err
 }
 
-// actionKey tells whether routes do the same, by the pointers that they share.
+// actionKey tells whether actions have the same to compile, by the pointers that they share.
 type actionKey struct {
 	first        *Destination
 	destinations int
 	policy       *RoutePolicy
 }
 
-// noAction is what is common to routes that neither have destinations nor a policy.
+// noAction is what is common to actions that neither have destinations nor a policy.
 var noAction = &CompiledAction{}
 
-// action compiles what a route does, once where a build has it often.
-func (c *compiler) action(r *Route) (*CompiledAction, error) {
-	key := actionKey{destinations: len(r.Destinations), policy: r.Policy}
-	if len(r.Destinations) > 0 {
-		key.first = &r.Destinations[0]
-	} else if r.Policy == nil {
+// action compiles an action's destinations and policy, once where a build has them often.
+func (c *compiler) action(a *RouteAction) (*CompiledAction, error) {
+	key := actionKey{destinations: len(a.Destinations), policy: a.Policy}
+	if len(a.Destinations) > 0 {
+		key.first = &a.Destinations[0]
+	} else if a.Policy == nil {
 		return noAction, nil
 	}
 	if known := c.actions[key]; known != nil {
 		return known, nil
 	}
-	a := &CompiledAction{}
-	if err := c.compilePolicies(a, r.PolicyInForce()); err != nil {
+	compiled := &CompiledAction{}
+	if err := c.compilePolicies(compiled, a.PolicyInForce()); err != nil {
 		return nil, err
 	}
-	if err := compileDestinations(a, r); err != nil {
+	if err := compileDestinations(compiled, a); err != nil {
 		return nil, err
 	}
-	c.actions[key] = a
-	return a, nil
+	c.actions[key] = compiled
+	return compiled, nil
 }
 
 // compilePolicies compiles a route's CORS policy and mirrors.
@@ -400,9 +420,9 @@ func (c *compiler) compilePolicies(a *CompiledAction, p *RoutePolicy) error {
 	return nil
 }
 
-// sameAction says whether two routes share their destinations, and all of their policies that
+// sameAction says whether two actions share their destinations, and all of their policies that
 // are compiled.
-func sameAction(a, b *Route) bool {
+func sameAction(a, b *RouteAction) bool {
 	if len(a.Destinations) == 0 || !same(a.Destinations, b.Destinations) {
 		return false
 	}
@@ -423,10 +443,13 @@ func same[T any](a, b []T) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// checkAction makes sure that a route has exactly one action.
-func checkAction(r *Route) error {
+// checkAction makes sure that a route does exactly one thing.
+func checkAction(a *RouteAction) error {
+	if a == nil {
+		return errors.New("the route has no action; give it a redirect, a direct response or a destination")
+	}
 	actions := 0
-	for _, is := range []bool{r.Redirect != nil, r.Direct != nil, len(r.Destinations) > 0} {
+	for _, is := range []bool{a.Redirect != nil, a.Direct != nil, len(a.Destinations) > 0} {
 		if is {
 			actions++
 		}
@@ -436,22 +459,22 @@ func checkAction(r *Route) error {
 		return errors.New("the route has no action; give it a redirect, a direct response or a destination")
 	case actions > 1:
 		return errors.New("the route has more than one of redirect, direct response and destinations; keep one")
-	case r.Direct != nil && (r.Direct.Status < 200 || r.Direct.Status > 599):
-		return fmt.Errorf("direct response: status %d is not between 200 and 599", r.Direct.Status)
+	case a.Direct != nil && (a.Direct.Status < 200 || a.Direct.Status > 599):
+		return fmt.Errorf("direct response: status %d is not between 200 and 599", a.Direct.Status)
 	}
 	return nil
 }
 
 // compileDestinations compiles the destinations that have a share.
-func compileDestinations(a *CompiledAction, r *Route) error {
-	headers := &r.PolicyInForce().Headers
+func compileDestinations(compiled *CompiledAction, a *RouteAction) error {
+	headers := &a.PolicyInForce().Headers
 	var err error
-	if a.ResponseOps, err = compileHeaderOps(&headers.Response); err != nil {
+	if compiled.ResponseOps, err = compileHeaderOps(&headers.Response); err != nil {
 		return err
 	}
-	several := len(r.Destinations) > 1
-	for i := range r.Destinations {
-		d := &r.Destinations[i]
+	several := len(a.Destinations) > 1
+	for i := range a.Destinations {
+		d := &a.Destinations[i]
 		if several && d.Weight == 0 {
 			continue
 		}
@@ -465,12 +488,12 @@ func compileDestinations(a *CompiledAction, r *Route) error {
 		if dest.ResponseOps, err = compileHeaderOps(&d.Headers.Response, &headers.Response); err != nil {
 			return err
 		}
-		a.weights += uint64(d.Weight)
-		a.Destinations = append(a.Destinations, dest)
+		compiled.weights += uint64(d.Weight)
+		compiled.Destinations = append(compiled.Destinations, dest)
 	}
-	if several && len(a.Destinations) == 0 {
+	if several && len(compiled.Destinations) == 0 {
 		return errors.New("all destinations have weight 0; give one a share")
 	}
-	a.Destinations = slices.Clip(a.Destinations)
+	compiled.Destinations = slices.Clip(compiled.Destinations)
 	return nil
 }

@@ -275,7 +275,7 @@ func TestChallengesAreNotRedirected(t *testing.T) {
 	t.Parallel()
 	table, _ := Build(specOf(&VirtualHost{
 		Name: "v", Domains: []string{"*"}, RequireTLS: true,
-		Routes: []*Route{{Match: Match{Path: prefix("/.well-known/")}, Destinations: []Destination{{Cluster: "solver"}}}},
+		Routes: []*Route{{Match: Match{Path: prefix("/.well-known/")}, RouteAction: &RouteAction{Destinations: []Destination{{Cluster: "solver"}}}}},
 	}, &VirtualHost{Name: "empty", Domains: []string{"empty"}, RequireTLS: true}), nil)
 	for target, want := range map[string]Outcome{
 		"/.well-known/acme-challenge/token": Forward, "/.well-known/acme-challenge/": Forward,

@@ -27,7 +27,9 @@ func request(path string, headers ...Header) *Request {
 	}, headers...)}
 }
 
-func on(m Match) *Route { return &Route{Match: m, Destinations: []Destination{{Cluster: "c"}}} }
+func on(m Match) *Route {
+	return &Route{Match: m, RouteAction: &RouteAction{Destinations: []Destination{{Cluster: "c"}}}}
+}
 
 func num(prefix string, i int) string { return prefix + strconv.Itoa(i) }
 
@@ -48,8 +50,10 @@ var families = []family{
 		request: func(i, n int) *Request { return request(num("/svc-", i) + "/some/page.html") },
 	},
 	{
-		name:    "path in any case",
-		route:   func(i, n int) *Route { return on(Match{Path: exact(num("/Shop/Item/", i)), IgnorePathCase: true}) },
+		name: "path in any case",
+		route: func(i, n int) *Route {
+			return on(Match{Path: exact(num("/Shop/Item/", i)), Rest: &Conditions{IgnorePathCase: true}})
+		},
 		request: func(i, n int) *Request { return request(num("/sHOP/iTEM/", i)) },
 	},
 	{
@@ -283,7 +287,7 @@ func TestActionsAllocateNothing(t *testing.T) {
 	spec := hostsSpec(1)
 	routes := spec.Listeners[0].Tables[0].VirtualHosts[0].Routes
 	routes[0].Rewrite = &Rewrite{HasPrefix: true, Prefix: "/"}
-	routes[1] = &Route{Match: Match{Path: exact("/login")}, Redirect: &Redirect{Status: 301, PrefixRewrite: "/x", HasPrefix: true, Scheme: "https"}}
+	routes[1] = &Route{Match: Match{Path: exact("/login")}, RouteAction: &RouteAction{Redirect: &Redirect{Status: 301, PrefixRewrite: "/x", HasPrefix: true, Scheme: "https"}}}
 	table, _ := Build(spec, nil)
 	buffer := make([]byte, 0, 256)
 	for _, path := range []string{"/api/x?q=1", "/login?q=1", "/"} {

@@ -22,7 +22,7 @@ func (m *Match) String() string {
 	var parts []string
 	if m.Path.Kind != MatchAny {
 		path := m.Path.brief()
-		if m.IgnorePathCase {
+		if m.Conditions().IgnorePathCase {
 			path += " (any case)"
 		}
 		parts = append(parts, path)
@@ -70,22 +70,22 @@ func (m StringMatch) brief() string {
 	return m.Value
 }
 
-// Action says in a line what the route does with a request.
-func (r *Route) Action() string {
+// Action says in a line what routes do with a request.
+func (a *RouteAction) Action() string {
 	switch {
-	case r.Redirect != nil:
-		return fmt.Sprintf("%d to %s", r.Redirect.Status, r.Redirect.brief())
-	case r.Direct != nil:
-		return fmt.Sprintf("answer %d", r.Direct.Status)
+	case a.Redirect != nil:
+		return fmt.Sprintf("%d to %s", a.Redirect.Status, a.Redirect.brief())
+	case a.Direct != nil:
+		return fmt.Sprintf("answer %d", a.Direct.Status)
 	}
 	var total uint64
-	for _, d := range r.Destinations {
+	for _, d := range a.Destinations {
 		total += uint64(d.Weight)
 	}
-	parts := make([]string, len(r.Destinations))
-	for i, d := range r.Destinations {
+	parts := make([]string, len(a.Destinations))
+	for i, d := range a.Destinations {
 		parts[i] = d.Cluster
-		if len(r.Destinations) > 1 {
+		if len(a.Destinations) > 1 {
 			parts[i] = Share(d.Weight, total) + " " + d.Cluster
 		}
 	}

@@ -64,7 +64,7 @@ func (s *StreamRoute) Match() string {
 
 // Action says in a line where the stream's bytes go.
 func (s *StreamRoute) Action() string {
-	return "Cluster: " + (&Route{Destinations: s.Destinations}).Action()
+	return "Cluster: " + (&RouteAction{Destinations: s.Destinations}).Action()
 }
 
 // idle says how long nothing may move.

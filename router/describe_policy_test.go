@@ -19,27 +19,31 @@ func lines(list []Policy) string {
 func TestPoliciesOfRoute(t *testing.T) {
 	t.Parallel()
 	for want, r := range map[string]Route{
-		"":                                     {Policy: &RoutePolicy{Retry: &Retry{}}},
-		"retry: 3 times on 5xx, each try 2s\n": {Policy: &RoutePolicy{Timeout: 2 * time.Second, Retry: &Retry{Attempts: 3, PerTry: 2 * time.Second, On: Retry5xx}}},
-		"retry: 2 times on connect-failure,retriable-status-codes,unavailable [503 504], backoff 25ms, another endpoint, any locality\n": {Policy: &RoutePolicy{Retry: &Retry{
-			Attempts: 2, On: RetryConnectFailure | RetryStatusCodes | RetryUnavailable, StatusCodes: []int{503, 504},
-			Backoff: 25 * time.Millisecond, AvoidPrevious: true, RemoteLocalities: true,
-		}}},
-		"fault: delay 2s of 0.0001%, abort 50% with 500\n": {Policy: &RoutePolicy{Fault: &Fault{Delay: 2 * time.Second, DelayFraction: 1, AbortStatus: 500, AbortFraction: 500_000}}},
-		"fault: abort 100% with grpc-status 14\n":          {Policy: &RoutePolicy{Fault: &Fault{HasGRPC: true, GRPCStatus: 14, AbortFraction: AllTraffic}}},
-		"sources: allow 10.0.0.0/8,::1/128, deny 10.1.0.0/16, else 403\nrequest body: at most 9 bytes, else 413\n": {Policy: &RoutePolicy{
-			MaxRequestBody: 9, Sources: &Sources{
-				Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Deny: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
-			},
-		}},
+		"":                                     {RouteAction: &RouteAction{Policy: &RoutePolicy{Retry: &Retry{}}}},
+		"retry: 3 times on 5xx, each try 2s\n": {RouteAction: &RouteAction{Policy: &RoutePolicy{Timeout: 2 * time.Second, Retry: &Retry{Attempts: 3, PerTry: 2 * time.Second, On: Retry5xx}}}},
+		"retry: 2 times on connect-failure,retriable-status-codes,unavailable [503 504], backoff 25ms, another endpoint, any locality\n": {
+			RouteAction: &RouteAction{Policy: &RoutePolicy{Retry: &Retry{
+				Attempts: 2, On: RetryConnectFailure | RetryStatusCodes | RetryUnavailable, StatusCodes: []int{503, 504},
+				Backoff: 25 * time.Millisecond, AvoidPrevious: true, RemoteLocalities: true,
+			}}},
+		},
+		"fault: delay 2s of 0.0001%, abort 50% with 500\n": {RouteAction: &RouteAction{Policy: &RoutePolicy{Fault: &Fault{Delay: 2 * time.Second, DelayFraction: 1, AbortStatus: 500, AbortFraction: 500_000}}}},
+		"fault: abort 100% with grpc-status 14\n":          {RouteAction: &RouteAction{Policy: &RoutePolicy{Fault: &Fault{HasGRPC: true, GRPCStatus: 14, AbortFraction: AllTraffic}}}},
+		"sources: allow 10.0.0.0/8,::1/128, deny 10.1.0.0/16, else 403\nrequest body: at most 9 bytes, else 413\n": {
+			RouteAction: &RouteAction{Policy: &RoutePolicy{
+				MaxRequestBody: 9, Sources: &Sources{
+					Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Deny: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+				},
+			}},
+		},
 		"cors: origins *,https://a*, methods GET, credentials, max age 1m0s\nmirror: 10% to m\n": {
-			Policy: &RoutePolicy{
+			RouteAction: &RouteAction{Policy: &RoutePolicy{
 				CORS: &CORS{
 					AllowOrigins: []StringMatch{{MatchExact, "*"}, {MatchPrefix, "https://a"}}, AllowMethods: "GET",
 					AllowCredentials: true, MaxAge: time.Minute, HasMaxAge: true,
 				},
 				Mirrors: []Mirror{{Cluster: "m", Fraction: 100_000}},
-			},
+			}},
 		},
 	} {
 		if got := lines(r.Policies()); got != want {

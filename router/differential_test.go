@@ -77,7 +77,7 @@ func (w world) match() Match {
 	var m Match
 	c := &Conditions{}
 	m.Path = w.string([]string{w.path()}, pathRegexs, MatchAny, MatchExact, MatchExact, MatchPrefix, MatchPrefix, MatchPrefix, MatchRegex)
-	m.IgnorePathCase = w.oneIn(4)
+	c.IgnorePathCase = w.oneIn(4)
 	if w.oneIn(4) {
 		c.Method = w.string(methods, regexes, MatchExact, MatchExact, MatchPrefix, MatchRegex)
 	}
@@ -108,7 +108,7 @@ func (w world) match() Match {
 }
 
 func (w world) route(n int) *Route {
-	r := &Route{Name: "r" + strconv.Itoa(n), Match: w.match()}
+	r := &Route{Match: w.match(), RouteAction: &RouteAction{Name: "r" + strconv.Itoa(n)}}
 	switch w.IntN(6) {
 	case 0:
 		r.Redirect = &Redirect{Status: 301, Path: "/moved"}
@@ -132,7 +132,9 @@ func (w world) virtualHost(n int) *VirtualHost {
 		route := w.route(i)
 		if w.oneIn(2) {
 			// Many routes of one path, so that they are filed by other conditions.
-			route.Match.Path, route.Match.IgnorePathCase = same.Path, same.IgnorePathCase
+			c := *route.Match.Conditions()
+			c.IgnorePathCase = same.Conditions().IgnorePathCase
+			route.Match = Match{Path: same.Path, Rest: &c}
 		}
 		vh.Routes = append(vh.Routes, route)
 	}

@@ -10,18 +10,15 @@ import (
 // spec sends requests of jason to v2 of reviews, and everybody else's to v1.
 func spec() *router.Spec {
 	toV2 := &router.Route{
-		Name: "jason",
 		Match: router.Match{
 			Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews"},
 			Rest: &router.Conditions{Headers: []router.HeaderMatch{{Name: "end-user", Match: router.StringMatch{Kind: router.MatchExact, Value: "jason"}}}},
 		},
-		Destinations: []router.Destination{{Cluster: "outbound|9080|v2|reviews"}},
+		RouteAction: &router.RouteAction{Name: "jason", Destinations: []router.Destination{{Cluster: "outbound|9080|v2|reviews"}}},
 	}
 	toV1 := &router.Route{
-		Name:         "default",
-		Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews"}},
-		Rewrite:      &router.Rewrite{Prefix: "/api/reviews", HasPrefix: true},
-		Destinations: []router.Destination{{Cluster: "outbound|9080|v1|reviews"}},
+		Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews"}},
+		RouteAction: &router.RouteAction{Name: "default", Rewrite: &router.Rewrite{Prefix: "/api/reviews", HasPrefix: true}, Destinations: []router.Destination{{Cluster: "outbound|9080|v1|reviews"}}},
 	}
 	return &router.Spec{
 		Listeners: []*router.Listener{{

@@ -164,7 +164,7 @@ func domainFor(domains []string, host string) string {
 // explainRoute says what the route of a decision does.
 func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 	route := d.Route
-	e := &ExplainedRoute{Name: route.Name, Index: route.Index(), Origin: route.Origin, Policies: route.Route.Policies()}
+	e := &ExplainedRoute{Name: route.Name, Index: route.Index(), Origin: route.Origin(), Policies: route.Route.Policies()}
 	switch d.Outcome {
 	case Redirected:
 		e.Status = route.Redirect.Status
@@ -194,12 +194,12 @@ func (v *CompiledVirtualHost) misses(before *CompiledRoute, r *Request) []RuleMi
 		if route == before {
 			break
 		}
-		miss := RuleMiss{Name: route.Name, Index: route.Index(), Origin: route.Origin, pathHolds: route.match.takes(path)}
-		miss.note(miss.pathHolds, route.Match.Path.Kind == MatchAny, func() FailedCondition {
-			return FailedCondition{Condition: "path", Wanted: wantedPath(&route.Match), Got: path}
+		miss := RuleMiss{Name: route.Name, Index: route.Index(), Origin: route.Origin(), pathHolds: route.match.takes(path)}
+		miss.note(miss.pathHolds, route.Route.Match.Path.Kind == MatchAny, func() FailedCondition {
+			return FailedCondition{Condition: "path", Wanted: wantedPath(&route.Route.Match), Got: path}
 		})
 		compiled := route.match.conditions()
-		for cond, comparison := range route.Match.conditions() {
+		for cond, comparison := range route.Route.Match.conditions() {
 			trivial := comparison.Kind == MatchAny && !cond.invert
 			holds := trivial || compiled[0].holds(r)
 			if !trivial {
@@ -261,7 +261,7 @@ var kindNames = [...]string{MatchAny: "anything", MatchExact: "exact", MatchPref
 
 // wantedPath describes a condition on the path.
 func wantedPath(m *Match) string {
-	if m.IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
+	if m.Conditions().IgnorePathCase && (m.Path.Kind == MatchExact || m.Path.Kind == MatchPrefix) {
 		return wanted(m.Path, false) + " in any case"
 	}
 	return wanted(m.Path, false)

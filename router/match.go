@@ -150,7 +150,7 @@ func (m *Match) conditions() iter.Seq2[condition, StringMatch] {
 func (m *matcher) setPath(from *Match, path stringMatcher) {
 	m.text, m.kind = path.text, path.kind
 	m.whole = from.Path.Kind == MatchRegex || from.Path.Kind == MatchExact
-	if from.IgnorePathCase && (from.Path.Kind == MatchExact || from.Path.Kind == MatchPrefix) {
+	if from.Conditions().IgnorePathCase && (from.Path.Kind == MatchExact || from.Path.Kind == MatchPrefix) {
 		m.fold = true
 		m.text = lowerASCII(m.text)
 	}

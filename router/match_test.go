@@ -16,7 +16,12 @@ func TestMatch(t *testing.T) {
 		return Match{Rest: &Conditions{Query: []QueryMatch{{Name: "q", Match: StringMatch{kind, value}}}}}
 	}
 	path := func(kind MatchKind, value string) Match { return Match{Path: StringMatch{kind, value}} }
-	fold := func(m Match) Match { m.IgnorePathCase = true; return m }
+	fold := func(m Match) Match {
+		c := *m.Conditions()
+		c.IgnorePathCase = true
+		m.Rest = &c
+		return m
+	}
 	x := func(values ...string) *Request {
 		r := request("/")
 		for _, v := range values {
@@ -71,7 +76,7 @@ func TestMatch(t *testing.T) {
 		{"value with equals sign", query(MatchExact, "a=b"), request("/?q=a=b"), true},
 	}
 	for _, c := range cases {
-		table := tableOf(t, &Route{Match: c.match, Direct: &DirectResponse{Status: 200}})
+		table := tableOf(t, &Route{Match: c.match, RouteAction: &RouteAction{Direct: &DirectResponse{Status: 200}}})
 		if got := table.Route(c.request).Outcome == Responded; got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}

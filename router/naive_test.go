@@ -147,7 +147,7 @@ func naiveHost(t *RouteTable, authority string) *VirtualHost {
 func naiveMatch(m *Match, r *Request) bool {
 	path, query, _ := strings.Cut(r.Path, "?")
 	want := m.Path
-	if m.IgnorePathCase && want.Kind != MatchRegex {
+	if m.Conditions().IgnorePathCase && want.Kind != MatchRegex {
 		want.Value = strings.ToLower(want.Value)
 		if !naiveString(want, strings.ToLower(path)) {
 			return false

@@ -284,8 +284,8 @@ func hostsSpec(n int) *Spec {
 			Name:    name,
 			Domains: []string{name + ".example.com"},
 			Routes: []*Route{
-				{Match: Match{Path: StringMatch{MatchPrefix, "/api/"}}, Destinations: []Destination{{Cluster: cluster}}},
-				{Match: Match{Path: StringMatch{MatchExact, "/login"}}, Destinations: []Destination{{Cluster: cluster}}},
+				{Match: Match{Path: StringMatch{MatchPrefix, "/api/"}}, RouteAction: &RouteAction{Destinations: []Destination{{Cluster: cluster}}}},
+				{Match: Match{Path: StringMatch{MatchExact, "/login"}}, RouteAction: &RouteAction{Destinations: []Destination{{Cluster: cluster}}}},
 				forwardTo(cluster),
 			},
 		})
@@ -304,7 +304,7 @@ func withHost(old *Spec, i int, vh *VirtualHost) *Spec {
 }
 
 func forwardTo(cluster string) *Route {
-	return &Route{Name: cluster, Destinations: []Destination{{Cluster: cluster}}}
+	return &Route{RouteAction: &RouteAction{Name: cluster, Destinations: []Destination{{Cluster: cluster}}}}
 }
 
 // changes are what happens most: a rule is edited, endpoints come and go.

@@ -77,17 +77,39 @@ type Origin struct {
 	Field string `json:"field,omitempty"`
 }
 
-// Route is one match and one action: exactly one of Redirect, Direct and
-// Destinations is set. A rule with several match blocks becomes as many Routes
-// that share the action's pointers.
+// Object names a piece of configuration.
+type Object struct{ Kind, Namespace, Name string }
+
+// Route is one match, and what is done about the requests that it takes. A rule with several
+// match blocks becomes as many Routes that share the RouteAction.
+//
+// There are many, so that it is small: what it has in common with others is behind pointers.
 type Route struct {
+	// Object is where the rule stands, for people, and Field the path inside it, such as
+	// "http[2].match[0]". Object may be nil.
+	Object *Object
+	Field  string
+	// Match says which requests the route takes. The zero value takes all.
+	Match Match
+	// RouteAction must not be nil. Nobody changes it once it is part of a Spec.
+	*RouteAction
+}
+
+// Origin names the piece of configuration that the route was made from.
+func (r *Route) Origin() Origin {
+	o := Origin{Field: r.Field}
+	if r.Object != nil {
+		o.Kind, o.Namespace, o.Name = r.Object.Kind, r.Object.Namespace, r.Object.Name
+	}
+	return o
+}
+
+// RouteAction is what routes do with requests: exactly one of Redirect, Direct and Destinations is
+// set. Routes that do the same may share it.
+type RouteAction struct {
 	// Name is the rule's name, joined with the match's ("rule.match") where both
 	// have one. It appears in access logs as %ROUTE_NAME%.
 	Name string
-	// Origin is where the rule stands, for people.
-	Origin Origin
-	// Match says which requests the route takes. The zero value takes all.
-	Match Match
 
 	Redirect     *Redirect
 	Direct       *DirectResponse
@@ -95,7 +117,7 @@ type Route struct {
 
 	// Rewrite changes the request on its way to a destination.
 	Rewrite *Rewrite
-	// Policy is whatever else is done about a request; nil where nothing is. Routes with the
+	// Policy is whatever else is done about a request; nil where nothing is. Those with the
 	// same may share it: few have one of their own.
 	Policy *RoutePolicy
 }
@@ -130,28 +152,29 @@ type RoutePolicy struct {
 // noPolicy stands for that of a route without.
 var noPolicy = &RoutePolicy{}
 
-// PolicyInForce returns the route's policy, which nobody may change: the zero value where it
+// PolicyInForce returns the action's policy, which nobody may change: the zero value where it
 // has none.
-func (r *Route) PolicyInForce() *RoutePolicy {
-	if r.Policy == nil {
+func (a *RouteAction) PolicyInForce() *RoutePolicy {
+	if a.Policy == nil {
 		return noPolicy
 	}
-	return r.Policy
+	return a.Policy
 }
 
 // Match is a set of conditions that must all hold.
 type Match struct {
 	// Path is compared with the path without its query.
 	Path StringMatch
-	// IgnorePathCase lets exact and prefix paths match in any case. It does not
-	// change regular expressions.
-	IgnorePathCase bool
-	// Rest are the conditions on anything but the path; nil where there are none.
+	// Rest is what few matches have beside that; nil where there is nothing of it.
 	Rest *Conditions
 }
 
 // Conditions are those of a Match on anything but the path. They must all hold.
 type Conditions struct {
+	// IgnorePathCase lets exact and prefix paths match in any case. It does not
+	// change regular expressions.
+	IgnorePathCase bool
+
 	Scheme StringMatch
 	Method StringMatch
 	// Authority is compared with the request's authority as sent, port included.
@@ -163,8 +186,8 @@ type Conditions struct {
 // noConditions stand for those of a match on the path alone.
 var noConditions = &Conditions{}
 
-// Conditions returns the conditions on anything but the path, of which nobody may change
-// anything: none where the match has none.
+// Conditions returns what the match has beside the path, of which nobody may change anything:
+// the zero value where it has none.
 func (m *Match) Conditions() *Conditions {
 	if m.Rest == nil {
 		return noConditions

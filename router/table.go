@@ -81,16 +81,25 @@ func (v *CompiledVirtualHost) claims() []string { return v.Domains }
 // it does is mostly what others do too.
 type CompiledRoute struct {
 	match matcher
+	// Route is what it was compiled from.
+	Route *Route
+	*Handling
+}
+
+// Origin names the piece of configuration that the route was made from.
+func (r *CompiledRoute) Origin() Origin { return r.Route.Origin() }
+
+// Handling is what routes with one RouteAction have in common.
+type Handling struct {
 	*CompiledAction
 	Configured
 	rewrite *pathRewrite
 }
 
-// Configured is what a route was compiled from. What a CompiledRoute has compiled of it hides
-// the same here.
+// Configured is what a Handling was compiled from. What is compiled of it hides the same here.
 type Configured struct {
-	*Route
-	// RoutePolicy is the Route's; the zero value where it has none.
+	*RouteAction
+	// RoutePolicy is the RouteAction's; the zero value where it has none.
 	*RoutePolicy
 }
 

@@ -97,7 +97,7 @@ func FuzzRewrite(f *testing.F) {
 			{Path: substitution},
 			{Prefix: substitution, HasPrefix: true},
 		} {
-			table, problems := Build(specOf(&VirtualHost{Domains: []string{"*"}, Routes: []*Route{{Rewrite: rewrite, Destinations: []Destination{{Cluster: "c"}}}}}), nil)
+			table, problems := Build(specOf(&VirtualHost{Domains: []string{"*"}, Routes: []*Route{{RouteAction: &RouteAction{Rewrite: rewrite, Destinations: []Destination{{Cluster: "c"}}}}}}), nil)
 			if len(problems) > 0 {
 				continue
 			}

@@ -102,7 +102,7 @@ func inboundSpec(list []Inbound) *router.Spec {
 			Name: in.name(), Port: in.port(),
 			Tables: []*router.RouteTable{{Name: cluster, VirtualHosts: []*router.VirtualHost{{
 				Name: cluster, Domains: []string{"*"},
-				Routes: []*router.Route{{Name: "default", Destinations: []router.Destination{{Cluster: cluster}}}},
+				Routes: []*router.Route{{RouteAction: &router.RouteAction{Name: "default", Destinations: []router.Destination{{Cluster: cluster}}}}},
 			}}}},
 		})
 	}

@@ -18,8 +18,8 @@ func TestCORSCounts(t *testing.T) {
 		ex.Decision.Route = route
 		return ex
 	}
-	with := &router.CompiledRoute{Configured: router.Configured{RoutePolicy: &router.RoutePolicy{CORS: &router.CORS{}}}}
-	without := &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{}, RoutePolicy: &router.RoutePolicy{}}}
+	with := &router.CompiledRoute{Handling: &router.Handling{Configured: router.Configured{RoutePolicy: &router.RoutePolicy{CORS: &router.CORS{}}}}}
+	without := &router.CompiledRoute{Route: &router.Route{}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}, RoutePolicy: &router.RoutePolicy{}}}}
 	m := newAnswerMetrics(1)
 	for _, ex := range []*proxy.Exchange{
 		from("https://a", with, "https://a", "via_upstream"),

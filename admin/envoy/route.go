@@ -43,8 +43,8 @@ func route(r *router.Route) object {
 	default:
 		o["route"] = routeAction(r)
 	}
-	if r.Origin.Kind != "" {
-		o["metadata"] = object{"filter_metadata": object{"istio": object{"config": configPath(r.Origin)}}}
+	if r.Object != nil {
+		o["metadata"] = object{"filter_metadata": object{"istio": object{"config": configPath(r.Origin())}}}
 	}
 	headerOps(o, r.PolicyInForce().Headers)
 	return o
@@ -94,10 +94,10 @@ func routeMatch(m *router.Match) object {
 	default:
 		o["prefix"] = "/"
 	}
-	if m.IgnorePathCase {
+	rest := m.Conditions()
+	if rest.IgnorePathCase {
 		o["case_sensitive"] = false
 	}
-	rest := m.Conditions()
 	var headers []object
 	for _, pseudo := range []struct {
 		name  string

@@ -15,7 +15,7 @@ func BenchmarkUpdate(b *testing.B) {
 	p := &proxy{}
 	host := &router.VirtualHost{Name: "crowd:80", Domains: []string{"crowd.example.com"}}
 	for i := range 1000 {
-		host.Routes = append(host.Routes, &router.Route{Name: fmt.Sprint("route-", i), Destinations: []router.Destination{{Cluster: "outbound|80||crowd"}}})
+		host.Routes = append(host.Routes, &router.Route{RouteAction: &router.RouteAction{Name: fmt.Sprint("route-", i), Destinations: []router.Destination{{Cluster: "outbound|80||crowd"}}}})
 	}
 	p.spec = &router.Spec{Listeners: []*router.Listener{{Name: "l", Tables: []*router.RouteTable{{Name: "http.80", VirtualHosts: []*router.VirtualHost{host}}}}}}
 	o := p.options()

@@ -35,9 +35,10 @@ func (p *proxy) options() Options {
 			Listeners: []*router.Listener{{Name: "0.0.0.0_8080", Port: 8080, Tables: []*router.RouteTable{{Name: "http.80", VirtualHosts: []*router.VirtualHost{{
 				Name: "shop:80", Domains: []string{"shop.example.com"},
 				Routes: []*router.Route{{
-					Name: "split", Origin: router.Origin{Kind: "VirtualService", Namespace: "default", Name: "shop", Field: "http[0]"},
-					Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}},
-					Destinations: []router.Destination{{Cluster: "outbound|80|v1|shop", Weight: 90}, {Cluster: "outbound|80|v9|shop", Weight: 10}},
+					Object:      &router.Object{Kind: "VirtualService", Namespace: "default", Name: "shop"},
+					Field:       "http[0]",
+					Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}},
+					RouteAction: &router.RouteAction{Name: "split", Destinations: []router.Destination{{Cluster: "outbound|80|v1|shop", Weight: 90}, {Cluster: "outbound|80|v9|shop", Weight: 10}}},
 				}},
 			}}}}}},
 			Clusters: []*router.Cluster{{Name: "outbound|80|v1|shop", Host: "shop", Subset: "v1", Port: 80}},

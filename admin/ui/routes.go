@@ -75,8 +75,8 @@ func listRoutes(spec *router.Spec) []Route {
 			for _, v := range table.VirtualHosts {
 				for _, r := range v.Routes {
 					list = append(list, Route{
-						ID: RouteID(l.Name, v.Name, r.Name, r.Origin), Listener: l.Name, Table: table.Name, Host: v.Name, Domains: v.Domains,
-						Name: r.Name, Match: admin.DescribeMatch(&r.Match), Action: admin.DescribeAction(r), Origin: admin.DescribeOrigin(r.Origin),
+						ID: RouteID(l.Name, v.Name, r.Name, r.Origin()), Listener: l.Name, Table: table.Name, Host: v.Name, Domains: v.Domains,
+						Name: r.Name, Match: admin.DescribeMatch(&r.Match), Action: admin.DescribeAction(r), Origin: admin.DescribeOrigin(r.Origin()),
 						Destinations: destinations(r, known),
 					})
 				}

@@ -44,7 +44,7 @@ func TestState(t *testing.T) {
 func TestRoutesAreListedOnce(t *testing.T) {
 	s := &source{}
 	spec := func(host string) *router.Spec {
-		return &router.Spec{Listeners: []*router.Listener{{Tables: []*router.RouteTable{{VirtualHosts: []*router.VirtualHost{{Name: host, Routes: []*router.Route{{}}}}}}}}}
+		return &router.Spec{Listeners: []*router.Listener{{Tables: []*router.RouteTable{{VirtualHosts: []*router.VirtualHost{{Name: host, Routes: []*router.Route{{RouteAction: &router.RouteAction{}}}}}}}}}}
 	}
 	one, two := spec("one"), spec("two")
 	first := s.routes(one)

@@ -115,7 +115,7 @@ func (c *inquiry) hostOf(e *router.Explanation) router.Origin {
 		for _, table := range l.RouteTables() {
 			for _, v := range table.VirtualHosts {
 				if slices.Contains(v.Domains, e.KnownHosts[0]) && len(v.Routes) > 0 {
-					origin := v.Routes[0].Origin
+					origin := v.Routes[0].Origin()
 					origin.Field = "hosts"
 					return origin
 				}

@@ -58,7 +58,7 @@ func (c *inquiry) route() *router.Route {
 		for _, table := range l.RouteTables() {
 			for _, v := range table.VirtualHosts {
 				for _, r := range v.Routes {
-					if r.Origin == c.Rule && r.Name == c.Route {
+					if r.Origin() == c.Rule && r.Name == c.Route {
 						return r
 					}
 				}

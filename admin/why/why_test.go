@@ -23,11 +23,13 @@ func spec() *router.Spec {
 		Listeners: []*router.Listener{{Name: "0.0.0.0_8080", Port: 8080, Tables: []*router.RouteTable{{Name: "http.80", VirtualHosts: []*router.VirtualHost{{
 			Name: "shop.example.com:80", Domains: []string{"shop.example.com"},
 			Routes: []*router.Route{{
-				Name: "cart", Origin: rule, Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}, Rest: &router.Conditions{Method: router.StringMatch{Kind: router.MatchExact, Value: "GET"}}},
-				Destinations: []router.Destination{{Cluster: cart}}, Policy: &router.RoutePolicy{
+				Object: &router.Object{Kind: rule.Kind, Namespace: rule.Namespace, Name: rule.Name},
+				Field:  rule.Field,
+				Match:  router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}, Rest: &router.Conditions{Method: router.StringMatch{Kind: router.MatchExact, Value: "GET"}}},
+				RouteAction: &router.RouteAction{Name: "cart", Destinations: []router.Destination{{Cluster: cart}}, Policy: &router.RoutePolicy{
 					Timeout: 2 * time.Second, Retry: &router.Retry{Attempts: 2, PerTry: 500 * time.Millisecond}, MaxRequestBody: 1024,
 					Limits: []router.LocalLimit{{Name: "shop", Requests: 10, Period: time.Second}},
-				},
+				}},
 			}},
 		}}}}}},
 		Clusters: []*router.Cluster{{

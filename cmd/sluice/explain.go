@@ -159,8 +159,8 @@ func explain(state proxyState, c call) explanation {
 		e.Earlier = append(e.Earlier, state.miss(miss))
 	}
 	if decision.Route != nil {
-		e.Route, e.Match = decision.Route.Name, decision.Route.Match.String()
-		e.Rule = state.rule(decision.Route.Origin)
+		e.Route, e.Match = decision.Route.Name, decision.Route.Route.Match.String()
+		e.Rule = state.rule(decision.Route.Origin())
 		e.Policies = decision.Route.Route.Policies()
 	}
 	switch decision.Outcome {

@@ -199,7 +199,7 @@ func virtualHostRows(state proxyState, l *router.Listener, t *router.RouteTable,
 	for i, r := range vh.Routes {
 		rows[i] = base
 		rows[i].Route, rows[i].Match, rows[i].Action = r.Name, r.Match.String(), r.Action()
-		rows[i].Rule = state.rule(r.Origin)
+		rows[i].Rule = state.rule(r.Origin())
 		for _, d := range r.Destinations {
 			rows[i].Destinations = append(rows[i].Destinations, destinationRow{d.Cluster, d.Weight})
 		}

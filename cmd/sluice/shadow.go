@@ -32,7 +32,7 @@ func (s source) shadowed(spec *router.Spec) []config.Condition {
 		}
 		c := s.condition(origin, config.Warning, istio.UnreachableRule)
 		c.Message = fmt.Sprintf("no request reaches this rule: %s comes before it for %s and takes all of them. Narrow that match, or make this object the older one",
-			p.by.Origin, p.host)
+			p.by.Origin(), p.host)
 		found = append(found, c)
 	}
 	return found
@@ -50,11 +50,12 @@ type shadow struct {
 func castShadows(vh *router.VirtualHost, places map[router.Origin]*shadow) (first []router.Origin) {
 	var earlier pathIndex
 	for _, r := range vh.Routes {
-		p := places[r.Origin]
+		at := r.Origin()
+		p := places[at]
 		if p == nil {
 			p = &shadow{}
-			places[r.Origin] = p
-			first = append(first, r.Origin)
+			places[at] = p
+			first = append(first, at)
 		}
 		by := earlier.covering(r)
 		if by == nil || takesAll(&r.Match) {
@@ -113,13 +114,21 @@ func (x *pathIndex) covering(r *router.Route) *router.Route {
 }
 
 func firstCovering(earlier []*router.Route, r *router.Route) *router.Route {
+	own := objectOf(r)
 	for _, e := range earlier {
-		same := e.Origin.Kind == r.Origin.Kind && e.Origin.Namespace == r.Origin.Namespace && e.Origin.Name == r.Origin.Name
-		if !same && coversMatch(&e.Match, &r.Match) {
+		if objectOf(e) != own && coversMatch(&e.Match, &r.Match) {
 			return e
 		}
 	}
 	return nil
+}
+
+// objectOf returns the object that a rule stands in.
+func objectOf(r *router.Route) router.Object {
+	if r.Object == nil {
+		return router.Object{}
+	}
+	return *r.Object
 }
 
 // coversMatch says whether every request that matches b matches a. It may say no
@@ -149,9 +158,9 @@ func coversRest(a, b *router.Conditions) bool {
 
 func coversPath(a, b *router.Match) bool {
 	pa, pb := a.Path, b.Path
-	if a.IgnorePathCase && pa.Kind != router.MatchRegex {
+	if a.Conditions().IgnorePathCase && pa.Kind != router.MatchRegex {
 		pa.Value, pb.Value = strings.ToLower(pa.Value), strings.ToLower(pb.Value)
-	} else if b.IgnorePathCase && pa.Kind != router.MatchAny {
+	} else if b.Conditions().IgnorePathCase && pa.Kind != router.MatchAny {
 		return false
 	}
 	return coversString(pa, pb)

@@ -19,6 +19,7 @@ func TestCoversMatch(t *testing.T) {
 	without := []router.HeaderMatch{{Name: "a", Match: exact("1"), Invert: true}}
 	type match = router.Match
 	type rest = router.Conditions
+	anyCase := &rest{IgnorePathCase: true}
 	for _, test := range []struct {
 		name string
 		a, b router.Match
@@ -32,8 +33,8 @@ func TestCoversMatch(t *testing.T) {
 		{"exact of prefix", match{Path: exact("/a")}, match{Path: prefix("/a")}, false},
 		{"same regex", match{Path: regex("/a.*")}, match{Path: regex("/a.*")}, true},
 		{"prefix of regex", match{Path: prefix("/a")}, match{Path: regex("/a.*")}, false},
-		{"any case", match{Path: prefix("/A"), IgnorePathCase: true}, match{Path: exact("/aB")}, true},
-		{"one case of any", match{Path: prefix("/a")}, match{Path: exact("/a"), IgnorePathCase: true}, false},
+		{"any case", match{Path: prefix("/A"), Rest: anyCase}, match{Path: exact("/aB")}, true},
+		{"one case of any", match{Path: prefix("/a")}, match{Path: exact("/a"), Rest: anyCase}, false},
 		{"method of none", match{Rest: &rest{Method: exact("GET")}}, match{}, false},
 		{"method of itself", match{Rest: &rest{Method: exact("GET")}}, match{Rest: &rest{Method: exact("GET")}, Path: exact("/")}, true},
 		{"header of none", match{Rest: &rest{Headers: header("a", exact("1"))}}, match{}, false},
@@ -57,15 +58,15 @@ func TestPathIndexMissesNothing(t *testing.T) {
 	for _, kind := range []router.MatchKind{router.MatchAny, router.MatchExact, router.MatchPrefix, router.MatchRegex} {
 		for _, value := range []string{"/", "/a", "/A", "/ab", "/a/b"} {
 			for _, fold := range []bool{false, true} {
-				matches = append(matches, router.Match{Path: router.StringMatch{Kind: kind, Value: value}, IgnorePathCase: fold})
+				matches = append(matches, router.Match{Path: router.StringMatch{Kind: kind, Value: value}, Rest: &router.Conditions{IgnorePathCase: fold}})
 			}
 		}
 	}
 	pairs := 0
 	for i, a := range matches {
 		for j, b := range matches {
-			earlier := &router.Route{Match: a, Origin: router.Origin{Name: fmt.Sprint("a", i)}}
-			later := &router.Route{Match: b, Origin: router.Origin{Name: fmt.Sprint("b", j)}}
+			earlier := &router.Route{Match: a, Object: &router.Object{Name: fmt.Sprint("a", i)}}
+			later := &router.Route{Match: b, Object: &router.Object{Name: fmt.Sprint("b", j)}}
 			var x pathIndex
 			x.add(earlier)
 			if got, want := x.covering(later) != nil, coversMatch(&a, &b); got != want {

@@ -195,7 +195,7 @@ func outcome(table *router.Table, r *router.Request) string {
 	d := table.Route(r)
 	policies := ""
 	if d.Route != nil {
-		for _, p := range d.Route.Policies() {
+		for _, p := range d.Route.Route.Policies() {
 			switch p.Name {
 			case "sources", "request body":
 				policies += ", " + p.Text
@@ -219,7 +219,7 @@ func action(d *router.Decision, r *router.Request) string {
 		for _, dest := range d.Route.Route.Destinations {
 			to = append(to, fmt.Sprintf("%s*%d", dest.Cluster, dest.Weight))
 		}
-		return fmt.Sprintf("%s %s%s (%s, %s)", strings.Join(to, " "), d.Authority(d.Pick(0), r), d.AppendPath(nil, r), d.Route.Name, d.Route.Origin)
+		return fmt.Sprintf("%s %s%s (%s, %s)", strings.Join(to, " "), d.Authority(d.Pick(0), r), d.AppendPath(nil, r), d.Route.Name, d.Route.Origin())
 	}
 	return fmt.Sprint(d.Outcome)
 }

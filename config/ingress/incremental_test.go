@@ -134,7 +134,7 @@ func describe(s *router.Spec, i int) string {
 		for _, vh := range t.VirtualHosts {
 			fmt.Fprintf(&b, "%s %v", vh.Name, vh.Domains)
 			for _, r := range vh.Routes {
-				fmt.Fprintf(&b, " [%s %s %v]", r.Name, r.Origin, r.Match.Path)
+				fmt.Fprintf(&b, " [%s %s %v]", r.Name, r.Origin(), r.Match.Path)
 			}
 			b.WriteByte('\n')
 		}

@@ -30,12 +30,6 @@ func (a *action) empty() bool {
 	return a.redirect == nil && a.direct == nil && len(a.destinations) == 0
 }
 
-// apply makes a route do it.
-func (a *action) apply(route *router.Route) {
-	route.Redirect, route.Direct, route.Destinations = a.redirect, a.direct, a.destinations
-	route.Policy = a.common
-}
-
 // compileAction returns what a rule does, and notes in the unit which clusters that
 // takes.
 func (c *Compiler) compileAction(u *compilation, r rule) *action {

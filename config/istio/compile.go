@@ -188,23 +188,20 @@ func (c *Compiler) add(u *compilation, r rule, m *networking.HTTPMatchRequest, o
 	if a.empty() {
 		return false
 	}
-	route := &router.Route{
-		Name:   r.http.Name,
-		Origin: originOf(origin.object, origin.field),
-		Match:  compileMatch(m),
-	}
+	at := originOf(origin.object, origin.field)
+	route := &router.Route{Object: c.parts.object(at), Field: c.strings.one(at.Field), Match: compileMatch(m)}
+	route.Match.Path.Value = c.strings.one(route.Match.Path.Value)
+	does := routeAction{name: r.http.Name, redirect: a.redirect, direct: a.direct, policy: a.common}
 	if m != nil && m.Name != "" {
-		route.Name += "." + m.Name
+		does.name += "." + m.Name
 	}
+	does.name = c.strings.one(does.name)
 	if len(a.destinations) > 0 {
 		if rewrite := compileRewrite(r.http, &route.Match); rewrite != (router.Rewrite{}) {
-			route.Rewrite = c.parts.rewrite(rewrite)
+			does.rewrite = c.parts.rewrite(rewrite)
 		}
 	}
-	for _, s := range []*string{&route.Name, &route.Origin.Field, &route.Match.Path.Value} {
-		*s = c.strings.one(*s)
-	}
-	a.apply(route)
+	route.RouteAction = c.parts.action(does, a.destinations)
 	u.routes = append(u.routes, route)
 	u.origins = append(u.origins, origin)
 	return takesAll(&route.Match)

@@ -250,7 +250,7 @@ func origin(o router.Origin) string {
 
 func printRoute(b *strings.Builder, r *router.Route) {
 	p := r.PolicyInForce()
-	fmt.Fprintf(b, "      route %q from %s\n", r.Name, origin(r.Origin))
+	fmt.Fprintf(b, "      route %q from %s\n", r.Name, origin(r.Origin()))
 	if match := matchText(&r.Match); match != matchText(&router.Match{}) {
 		fmt.Fprintf(b, "        match %s\n", match)
 	}
@@ -293,7 +293,7 @@ func printRoute(b *strings.Builder, r *router.Route) {
 
 // matchText writes the conditions of a match in one line, all in braces.
 func matchText(m *router.Match) string {
-	path := fmt.Sprintf("{Path:%+v IgnorePathCase:%t ", m.Path, m.IgnorePathCase)
+	path := fmt.Sprintf("{Path:%+v ", m.Path)
 	return path + strings.TrimPrefix(fmt.Sprintf("%+v", *m.Conditions()), "{")
 }
 

@@ -89,7 +89,7 @@ const allRequests = "*"
 
 // matchKey is a text that is the same for routes that take the same requests.
 func matchKey(m *router.Match) string {
-	return fmt.Sprintf("%#v %t %#v", m.Path, m.IgnorePathCase, *m.Conditions())
+	return fmt.Sprintf("%#v %#v", m.Path, *m.Conditions())
 }
 
 // shadowed notes a rule that an older VirtualService leaves nothing for.

@@ -17,14 +17,15 @@ func compileMatch(m *networking.HTTPMatchRequest) router.Match {
 	if m == nil {
 		return router.Match{}
 	}
-	match := router.Match{Path: compilePath(m.Uri), IgnorePathCase: m.IgnoreUriCase}
-	if m.Scheme == nil && m.Method == nil && m.Authority == nil && len(m.Headers)+len(m.WithoutHeaders)+len(m.QueryParams) == 0 {
+	match := router.Match{Path: compilePath(m.Uri)}
+	if !m.IgnoreUriCase && m.Scheme == nil && m.Method == nil && m.Authority == nil && len(m.Headers)+len(m.WithoutHeaders)+len(m.QueryParams) == 0 {
 		return match
 	}
 	rest := &router.Conditions{
-		Scheme:    compileOptional(m.Scheme),
-		Method:    compileOptional(m.Method),
-		Authority: compileOptional(m.Authority),
+		IgnorePathCase: m.IgnoreUriCase,
+		Scheme:         compileOptional(m.Scheme),
+		Method:         compileOptional(m.Method),
+		Authority:      compileOptional(m.Authority),
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		rest.Headers = append(rest.Headers, router.HeaderMatch{Name: strings.ToLower(name), Match: compileString(m.Headers[name])})

@@ -165,8 +165,11 @@ func (o *outbound) build(t *meshTable, host string) (*meshHost, []config.Conditi
 		h.built.Routes = h.unit.routes
 	} else {
 		h.use = clusterKey{host: host, port: t.port}
+		at := originOf(s.object, "")
 		h.built.Routes = []*router.Route{{
-			Name: "default", Origin: originOf(s.object, ""), Destinations: []router.Destination{{Cluster: h.use.String(), Weight: 1}}, Policy: &router.RoutePolicy{Retry: defaultRetry},
+			Object:      &router.Object{Kind: at.Kind, Namespace: at.Namespace, Name: at.Name},
+			Field:       at.Field,
+			RouteAction: &router.RouteAction{Name: "default", Destinations: []router.Destination{{Cluster: h.use.String(), Weight: 1}}, Policy: retriedOnly},
 		}}
 	}
 	if s != nil {

@@ -14,8 +14,22 @@ type parts struct {
 	rewrites     map[router.Rewrite]*router.Rewrite
 	policies     map[plainPolicy]*router.RoutePolicy
 	destinations map[plainDestination][]router.Destination
+	actions      map[routeAction]*router.RouteAction
 	keys         map[unitKey]*unitKey
 	single       map[target]*targetList
+	// last is the object that a route was last made from: most have several.
+	last *router.Object
+}
+
+// routeAction is what routes do, by what they share: lists of destinations are one where they
+// begin with the same.
+type routeAction struct {
+	name     string
+	redirect *router.Redirect
+	direct   *router.DirectResponse
+	first    *router.Destination
+	rewrite  *router.Rewrite
+	policy   *router.RoutePolicy
 }
 
 // plainPolicy is a policy that has nothing but what most have.
@@ -85,6 +99,31 @@ func (p *parts) list(destinations []router.Destination) []router.Destination {
 		p.destinations[plain] = known
 	}
 	return known
+}
+
+// action returns the one that stands for all that equal one.
+func (p *parts) action(a routeAction, destinations []router.Destination) *router.RouteAction {
+	if len(destinations) > 0 {
+		a.first = &destinations[0]
+	}
+	known := p.actions[a]
+	if known == nil {
+		if p.actions == nil {
+			p.actions = map[routeAction]*router.RouteAction{}
+		}
+		known = &router.RouteAction{Name: a.name, Redirect: a.redirect, Direct: a.direct, Destinations: destinations, Rewrite: a.rewrite, Policy: a.policy}
+		p.actions[a] = known
+	}
+	return known
+}
+
+// object returns the one that an origin is in.
+func (p *parts) object(o router.Origin) *router.Object {
+	at := router.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
+	if p.last == nil || *p.last != at {
+		p.last = &at
+	}
+	return p.last
 }
 
 // key returns the one that stands for all that equal k.

@@ -38,6 +38,9 @@ var (
 	}
 )
 
+// retriedOnly is the policy of routes that no rule says anything of.
+var retriedOnly = &router.RoutePolicy{Retry: defaultRetry}
+
 // compileRetry returns a rule's retry policy, nil where it is turned off. hashed says
 // whether the rule's destination is picked by a hash.
 func compileRetry(in *networking.HTTPRetry, hashed bool) *router.Retry {

@@ -263,9 +263,9 @@ func (o *outbound) setFallback() {
 				subset: p.Subset, port: uint16(p.GetPort().GetNumber()),
 			}
 		}
-		vh.Routes = []*router.Route{{Name: vh.Name, Destinations: []router.Destination{{Cluster: use.String(), Weight: 1}}}}
+		vh.Routes = []*router.Route{{RouteAction: &router.RouteAction{Name: vh.Name, Destinations: []router.Destination{{Cluster: use.String(), Weight: 1}}}}}
 	} else {
-		vh.Routes = []*router.Route{{Name: vh.Name, Direct: &router.DirectResponse{Status: 502}}}
+		vh.Routes = []*router.Route{{RouteAction: &router.RouteAction{Name: vh.Name, Direct: &router.DirectResponse{Status: 502}}}}
 	}
 	if o.fallbackUse != (clusterKey{}) {
 		o.compiler.clusters.use(o.fallbackUse, -1)

@@ -75,8 +75,9 @@ func (f *front) compile(d config.Delta) (*router.Spec, []config.Condition) {
 
 func host(o *config.Object) *router.VirtualHost {
 	r := &router.Route{
-		Origin: router.Origin{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Field: "http[0].match[0].uri.regex"},
-		Direct: &router.DirectResponse{Status: 200, Body: []byte(o.Labels["v"])},
+		Object:      &router.Object{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
+		Field:       "http[0].match[0].uri.regex",
+		RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 200, Body: []byte(o.Labels["v"])}},
 	}
 	if o.Labels["v"] == "regex" {
 		r.Match.Path = router.StringMatch{Kind: router.MatchRegex, Value: "(["}

@@ -101,7 +101,7 @@ func TestPreflight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ex, route := exchange(test.method, test.headers...), compiled(t, &router.Route{Name: "r", Policy: &router.RoutePolicy{CORS: policy(test.change)}})
+			ex, route := exchange(test.method, test.headers...), compiled(t, &router.Route{RouteAction: &router.RouteAction{Name: "r", Policy: &router.RoutePolicy{CORS: policy(test.change)}}})
 			var r proxy.Response
 			if got := Preflight(ex, route, &r); got != test.local {
 				t.Fatalf("answered here: %v", got)
@@ -123,9 +123,9 @@ func TestPreflight(t *testing.T) {
 func TestPreflightElsewhere(t *testing.T) {
 	t.Parallel()
 	for name, route := range map[string]*router.Route{
-		"no policy": {Name: "r"},
-		"redirect":  {Name: "r", Policy: &router.RoutePolicy{CORS: policy(nil)}, Redirect: &router.Redirect{Status: 301}},
-		"direct":    {Name: "r", Policy: &router.RoutePolicy{CORS: policy(nil)}, Direct: &router.DirectResponse{Status: 200}},
+		"no policy": {RouteAction: &router.RouteAction{Name: "r"}},
+		"redirect":  {RouteAction: &router.RouteAction{Name: "r", Policy: &router.RoutePolicy{CORS: policy(nil)}, Redirect: &router.Redirect{Status: 301}}},
+		"direct":    {RouteAction: &router.RouteAction{Name: "r", Policy: &router.RoutePolicy{CORS: policy(nil)}, Direct: &router.DirectResponse{Status: 200}}},
 	} {
 		ex := exchange("OPTIONS", "origin: https://a.example", "access-control-request-method: GET")
 		if r := new(proxy.Response); Preflight(ex, compiled(t, route), r) || ex.AllowedOrigin != "" || r.Status != 0 {
@@ -151,7 +151,7 @@ func TestCORSResponse(t *testing.T) {
 	} {
 		ex, r := exchange("GET"), &proxy.Response{Headers: list(said...)}
 		ex.AllowedOrigin = test.origin
-		CORSResponse(ex, compiled(t, &router.Route{Name: "r", Policy: &router.RoutePolicy{CORS: policy(test.change)}}), r)
+		CORSResponse(ex, compiled(t, &router.Route{RouteAction: &router.RouteAction{Name: "r", Policy: &router.RoutePolicy{CORS: policy(test.change)}}}), r)
 		if got := text(r.Headers); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}

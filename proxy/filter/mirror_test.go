@@ -99,7 +99,7 @@ type bench struct {
 func mirrorTo(t *testing.T, o MirrorOptions, addresses ...string) *bench {
 	t.Helper()
 	manager := upstream.NewManager(upstream.Options{})
-	b := &bench{Mirrors: NewMirrors(o), t: t, route: &router.CompiledRoute{CompiledAction: &router.CompiledAction{}}}
+	b := &bench{Mirrors: NewMirrors(o), t: t, route: &router.CompiledRoute{Handling: &router.Handling{CompiledAction: &router.CompiledAction{}}}}
 	t.Cleanup(func() { b.Close(); manager.Close() })
 	var specs []*router.Cluster
 	for i, a := range addresses {

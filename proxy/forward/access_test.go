@@ -58,8 +58,8 @@ func TestSourcesOfAnswers(t *testing.T) {
 	t.Parallel()
 	sources := &router.Sources{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	c := dial(t, start(t, withRoutes(nil,
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/a"}}, Policy: &router.RoutePolicy{Sources: sources}, Direct: &router.DirectResponse{Status: 200, Body: []byte("secret")}},
-		&router.Route{Policy: &router.RoutePolicy{Sources: sources}, Redirect: &router.Redirect{Status: 302, Path: "/secret"}},
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/a"}}, RouteAction: &router.RouteAction{Policy: &router.RoutePolicy{Sources: sources}, Direct: &router.DirectResponse{Status: 200, Body: []byte("secret")}}},
+		&router.Route{RouteAction: &router.RouteAction{Policy: &router.RoutePolicy{Sources: sources}, Redirect: &router.Redirect{Status: 302, Path: "/secret"}}},
 	)))
 	for _, path := range []string{"/a", "/b"} {
 		if a := c.get(path); a.StatusCode != 403 || a.Header.Get("Location") != "" {

@@ -209,11 +209,11 @@ func TestWaitingForConnectionEnds(t *testing.T) {
 		}
 	})
 	spec := withPool(router.Pool{MaxConnections: 1}, o.addr)
-	bounded := *spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0]
+	bounded := copyOf(theRoute(spec))
 	bounded.Policy = &router.RoutePolicy{Timeout: 200 * time.Millisecond}
 	bounded.Match.Path = router.StringMatch{Kind: router.MatchExact, Value: "/bounded"}
 	vh := spec.Listeners[0].Tables[0].VirtualHosts[0]
-	vh.Routes = append([]*router.Route{&bounded}, vh.Routes...)
+	vh.Routes = append([]*router.Route{bounded}, vh.Routes...)
 	g := start(t, spec)
 	busy, gone := dial(t, g), dial(t, g)
 	busy.send(get())

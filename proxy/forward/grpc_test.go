@@ -33,7 +33,7 @@ func rpc(stream uint32, f *framed, status string) error {
 func TestGRPCLocalReplies(t *testing.T) {
 	t.Parallel()
 	respond := func(status int, text string) *router.Spec {
-		return withRoutes(nil, &router.Route{Name: "r", Direct: &router.DirectResponse{Status: status, Body: []byte(text)}})
+		return withRoutes(nil, &router.Route{RouteAction: &router.RouteAction{Name: "r", Direct: &router.DirectResponse{Status: status, Body: []byte(text)}}})
 	}
 	for name, tc := range map[string]struct {
 		spec                     *router.Spec

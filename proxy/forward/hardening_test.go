@@ -410,9 +410,9 @@ const bodyPatience = time.Second
 func TestHardeningEarlyAnswer(t *testing.T) {
 	t.Parallel()
 	g := start(t, withRoutes(nil,
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/direct"}}, Direct: &router.DirectResponse{Status: 401}},
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/redirect"}}, Redirect: &router.Redirect{Status: 302, Host: "b.example"}},
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/next"}}, Direct: &router.DirectResponse{Status: 200, Body: []byte("next")}},
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/direct"}}, RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 401}}},
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/redirect"}}, RouteAction: &router.RouteAction{Redirect: &router.Redirect{Status: 302, Host: "b.example"}}},
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/next"}}, RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 200, Body: []byte("next")}}},
 	))
 	for path, status := range map[string]int{"/direct": 401, "/redirect": 302, "/none": 404} {
 		for _, size := range []int{10, 40 << 10, 100 << 10, 1 << 20} {
@@ -575,13 +575,11 @@ func TestHardeningRewriteIsNormalised(t *testing.T) {
 	o := silent(t)
 	g := start(t, withRoutes([]*router.Cluster{{Name: "origin", Endpoints: []*router.Endpoint{{Address: o.addr}}}},
 		&router.Route{
-			Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/a"}},
-			Rewrite:      &router.Rewrite{Prefix: "/files/", HasPrefix: true},
-			Destinations: []router.Destination{{Cluster: "origin"}},
+			Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/a"}},
+			RouteAction: &router.RouteAction{Rewrite: &router.Rewrite{Prefix: "/files/", HasPrefix: true}, Destinations: []router.Destination{{Cluster: "origin"}}},
 		},
 		&router.Route{
-			Rewrite:      &router.Rewrite{Regex: "^/r/(.*)$", Substitution: `/files/.\1/x`},
-			Destinations: []router.Destination{{Cluster: "origin"}},
+			RouteAction: &router.RouteAction{Rewrite: &router.Rewrite{Regex: "^/r/(.*)$", Substitution: `/files/.\1/x`}, Destinations: []router.Destination{{Cluster: "origin"}}},
 		}))
 	for _, path := range []string{"/a../secret", "/a..", "/a%2e%2e/secret", "/a./x", "/r/.", "/r/%2e"} {
 		c := dial(t, g)
@@ -597,7 +595,7 @@ func TestHardeningRewriteIsNormalised(t *testing.T) {
 // Row 28: the host's case and trailing dot do not matter.
 func TestHardeningHostForms(t *testing.T) {
 	t.Parallel()
-	spec := withRoutes(nil, &router.Route{Direct: &router.DirectResponse{Status: 200, Body: []byte("here")}})
+	spec := withRoutes(nil, &router.Route{RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 200, Body: []byte("here")}}})
 	spec.Listeners[0].Tables[0].VirtualHosts[0].Domains = []string{"a.example"}
 	g := start(t, spec)
 	for host, status := range map[string]int{"A.Example": 200, "a.example.": 200, "a.example:80": 200, "A.EXAMPLE.:8080": 200, "b.example": 404, "a.example..": 404, "xa.example": 404} {

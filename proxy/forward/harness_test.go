@@ -147,7 +147,7 @@ func toOrigin(addresses ...string) *router.Spec {
 	for _, a := range addresses {
 		c.Endpoints = append(c.Endpoints, &router.Endpoint{Address: a})
 	}
-	return withRoutes([]*router.Cluster{c}, &router.Route{Name: "all", Destinations: []router.Destination{{Cluster: "origin"}}, Policy: &router.RoutePolicy{Retry: defaultRetry}})
+	return withRoutes([]*router.Cluster{c}, &router.Route{RouteAction: &router.RouteAction{Name: "all", Destinations: []router.Destination{{Cluster: "origin"}}, Policy: &router.RoutePolicy{Retry: defaultRetry}}})
 }
 
 // defaultRetry is what Istio retries where a VirtualService says nothing.

@@ -220,9 +220,10 @@ func TestRouteActions(t *testing.T) {
 		t.Errorf("upstream got %q", head)
 	}
 	g := start(t, withRoutes(nil,
-		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/moved"}}, Redirect: &router.Redirect{Status: 308, Host: "c.example", PrefixRewrite: "/there", HasPrefix: true}},
-		&router.Route{Direct: &router.DirectResponse{Status: 418, Body: []byte("short and stout")},
-			Policy: &router.RoutePolicy{Headers: router.HeaderPolicy{Response: router.HeaderOps{Set: []router.Header{{Name: "x-pot", Value: "tea"}}}}}}))
+		&router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/moved"}}, RouteAction: &router.RouteAction{Redirect: &router.Redirect{Status: 308, Host: "c.example", PrefixRewrite: "/there", HasPrefix: true}}},
+		&router.Route{
+			RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 418, Body: []byte("short and stout")}, Policy: &router.RoutePolicy{Headers: router.HeaderPolicy{Response: router.HeaderOps{Set: []router.Header{{Name: "x-pot", Value: "tea"}}}}}},
+		}))
 	c := dial(t, g)
 	if a := c.get("/moved/x?y"); a.StatusCode != 308 || a.Header.Get("Location") != "http://c.example/there/x?y" {
 		t.Errorf("answer %d %v", a.StatusCode, a.Header)

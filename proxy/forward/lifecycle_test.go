@@ -178,7 +178,7 @@ func TestUpstreamFailures(t *testing.T) {
 		"no route":    {spec: func() *router.Spec { return withRoutes(nil) }, status: 404, flags: "NR", details: "route_not_found"},
 		"no listener": {spec: func() *router.Spec { return &router.Spec{} }, status: 404, flags: "NR", details: "route_not_found"},
 		"no cluster": {spec: func() *router.Spec {
-			return withRoutes(nil, &router.Route{Destinations: []router.Destination{{Cluster: "missing"}}})
+			return withRoutes(nil, &router.Route{RouteAction: &router.RouteAction{Destinations: []router.Destination{{Cluster: "missing"}}}})
 		}, status: 503, flags: "NC", details: "cluster_not_found"},
 		"no endpoint": {spec: func() *router.Spec { return toOrigin() }, status: 503, flags: "UH", details: "no_healthy_upstream"},
 		"refused":     {spec: toNowhere, status: 503, flags: "UF,URX", details: "upstream_reset_before_response_started{remote_connection_failure}", attempts: 3},

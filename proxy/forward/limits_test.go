@@ -130,12 +130,12 @@ func TestRouteIdleTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec := toOrigin(stalling(t, test.takes).addr)
-			slow := *theRoute(spec)
+			slow := copyOf(theRoute(spec))
 			slow.Match.Path = router.StringMatch{Kind: router.MatchExact, Value: "/slow"}
 			slow.Policy = &router.RoutePolicy{IdleTimeout: test.route}
 			thePolicy(spec).IdleTimeout = long // of the first request, which has time
 			routes := &spec.Listeners[0].Tables[0].VirtualHosts[0].Routes
-			*routes = append([]*router.Route{&slow}, *routes...)
+			*routes = append([]*router.Route{slow}, *routes...)
 			g := start(t, spec, func(s *setup) { s.server.Timeouts.Stream = test.listener })
 			c := dial(t, g)
 			if a := c.get("/"); a.StatusCode != 200 {

@@ -29,6 +29,12 @@ func thePolicy(spec *router.Spec) *router.RoutePolicy {
 	return r.Policy
 }
 
+// copyOf returns a route that can be changed without the other.
+func copyOf(r *router.Route) *router.Route {
+	action := *r.RouteAction
+	return &router.Route{Object: r.Object, Field: r.Field, Match: r.Match, RouteAction: &action}
+}
+
 func theRoute(spec *router.Spec) *router.Route {
 	return spec.Listeners[0].Tables[0].VirtualHosts[0].Routes[0]
 }

@@ -38,7 +38,7 @@ func TestTellsEndpoint(t *testing.T) {
 	empty := &router.Cluster{Name: "empty"}
 	original := &router.Cluster{Name: "original", Resolution: router.ResolutionOriginal}
 	to := func(path, cluster string) *router.Route {
-		return &router.Route{Name: path, Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: path}}, Destinations: []router.Destination{{Cluster: cluster}}}
+		return &router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: path}}, RouteAction: &router.RouteAction{Name: path, Destinations: []router.Destination{{Cluster: cluster}}}}
 	}
 	faulty := to("/fault", "good")
 	faulty.Policy = &router.RoutePolicy{Fault: &router.Fault{AbortStatus: 418, AbortFraction: router.AllTraffic}}

@@ -67,7 +67,7 @@ func TestTracedTries(t *testing.T) {
 	(*routes)[0].Policy.Retry = &router.Retry{Attempts: 2, On: router.Retry5xx, Backoff: 1}
 	(*routes)[0].Policy.Mirrors = []router.Mirror{{Cluster: "mirror", Fraction: router.AllTraffic}}
 	for _, name := range []string{"empty", "dead"} {
-		*routes = append([]*router.Route{{Name: name, Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/" + name}}, Destinations: []router.Destination{{Cluster: name}}}}, *routes...)
+		*routes = append([]*router.Route{{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/" + name}}, RouteAction: &router.RouteAction{Name: name, Destinations: []router.Destination{{Cluster: name}}}}}, *routes...)
 	}
 	seen, tell := telling(func(ex *proxy.Exchange) []proxy.TracedTry { return append([]proxy.TracedTry(nil), ex.Trace.Tries...) })
 	c := dial(t, start(t, spec, tell, tracing(true)))

@@ -33,8 +33,7 @@ func gateway(t *testing.T, origin http.HandlerFunc) string {
 	spec := &router.Spec{
 		Listeners: []*router.Listener{{Name: "main", Tables: []*router.RouteTable{{
 			Name: "http.80", VirtualHosts: []*router.VirtualHost{{Name: "any", Domains: []string{"*"}, Routes: []*router.Route{{
-				Name: "all", Destinations: []router.Destination{{Cluster: "origin"}},
-				Policy: &router.RoutePolicy{Retry: &router.Retry{Attempts: 2, On: router.Retry5xx, Backoff: time.Millisecond}},
+				RouteAction: &router.RouteAction{Name: "all", Destinations: []router.Destination{{Cluster: "origin"}}, Policy: &router.RoutePolicy{Retry: &router.Retry{Attempts: 2, On: router.Retry5xx, Backoff: time.Millisecond}}},
 			}}}},
 		}}}},
 		Clusters: []*router.Cluster{{Name: "origin", Endpoints: []*router.Endpoint{{Address: o.Listener.Addr().String()}}}},

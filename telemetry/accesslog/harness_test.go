@@ -40,7 +40,7 @@ func forwarded() *proxy.Exchange {
 		Remote:              netip.MustParseAddrPort("10.1.2.3:40123"),
 		Client:              netip.MustParseAddr("10.1.2.3"),
 		RequestID:           "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
-		Decision:            router.Decision{Outcome: router.Forward, Route: &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Name: "productpage"}, RoutePolicy: &router.RoutePolicy{}}}},
+		Decision:            router.Decision{Outcome: router.Forward, Route: &router.CompiledRoute{Route: &router.Route{}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{Name: "productpage"}, RoutePolicy: &router.RoutePolicy{}}}}},
 		Destination:         &router.CompiledDestination{Cluster: router.ClusterRef{Name: "outbound|9080||productpage.default.svc.cluster.local"}},
 		Status:              200,
 		Details:             "via_upstream",

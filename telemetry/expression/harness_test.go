@@ -38,7 +38,7 @@ func answered() *proxy.Exchange {
 		Client:           netip.MustParseAddr("10.1.2.3"),
 		RequestID:        "6ba7b810-9dad-41d1-80b4-00c04fd430c8",
 		ServerName:       "bookinfo.example.com",
-		Decision:         router.Decision{Outcome: router.Forward, Route: &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Name: "productpage"}, RoutePolicy: &router.RoutePolicy{}}}},
+		Decision:         router.Decision{Outcome: router.Forward, Route: &router.CompiledRoute{Route: &router.Route{}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{Name: "productpage"}, RoutePolicy: &router.RoutePolicy{}}}}},
 		Destination:      &router.CompiledDestination{Cluster: router.ClusterRef{Name: "outbound|9080||productpage.default.svc.cluster.local"}},
 		Status:           503,
 		Flags:            proxy.FlagUpstreamConnectFailure | proxy.FlagRetryExceeded,

@@ -227,7 +227,7 @@ func TestKnownHost(t *testing.T) {
 		Clusters: []*router.Cluster{{Name: "outbound|9080||reviews.default.svc.cluster.local", Host: "reviews.default.svc.cluster.local"}},
 		Listeners: []*router.Listener{{Name: "outbound", Port: 9080, Tables: []*router.RouteTable{{Name: "9080", VirtualHosts: []*router.VirtualHost{{
 			Name: "reviews.default.svc.cluster.local:9080", Domains: []string{"reviews"},
-			Routes: []*router.Route{{Name: "r", Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/only"}}, Direct: &router.DirectResponse{Status: 200}}},
+			Routes: []*router.Route{{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/only"}}, RouteAction: &router.RouteAction{Name: "r", Direct: &router.DirectResponse{Status: 200}}}},
 		}}}}}},
 	}
 	table, errs := router.Build(spec, nil)

@@ -139,7 +139,7 @@ func outdated(q question, e *router.Explanation) bool {
 	case e.Route == nil:
 		return true
 	}
-	return e.Route.Origin != q.route.Origin || e.Route.Name != q.route.Name
+	return e.Route.Origin != q.route.Origin() || e.Route.Name != q.route.Name
 }
 
 // tidy leaves out all but the first rules that did not match, and what could let somebody in.

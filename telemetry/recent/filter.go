@@ -191,7 +191,7 @@ func (f *Filter) matchesFlags(flags proxy.Flags) bool {
 func (f *Filter) matchesDecision(ex *proxy.Exchange) bool {
 	route, destination := ex.Decision.Route, ex.Destination
 	if len(f.Routes) > 0 && (route == nil || !slices.ContainsFunc(f.Routes, func(part string) bool {
-		return strings.Contains(route.Name, part) || strings.Contains(route.Origin.String(), part)
+		return strings.Contains(route.Name, part) || strings.Contains(route.Origin().String(), part)
 	})) {
 		return false
 	}

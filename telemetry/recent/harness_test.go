@@ -18,14 +18,16 @@ func shop(t testing.TB) *router.Table {
 			Name: "http.80",
 			VirtualHosts: []*router.VirtualHost{{Name: "shop.example.com:80", Domains: []string{"shop.example.com"}, Routes: []*router.Route{
 				{
-					Name: "cart", Origin: router.Origin{Kind: "VirtualService", Namespace: "default", Name: "shop", Field: "http[0]"},
-					Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}},
-					Destinations: []router.Destination{{Cluster: "outbound|80|v1|cart", Weight: 1}, {Cluster: "outbound|80|v2|cart", Weight: 1}},
+					Object:      &router.Object{Kind: "VirtualService", Namespace: "default", Name: "shop"},
+					Field:       "http[0]",
+					Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/cart"}},
+					RouteAction: &router.RouteAction{Name: "cart", Destinations: []router.Destination{{Cluster: "outbound|80|v1|cart", Weight: 1}, {Cluster: "outbound|80|v2|cart", Weight: 1}}},
 				},
 				{
-					Name: "vip", Origin: router.Origin{Kind: "VirtualService", Namespace: "default", Name: "shop", Field: "http[1]"},
-					Match:        router.Match{Rest: &router.Conditions{Headers: []router.HeaderMatch{{Name: "cookie", Match: router.StringMatch{Kind: router.MatchExact, Value: "user=vip"}}}}},
-					Destinations: []router.Destination{{Cluster: "outbound|80||vip"}},
+					Object:      &router.Object{Kind: "VirtualService", Namespace: "default", Name: "shop"},
+					Field:       "http[1]",
+					Match:       router.Match{Rest: &router.Conditions{Headers: []router.HeaderMatch{{Name: "cookie", Match: router.StringMatch{Kind: router.MatchExact, Value: "user=vip"}}}}},
+					RouteAction: &router.RouteAction{Name: "vip", Destinations: []router.Destination{{Cluster: "outbound|80||vip"}}},
 				},
 			}}},
 		}}}},

@@ -92,7 +92,7 @@ func (r *record) takeDecision(ex *proxy.Exchange) {
 		r.virtualHost = r.keep(v.Name, maxText)
 	}
 	if route := ex.Decision.Route; route != nil {
-		r.route, r.rule = r.keep(route.Name, maxText), route.Origin
+		r.route, r.rule = r.keep(route.Name, maxText), route.Origin()
 	}
 	if d := ex.Destination; d != nil {
 		r.cluster = r.keep(d.Cluster.Name, maxText)

@@ -154,7 +154,7 @@ func routeOf(ex *proxy.Exchange) Route {
 		r.VirtualHost = v.Name
 	}
 	if route := ex.Decision.Route; route != nil {
-		r.Name, r.Rule = route.Name, route.Origin
+		r.Name, r.Rule = route.Name, route.Origin()
 	}
 	if d := ex.Destination; d != nil {
 		r.Cluster = d.Cluster.Name

@@ -129,7 +129,7 @@ func serverName(r *record, values string) string {
 	}
 	path := "/*"
 	if r.route != nil && r.route.Route != nil {
-		switch m := r.route.Match.Path; m.Kind {
+		switch m := r.route.Route.Match.Path; m.Kind {
 		case router.MatchExact, router.MatchRegex:
 			path = m.Value
 		case router.MatchPrefix:

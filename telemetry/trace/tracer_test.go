@@ -164,7 +164,7 @@ func served(headers string) *proxy.Exchange {
 	ex.Request.Method, ex.Request.Scheme, ex.Request.Authority, ex.Request.Path = "GET", "http", "reviews:9080", "/reviews/0?full=true"
 	ex.Protocol = "HTTP/1.1"
 	ex.Remote = netip.MustParseAddrPort("10.1.2.3:40123")
-	ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews/"}}}, RoutePolicy: &router.RoutePolicy{}}}
+	ex.Decision.Route = &router.CompiledRoute{Route: &router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: "/reviews/"}}}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}, RoutePolicy: &router.RoutePolicy{}}}}
 	ex.Cluster = reviews
 	ex.Status, ex.UpstreamStatus, ex.UpstreamHost = 200, 200, "10.0.0.2:9080"
 	ex.BytesReceived, ex.BytesSent = 5, 357
@@ -289,14 +289,14 @@ func TestOddExchanges(t *testing.T) {
 		"not UTF-8": {func(ex *proxy.Exchange) { ex.Request.Path = "/\xff\xfe" },
 			"reviews.default.svc.cluster.local:9080/reviews/*", map[string]string{"http.url": "http://reviews:9080/?"}, ""},
 		"exact path": {func(ex *proxy.Exchange) {
-			ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/productpage"}}}, RoutePolicy: &router.RoutePolicy{}}}
+			ex.Decision.Route = &router.CompiledRoute{Route: &router.Route{Match: router.Match{Path: router.StringMatch{Kind: router.MatchExact, Value: "/productpage"}}}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}, RoutePolicy: &router.RoutePolicy{}}}}
 		}, "reviews.default.svc.cluster.local:9080/productpage", nil, ""},
 		"any path": {func(ex *proxy.Exchange) {
-			ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{}, RoutePolicy: &router.RoutePolicy{}}}
+			ex.Decision.Route = &router.CompiledRoute{Route: &router.Route{}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}, RoutePolicy: &router.RoutePolicy{}}}}
 		},
 			"reviews.default.svc.cluster.local:9080/*", nil, ""},
 		"passed through": {func(ex *proxy.Exchange) {
-			ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{}, RoutePolicy: &router.RoutePolicy{}}}
+			ex.Decision.Route = &router.CompiledRoute{Route: &router.Route{}, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}, RoutePolicy: &router.RoutePolicy{}}}}
 			ex.Cluster = &router.Cluster{Name: "PassthroughCluster"}
 		}, "PassthroughCluster/*", nil, ""},
 	} {

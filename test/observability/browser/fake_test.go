@@ -107,9 +107,10 @@ func hostile() *fake {
 		spec.Listeners = append(spec.Listeners, &router.Listener{Name: text(i), Tables: []*router.RouteTable{{Name: text(i + 1), VirtualHosts: []*router.VirtualHost{{
 			Name: text(i + 2), Domains: []string{text(i + 3)},
 			Routes: []*router.Route{{
-				Name: text(i), Origin: router.Origin{Kind: text(i + 1), Name: text(i + 2), Field: text(i + 3)},
-				Match:        router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: text(i)}},
-				Destinations: []router.Destination{{Cluster: text(i), Weight: 1}, {Cluster: text(i + 1), Weight: 1}},
+				Object:      &router.Object{Kind: text(i + 1), Name: text(i + 2)},
+				Field:       text(i + 3),
+				Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: text(i)}},
+				RouteAction: &router.RouteAction{Name: text(i), Destinations: []router.Destination{{Cluster: text(i), Weight: 1}, {Cluster: text(i + 1), Weight: 1}}},
 			}},
 		}}}}})
 		conditions = append(conditions, config.Condition{Severity: config.Error, Object: config.Key{Kind: text(i), Name: text(i + 1)}, Field: text(i + 2), Message: text(i), File: text(i + 4), Line: i})
@@ -199,8 +200,8 @@ func crowd(services, routes int) *fake {
 	spec := &router.Spec{Listeners: []*router.Listener{{Name: "l", Tables: []*router.RouteTable{{Name: "http.80", VirtualHosts: []*router.VirtualHost{host}}}}}}
 	for i := range routes {
 		host.Routes = append(host.Routes, &router.Route{
-			Name:  fmt.Sprintf("route-%04d", i),
-			Match: router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: fmt.Sprintf("/part/%d/", i)}}, Destinations: []router.Destination{{Cluster: cluster(i % services)}},
+			Match:       router.Match{Path: router.StringMatch{Kind: router.MatchPrefix, Value: fmt.Sprintf("/part/%d/", i)}},
+			RouteAction: &router.RouteAction{Name: fmt.Sprintf("route-%04d", i), Destinations: []router.Destination{{Cluster: cluster(i % services)}}},
 		})
 	}
 	n := uint64(0)
@@ -238,7 +239,7 @@ func crowd(services, routes int) *fake {
 	f.o.Routes = func() ([]ui.RouteTraffic, []float64) {
 		list := make([]ui.RouteTraffic, routes)
 		for i, r := range host.Routes {
-			list[i] = ui.RouteTraffic{ID: ui.RouteID("l", host.Name, r.Name, r.Origin), Listener: "l", Cluster: cluster(i % services), Counts: counts(i)}
+			list[i] = ui.RouteTraffic{ID: ui.RouteID("l", host.Name, r.Name, r.Origin()), Listener: "l", Cluster: cluster(i % services), Counts: counts(i)}
 		}
 		return list, []float64{1, 10}
 	}
