@@ -312,11 +312,11 @@ func BenchmarkRoutes(b *testing.B) {
 
 // anotherRoute is an exchange of one of many routes that answers in a time of its own.
 func anotherRoute(i int) *proxy.Exchange {
-	origin := router.Origin{Kind: "VirtualService", Namespace: "default", Name: fmt.Sprint("host", i/3), Field: fmt.Sprintf("http[%d]", i%3)}
+	route := &router.Route{Object: &router.Object{Kind: "VirtualService", Namespace: "default", Name: fmt.Sprint("host", i/3)}, Field: fmt.Sprintf("http[%d]", i%3)}
 	ex := &proxy.Exchange{Status: 200, Details: viaUpstream, End: int64(time.Millisecond) + int64(i%100)*int64(time.Microsecond)}
 	ex.Request.Listener = "0.0.0.0_8080"
 	ex.Decision.VirtualHost = &router.CompiledVirtualHost{VirtualHost: &router.VirtualHost{Name: fmt.Sprintf("host%d.example.com:80", i/3)}}
-	ex.Decision.Route = &router.CompiledRoute{Configured: router.Configured{Route: &router.Route{Origin: origin}}}
+	ex.Decision.Route = &router.CompiledRoute{Route: route, Handling: &router.Handling{Configured: router.Configured{RouteAction: &router.RouteAction{}}}}
 	ex.Destination = &router.CompiledDestination{Cluster: router.ClusterRef{Name: fmt.Sprintf("outbound|80||host%d", i/3)}}
 	return ex
 }
