@@ -3,6 +3,7 @@ package config
 import (
 	"hash/maphash"
 	"iter"
+	"math/bits"
 )
 
 // Keyed is a set of things that know the keys of objects, such as these themselves.
@@ -14,8 +15,8 @@ type Keyed[T comparable] = KeyedBy[Key, T]
 // use.
 type KeyedBy[K, T comparable] struct {
 	key func(T) K
-	// slots are a power of two, of which three quarters at most are in use. A thing stands in
-	// the slot that its hash says, or in the first one free behind it.
+	// slots are three quarters in use at most. A thing stands in the slot that its hash says, or
+	// in the first one free behind it.
 	slots []T
 	size  int
 }
@@ -44,7 +45,7 @@ func (k *KeyedBy[K, T]) Get(key K) T {
 // Set adds a thing, in the place of one with the same key.
 func (k *KeyedBy[K, T]) Set(thing T) {
 	if 4*(k.size+1) > 3*len(k.slots) {
-		k.grow()
+		k.resize(max(2, 2*len(k.slots)))
 	}
 	var none T
 	at := k.find(k.key(thing))
@@ -52,6 +53,14 @@ func (k *KeyedBy[K, T]) Set(thing T) {
 		k.size++
 	}
 	k.slots[at] = thing
+}
+
+// Grow makes room for as many things more as are given, and for no others: setting them moves
+// none, and takes the least memory.
+func (k *KeyedBy[K, T]) Grow(things int) {
+	if slots := (4*(k.size+things) + 2) / 3; slots > len(k.slots) {
+		k.resize(slots)
+	}
 }
 
 // Delete takes the thing with a key out, if there is one.
@@ -66,9 +75,8 @@ func (k *KeyedBy[K, T]) Delete(key K) {
 	}
 	k.size--
 	// Those behind it move up, as far as they may stand there.
-	mask := len(k.slots) - 1
-	for next := (at + 1) & mask; k.slots[next] != none; next = (next + 1) & mask {
-		if wanted := k.wanted(k.key(k.slots[next])); (next-wanted)&mask >= (next-at)&mask {
+	for next := k.behind(at); k.slots[next] != none; next = k.behind(next) {
+		if wanted := k.wanted(k.key(k.slots[next])); k.between(wanted, next) >= k.between(at, next) {
 			k.slots[at] = k.slots[next]
 			at = next
 		}
@@ -93,7 +101,24 @@ func (k *KeyedBy[K, T]) All() iter.Seq[T] {
 
 // wanted is the slot where the search for a key begins.
 func (k *KeyedBy[K, T]) wanted(key K) int {
-	return int(maphash.Comparable(keySeed, key) & uint64(len(k.slots)-1))
+	at, _ := bits.Mul64(maphash.Comparable(keySeed, key), uint64(len(k.slots)))
+	return int(at)
+}
+
+// behind is the slot after one; the first comes after the last.
+func (k *KeyedBy[K, T]) behind(at int) int {
+	if at++; at < len(k.slots) {
+		return at
+	}
+	return 0
+}
+
+// between is how many steps it is from one slot to another.
+func (k *KeyedBy[K, T]) between(from, to int) int {
+	if from > to {
+		to += len(k.slots)
+	}
+	return to - from
 }
 
 // find returns the slot with a key, or the free one where it would stand.
@@ -101,14 +126,15 @@ func (k *KeyedBy[K, T]) find(key K) int {
 	var none T
 	at := k.wanted(key)
 	for k.slots[at] != none && k.key(k.slots[at]) != key {
-		at = (at + 1) & (len(k.slots) - 1)
+		at = k.behind(at)
 	}
 	return at
 }
 
-func (k *KeyedBy[K, T]) grow() {
+// resize moves everything into so many slots.
+func (k *KeyedBy[K, T]) resize(slots int) {
 	old := k.slots
-	k.slots = make([]T, max(2, 2*len(old)))
+	k.slots = make([]T, slots)
 	var none T
 	for _, thing := range old {
 		if thing != none {

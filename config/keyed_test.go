@@ -24,9 +24,12 @@ func TestKeyed(t *testing.T) {
 				things.Delete(o.Key)
 				delete(want, o.Key)
 			}
-			if random.IntN(500) == 0 {
+			switch random.IntN(500) {
+			case 0:
 				things.Clear()
 				clear(want)
+			case 1:
+				things.Grow(random.IntN(100))
 			}
 			if got := things.Get(o.Key); got != want[o.Key] {
 				t.Fatalf("seed %d: %v is %p, want %p", seed, o.Key, got, want[o.Key])

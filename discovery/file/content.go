@@ -4,69 +4,30 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
 )
-
-// document is one YAML document and what it holds. It never changes, and the
-// versions of a file share those whose text is the same.
-type document struct {
-	digest digest
-	// line is where the text began when it was parsed; objects and conditions
-	// count from there.
-	line    int
-	objects []item
-	// few have a trouble; nil for none.
-	few *trouble
-}
-
-// trouble is what is wrong with a document.
-type trouble struct {
-	conditions []config.Condition
-	// broken: something in it does not parse, so that objects may be missing.
-	broken bool
-	// refused are the keys of objects with an error of their own.
-	refused []config.Key
-	// carried: it is no document of the file, but the last version of an object that has an
-	// error of its own now.
-	carried bool
-}
-
-// trouble returns what is wrong with the document: the zero value in most cases.
-func (d *document) trouble() trouble {
-	if d.few == nil {
-		return trouble{}
-	}
-	return *d.few
-}
-
-// standing is a document where it stands in one version of a file.
-type standing struct {
-	*document
-	line int
-}
-
-// shift is how far the document has moved down since it was parsed.
-func (s standing) shift() int { return s.line - s.document.line }
-
-// item is an object and where it stands: an object whose text did not change keeps
-// its pointer, and so the line of its youth.
-type item struct {
-	*config.Object
-	line int
-}
 
 // content is what one version of a file gives. It never changes.
 type content struct {
 	place
 	info   fs.FileInfo
 	readAt time.Time
-	// docs are those in force: of the last version without a fault, if there was one.
-	docs []standing
-	// items are the objects in docs, keys the places of the first with each key, from 1.
-	items []item
-	keys  *config.Keyed[int32]
+	// docs are those in force: of the last version without a fault, if there was one. objects are
+	// what they hold, one after the other: there may be a hundred thousand, so that none of them
+	// has anything here that only few need.
+	docs    []document
+	objects []*config.Object
+	// details are those of the objects, nil where each is the whole of its document.
+	details []detail
+	// keys are the places of the first object with each key, from 1; nil where there are few
+	// objects. distinct is how many keys there are.
+	keys     *config.Keyed[int32]
+	distinct int
+	// troubles are what is wrong with docs, by their index; nil for nothing.
+	troubles map[int]*trouble
 	// conditions are those of this version, whatever is in force.
 	conditions []config.Condition
 	// faulty: this version gives nothing of its own, or not everything.
@@ -85,21 +46,32 @@ func (c *content) current(info fs.FileInfo) bool {
 		c.info.ModTime().Equal(info.ModTime()) && c.readAt.Sub(info.ModTime()) > racy
 }
 
+// few is up to how many objects are looked through for a key.
+const few = 8
+
 // get returns the object of that key, nil if there is none. A nil content has none.
 func (c *content) get(key config.Key) *config.Object {
-	if c == nil {
-		return nil
-	}
 	if i, ok := c.find(key); ok {
-		return c.items[i].Object
+		return c.objects[i]
 	}
 	return nil
 }
 
-// find returns the index of the first object of that key.
+// find returns the index of the first object of that key. A nil content has none.
 func (c *content) find(key config.Key) (int, bool) {
-	i := int(c.keys.Get(key))
-	return i - 1, i > 0
+	switch {
+	case c == nil:
+		return 0, false
+	case c.keys != nil:
+		i := int(c.keys.Get(key))
+		return i - 1, i > 0
+	}
+	for i, o := range c.objects {
+		if o.Key == key {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // loses says whether next lacks an object that c has.
@@ -108,7 +80,7 @@ func (c *content) loses(next *content) bool {
 		return false
 	}
 	if next == nil {
-		return c.keys.Len() > 0
+		return len(c.objects) > 0
 	}
 	for _, key := range changed(c, next) {
 		if c.get(key) != nil && next.get(key) == nil {
@@ -118,35 +90,49 @@ func (c *content) loses(next *content) bool {
 	return false
 }
 
-// index lists the objects of the documents in force.
+// index has objects found by their keys.
 func (c *content) index() {
-	items := make([]item, 0, len(c.docs))
-	keys := config.NewKeyed(func(i int32) config.Key { return items[i-1].Key })
-	for _, s := range c.docs {
-		for _, it := range s.objects {
-			it.line += s.shift()
-			first := keys.Get(it.Key)
-			if first > 0 && s.trouble().carried {
-				continue // Another version is in order, so that none is carried over.
-			}
-			items = append(items, it)
-			if first == 0 {
-				keys.Set(int32(len(items)))
-			} else {
-				c.conditions = append(c.conditions, duplicate(it, c.path, items[first-1], c.path))
+	c.keys, c.distinct = nil, 0
+	if objects := c.objects; len(objects) > few {
+		c.keys = config.NewKeyed(func(i int32) config.Key { return objects[i-1].Key })
+		c.keys.Grow(len(objects))
+		for i, o := range objects {
+			if c.keys.Get(o.Key) == 0 {
+				c.keys.Set(int32(i + 1))
 			}
 		}
+		c.distinct = c.keys.Len()
+		return
 	}
-	c.items, c.keys = items, keys
+	for i, o := range c.objects {
+		if first, _ := c.find(o.Key); first == i {
+			c.distinct++
+		}
+	}
 }
 
-// duplicate says that an object is not in force because of another with its key.
-func duplicate(lost item, lostPath string, first item, firstPath string) config.Condition {
-	c := config.Condition{
-		Severity: config.Error, Reason: ReasonDuplicate, Object: lost.Key, File: lostPath, Line: lost.line,
-		Message: fmt.Sprintf("it is also in %s:%d, which is read first and is in force; remove one of them", firstPath, first.line),
+// duplicates says which objects are not in force because of others before them.
+func (c *content) duplicates() (found []config.Condition) {
+	if c.distinct == len(c.objects) {
+		return nil
 	}
-	if sameText(lost.Object, first.Object) {
+	for i, o := range c.objects {
+		if first, _ := c.find(o.Key); first != i {
+			found = append(found, duplicate(c, i, c, first))
+		}
+	}
+	return found
+}
+
+// duplicate says that an object is not in force because of another with its key, which may be in
+// another file.
+func duplicate(lost *content, i int, first *content, j int) config.Condition {
+	it := lost.item(i)
+	c := config.Condition{
+		Severity: config.Error, Reason: ReasonDuplicate, Object: it.Key, File: lost.path, Line: it.line,
+		Message: fmt.Sprintf("it is also in %s:%d, which is read first and is in force; remove one of them", first.path, first.item(j).line),
+	}
+	if lost.textDigest(i) == first.textDigest(j) {
 		c.Severity = config.Warning
 	}
 	return c
@@ -155,24 +141,25 @@ func duplicate(lost item, lostPath string, first item, firstPath string) config.
 // changed returns the keys of objects in documents that the two versions do not
 // share. Either may be nil. A key may be there twice.
 func changed(a, b *content) (keys []config.Key) {
-	var old, now []standing
-	if a != nil {
-		old = a.docs
+	if a == nil {
+		a = &content{}
 	}
-	if b != nil {
-		now = b.docs
+	if b == nil {
+		b = &content{}
 	}
-	for len(old) > 0 && len(now) > 0 && old[0].document == now[0].document {
-		old, now = old[1:], now[1:]
+	head, most := 0, min(len(a.docs), len(b.docs))
+	for head < most && a.same(head, b, head) {
+		head++
 	}
-	for len(old) > 0 && len(now) > 0 && old[len(old)-1].document == now[len(now)-1].document {
-		old, now = old[:len(old)-1], now[:len(now)-1]
+	tail := 0
+	for tail < most-head && a.same(len(a.docs)-1-tail, b, len(b.docs)-1-tail) {
+		tail++
 	}
-	for _, part := range [][]standing{old, now} {
-		for _, s := range part {
-			for _, o := range s.objects {
-				keys = append(keys, o.Key)
-			}
+	for _, c := range []*content{a, b} {
+		objects := c.objects[c.start(head):c.start(len(c.docs)-tail)]
+		keys = slices.Grow(keys, len(objects))
+		for _, o := range objects {
+			keys = append(keys, o.Key)
 		}
 	}
 	return keys

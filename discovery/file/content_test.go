@@ -21,7 +21,8 @@ func version(text []byte, had *content) *content {
 // plainly writes what a content gives.
 func plainly(c *content) string {
 	var b strings.Builder
-	for _, it := range c.items {
+	for i := range c.objects {
+		it := c.item(i)
 		fmt.Fprintf(&b, "%d %v %s %q\n", it.line, it.Key, it.Version, it.Text())
 	}
 	for _, x := range c.conditions {
@@ -48,19 +49,19 @@ func FuzzVersions(f *testing.F) {
 		one := version(first, nil)
 		alone := version(second, nil)
 		after := version(second, one)
-		if after.faulty && len(one.items) > 0 {
+		if after.faulty && len(one.objects) > 0 {
 			if one.loses(after) || !slices.Equal(after.docs, one.docs) {
 				t.Errorf("a version with a fault changes what is in force:\n%s\nbefore:\n%s", plainly(after), plainly(one))
 			}
 			return
 		}
-		carried := slices.ContainsFunc(after.docs, func(s standing) bool { return s.trouble().carried })
+		carried := slices.ContainsFunc(after.docs, func(d document) bool { return d.digest == digest{} })
 		if got, want := plainly(after), plainly(alone); got != want && !carried {
 			t.Errorf("after another version:\n%s\nalone:\n%s", got, want)
 		}
 		for _, key := range keysOf(one) {
-			if old := one.get(key); after.get(key) != nil && after.get(key) != old && one.keys.Len() == len(one.items) &&
-				bytes.Equal(old.Text(), after.get(key).Text()) && old.Version == after.get(key).Version && after.keys.Len() == len(after.items) {
+			if old := one.get(key); after.get(key) != nil && after.get(key) != old && one.distinct == len(one.objects) &&
+				bytes.Equal(old.Text(), after.get(key).Text()) && old.Version == after.get(key).Version && after.distinct == len(after.objects) {
 				t.Errorf("%v did not change, and yet it is another object", key)
 			}
 		}
@@ -91,10 +92,10 @@ func FuzzVersions(f *testing.F) {
 		}
 		for _, key := range keysOf(after) {
 			i, _ := after.find(key)
-			it := after.items[i]
+			it := after.item(i)
 			was := it.Line
-			if j, ok := one.find(key); ok && one.items[j].Object == it.Object {
-				was = one.items[j].line
+			if j, ok := one.find(key); ok && one.objects[j] == it.Object {
+				was = one.item(j).line
 			}
 			told := slices.ContainsFunc(d.Moved, func(p config.Place) bool { return p.Key == key })
 			if it.line != was && !told {
@@ -107,8 +108,10 @@ func FuzzVersions(f *testing.F) {
 // keysOf are the keys of a version's objects, each once.
 func keysOf(c *content) []config.Key {
 	var keys []config.Key
-	for i := range c.keys.All() {
-		keys = append(keys, c.items[i-1].Key)
+	for i, o := range c.objects {
+		if first, _ := c.find(o.Key); first == i {
+			keys = append(keys, o.Key)
+		}
 	}
 	return keys
 }

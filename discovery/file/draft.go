@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,10 @@ import (
 // draft is a version of a file on its way to be a content.
 type draft struct {
 	content
-	had   *content
+	had *content
+	// was are the indexes of the docs in had, of each that is the same there; -1 for the others,
+	// which are the fresh ones. It is nil where all are.
+	was   []int32
 	fresh []unparsed
 	// blocks are those of the fresh documents' texts, where they are kept in such.
 	blocks []*block
@@ -27,10 +29,16 @@ type draft struct {
 	hollow bool
 }
 
-// unparsed is a document, and its text until that is parsed; objects keep their own.
+// unparsed is a document that was not there before.
 type unparsed struct {
-	*document
-	text []byte
+	// at is its index.
+	at int
+	// text is nil once it is parsed; objects keep their own.
+	text    []byte
+	objects []*config.Object
+	// details are those of the objects, nil if there is one that is the whole document.
+	details []detail
+	trouble *trouble
 }
 
 // readAll reads files and parses what is new in them. had returns what is in force
@@ -56,14 +64,14 @@ func readAll(entries []*entry, limit int64, had func(path string) *content) ([]*
 func (d *draft) keepTexts() {
 	var k keeper
 	for _, doc := range d.fresh {
-		for _, it := range doc.objects {
-			k.left += len(it.Manifest)
+		for _, o := range doc.objects {
+			k.left += len(o.Manifest)
 		}
 	}
 	for _, doc := range d.fresh {
-		for _, it := range doc.objects {
-			if it.Manifest != nil {
-				k.keep(it.Object)
+		for _, o := range doc.objects {
+			if o.Manifest != nil {
+				k.keep(o)
 			}
 		}
 	}
@@ -111,11 +119,28 @@ func read(e *entry, limit int64, had *content) *draft {
 func (d *draft) take(data []byte) {
 	texts := config.SplitDocuments(data)
 	d.hollow = len(bytes.TrimSpace(data)) == 0
-	var old []standing
-	if d.had != nil {
-		old = d.had.docs
+	d.docs = make([]document, len(texts))
+	for i, t := range texts {
+		d.docs[i] = document{digest: digestOf(t.Text), line: int32(t.Line)}
 	}
-	d.docs, d.fresh = match(old, texts)
+	if d.had != nil && len(d.had.docs) > 0 {
+		d.match(d.had.docs)
+	} else {
+		d.fresh = make([]unparsed, 0, len(texts))
+	}
+	for i, t := range texts {
+		if d.before(i) < 0 {
+			d.fresh = append(d.fresh, unparsed{at: i, text: t.Text})
+		}
+	}
+}
+
+// before is the index of a document in the version before, negative if it is fresh.
+func (d *draft) before(doc int) int {
+	if d.was == nil {
+		return -1
+	}
+	return int(d.was[doc])
 }
 
 // fault notes that the file as a whole is not usable.
@@ -127,10 +152,10 @@ func (d *draft) fault(reason config.Reason, message string) {
 
 // kept says, at the end of a message, what is in force instead of this version.
 func (d *draft) kept() string {
-	if d.had == nil || len(d.had.items) == 0 {
+	if d.had == nil || len(d.had.objects) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(". Until then what it gave before stays in force: %d objects", len(d.had.items))
+	return fmt.Sprintf(". Until then what it gave before stays in force: %d objects", len(d.had.objects))
 }
 
 // load reads a regular file of at most limit bytes.
@@ -171,40 +196,32 @@ func load(path string, limit int64) ([]byte, error) {
 
 func tooLarge(limit int64) error { return fmt.Errorf("it has more than %d bytes; split it", limit) }
 
-// match pairs texts with documents that have the same text, from both ends first:
-// most changes are one edit in one place. It returns a document for each text, and
-// those of them that are new and must be parsed.
-func match(old []standing, texts []config.Document) (docs []standing, fresh []unparsed) {
-	docs = make([]standing, len(texts))
-	digests := make([]digest, len(texts))
-	for i, t := range texts {
-		digests[i] = digestOf(t.Text)
-	}
+// match pairs the documents with old ones that have the same text, from both ends first:
+// most changes are one edit in one place.
+func (d *draft) match(old []document) {
+	d.was = make([]int32, len(d.docs))
 	head := 0
-	for head < len(texts) && head < len(old) && digests[head] == old[head].digest {
-		docs[head] = standing{old[head].document, texts[head].Line}
+	for head < len(d.docs) && head < len(old) && d.docs[head].digest == old[head].digest {
+		d.was[head] = int32(head)
 		head++
 	}
-	end, oldEnd := len(texts), len(old)
-	for end > head && oldEnd > head && digests[end-1] == old[oldEnd-1].digest {
+	end, oldEnd := len(d.docs), len(old)
+	for end > head && oldEnd > head && d.docs[end-1].digest == old[oldEnd-1].digest {
 		end, oldEnd = end-1, oldEnd-1
-		docs[end] = standing{old[oldEnd].document, texts[end].Line}
+		d.was[end] = int32(oldEnd)
 	}
-	between := make(map[digest]*document, oldEnd-head)
-	for _, o := range old[head:oldEnd] {
-		between[o.digest] = o.document
+	between := make(map[digest]int32, oldEnd-head)
+	for i := head; i < oldEnd; i++ {
+		between[old[i].digest] = int32(i)
 	}
 	for i := head; i < end; i++ {
-		t := texts[i]
-		d := between[digests[i]]
-		if d == nil {
-			d = &document{digest: digests[i], line: t.Line}
-			fresh = append(fresh, unparsed{d, t.Text})
+		was, there := between[d.docs[i].digest]
+		if !there {
+			was = -1
 		}
-		delete(between, digests[i])
-		docs[i] = standing{d, t.Line}
+		d.was[i] = was
+		delete(between, d.docs[i].digest)
 	}
-	return docs, fresh
 }
 
 // parse parses the fresh documents of all drafts.
@@ -219,96 +236,52 @@ func parse(drafts []*draft) {
 			jobs = append(jobs, job{&d.fresh[i], d})
 		}
 	}
-	each(len(jobs), func(i int) { jobs[i].parse(jobs[i].draft.path, jobs[i].draft.had) })
+	each(len(jobs), func(i int) { jobs[i].parse(jobs[i].draft.docs[jobs[i].at], jobs[i].draft.path, jobs[i].draft.had) })
 }
 
-// parse fills in what the document holds. Of a List, the items whose text is that of
+// parse finds what the document holds. Of a List, the items whose text is that of
 // an object in force are that object.
-func (d *unparsed) parse(path string, had *content) {
-	objects, conditions := config.ParseObjects(config.Document{Line: d.line, Text: d.text}, path)
-	d.text = nil
-	d.objects = make([]item, 0, len(objects))
-	for _, o := range objects {
-		it := item{o, o.Line}
-		if old := had.get(o.Key); old != nil && old.Version == o.Version && sameText(old, o) {
-			it.Object = old
-		}
-		d.objects = append(d.objects, it)
+func (d *unparsed) parse(doc document, path string, had *content) {
+	objects, conditions := config.ParseObjects(config.Document{Line: int(doc.line), Text: d.text}, path)
+	if len(objects) > 1 || len(objects) == 1 && !isWhole(objects[0].Manifest, d.text) {
+		d.details = make([]detail, len(objects))
 	}
+	for i, o := range objects {
+		own := doc.digest
+		if d.details != nil {
+			own = digestOf(o.Manifest)
+			d.details[i] = detail{own, int32(o.Line) - doc.line}
+		}
+		if at, ok := had.find(o.Key); ok && had.objects[at].Version == o.Version && had.textDigest(at) == own {
+			objects[i] = had.objects[at]
+		}
+	}
+	d.objects, d.text = objects, nil
 	if len(conditions) == 0 {
 		return
 	}
-	few := &trouble{conditions: conditions}
-	d.few = few
+	d.trouble = &trouble{line: doc.line, conditions: conditions}
 	for i := range conditions {
 		switch c := &conditions[i]; {
 		case c.Severity != config.Error:
 		case c.Reason == config.BadMetadata && identified(c.Object):
-			few.refused = append(few.refused, c.Object)
+			d.trouble.refused = append(d.trouble.refused, c.Object)
 			if had.get(c.Object) != nil {
 				c.Message += "; its last version stays in force"
 			}
 		default:
-			few.broken = true
+			d.trouble.broken = true
 		}
 	}
+}
+
+// isWhole says whether an object's text is that of its document, not a part of it or another.
+func isWhole(text, document []byte) bool {
+	return len(text) == len(document) && &text[0] == &document[0]
 }
 
 // identified says whether a condition names an object, and not just a file or what
 // was never named in full.
 func identified(key config.Key) bool {
 	return key.Name != "" && key.Kind != "File" && key.Kind != "Object"
-}
-
-// finish decides what of the draft is in force.
-func (d *draft) finish() *content {
-	if d.had != nil && !d.unread && !d.hollow && !d.had.faulty && slices.Equal(d.docs, d.had.docs) {
-		c := *d.had
-		c.place, c.info, c.readAt = d.place, d.info, d.readAt
-		return &c
-	}
-	for _, s := range d.docs {
-		wrong := s.trouble()
-		d.faulty = d.faulty || wrong.broken
-		for _, c := range wrong.conditions {
-			if c.Line > 0 {
-				c.Line += s.shift()
-			}
-			d.conditions = append(d.conditions, c)
-		}
-	}
-	had := d.had != nil && len(d.had.items) > 0
-	switch {
-	case d.unread:
-		d.faulty = true
-	case d.faulty && had:
-		d.fault(ReasonKept, "it has errors; mend them")
-	case d.hollow && had:
-		d.fault(ReasonEmpty, "the file is empty, as if it were about to be written. Delete it, or leave a comment in it, to remove its objects")
-	}
-	d.faulty = d.faulty || d.hollow
-	if d.faulty && had {
-		d.docs = d.had.docs
-	} else {
-		d.carry()
-	}
-	d.index()
-	c := d.content
-	return &c
-}
-
-// carry takes over the last versions of objects that have an error of their own now,
-// each as a document without text.
-func (d *draft) carry() {
-	var carried []standing
-	for _, s := range d.docs {
-		for _, key := range s.trouble().refused {
-			if d.had.get(key) != nil {
-				at, _ := d.had.find(key)
-				old := d.had.items[at]
-				carried = append(carried, standing{&document{line: old.line, objects: []item{old}, few: &trouble{carried: true}}, old.line})
-			}
-		}
-	}
-	d.docs = append(d.docs, carried...)
 }

@@ -69,14 +69,15 @@ func (s *set) noteMoves(had, next *content) {
 	if had == nil {
 		return
 	}
-	twice := len(had.items) > had.keys.Len()
-	for i, it := range next.items {
+	twice := len(had.objects) > had.distinct
+	for i := range next.objects {
+		it := next.item(i)
 		// Most edits move nothing or everything behind them, in the same order. Of a key that is
 		// there twice another may have been in force.
-		if !twice && i < len(had.items) && had.items[i] == it {
+		if !twice && i < len(had.objects) && had.item(i) == it {
 			continue
 		}
-		if j, ok := had.find(it.Key); ok && had.items[j].Object == it.Object && had.items[j].line != it.line {
+		if j, ok := had.find(it.Key); ok && had.objects[j] == it.Object && had.item(j).line != it.line {
 			s.moved = append(s.moved, it.Key)
 		}
 	}
@@ -89,14 +90,11 @@ func (s *set) inForce(key config.Key) item {
 		return item{}
 	}
 	c := s.files[owner.File]
-	if c == nil {
-		return item{}
-	}
 	i, ok := c.find(key)
 	if !ok {
 		return item{}
 	}
-	return c.items[i]
+	return c.item(i)
 }
 
 // claim notes that a file has an object. The first of several files has its object in force.
@@ -185,11 +183,12 @@ func (s *set) wrong(others []config.Condition) []config.Condition {
 		all = append(all, s.files[path].conditions...)
 	}
 	for key, paths := range s.rivals {
-		first := s.inForce(key)
+		first := s.files[paths[0]]
+		in, _ := first.find(key)
 		for _, path := range paths[1:] {
 			c := s.files[path]
 			at, _ := c.find(key)
-			all = append(all, duplicate(c.items[at], path, first, paths[0]))
+			all = append(all, duplicate(c, at, first, in))
 		}
 	}
 	slices.SortFunc(all, func(a, b config.Condition) int {

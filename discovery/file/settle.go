@@ -229,7 +229,7 @@ func (w *watcher) bury(gone []string) {
 		if _, known := broken[root]; !known {
 			broken[root] = w.broken(root)
 		}
-		if broken[root] && len(w.inForce(path).items) > 0 {
+		if broken[root] && len(w.inForce(path).objects) > 0 {
 			w.ghosts[path] = true
 			continue
 		}
@@ -265,7 +265,7 @@ func (w *watcher) wrong() []config.Condition {
 	objects := make(map[int]int)
 	for path := range w.ghosts {
 		c := w.inForce(path)
-		objects[c.root] += len(c.items)
+		objects[c.root] += len(c.objects)
 	}
 	for _, root := range slices.Sorted(maps.Keys(objects)) {
 		n := objects[root]

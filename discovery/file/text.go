@@ -83,7 +83,6 @@ func pack(blocks []*block) {
 type kept struct {
 	*block
 	from, to uint32
-	digest   digest
 }
 
 // Text returns the text.
@@ -93,12 +92,13 @@ func (k *kept) Text() []byte { return k.texts()[k.from:k.to:k.to] }
 type keeper struct {
 	blocks []*block
 	texts  []byte
-	waits  []*kept
+	waits  []*config.Object
 	// left is how many bytes are still to come.
 	left int
 }
 
-// keep has the object's text kept in a block instead of in the object.
+// keep has the object's text kept in a block instead of in the object, which is so from the next
+// flush on.
 func (k *keeper) keep(o *config.Object) {
 	if len(k.texts) > 0 && len(k.texts)+len(o.Manifest) > blockSize {
 		k.flush()
@@ -107,10 +107,8 @@ func (k *keeper) keep(o *config.Object) {
 		k.texts = make([]byte, 0, max(min(k.left, blockSize), len(o.Manifest)))
 	}
 	k.left -= len(o.Manifest)
-	text := &kept{from: uint32(len(k.texts)), to: uint32(len(k.texts) + len(o.Manifest)), digest: digestOf(o.Manifest)}
 	k.texts = append(k.texts, o.Manifest...)
-	k.waits = append(k.waits, text)
-	o.Manifest, o.Source = nil, text
+	k.waits = append(k.waits, o)
 }
 
 // flush makes a block of what was collected.
@@ -120,20 +118,12 @@ func (k *keeper) flush() {
 	}
 	b, raw := &block{}, k.texts
 	b.raw.Store(&raw)
-	for _, text := range k.waits {
-		text.block = b
+	// They go together, as do the texts.
+	parts, at := make([]kept, len(k.waits)), uint32(0)
+	for i, o := range k.waits {
+		to := at + uint32(len(o.Manifest))
+		parts[i] = kept{b, at, to}
+		o.Manifest, o.Source, at = nil, &parts[i], to
 	}
-	k.blocks, k.texts, k.waits = append(k.blocks, b), nil, nil
-}
-
-// sameText says whether two objects have the same text.
-func sameText(a, b *config.Object) bool {
-	return textDigest(a) == textDigest(b)
-}
-
-func textDigest(o *config.Object) digest {
-	if k, ok := o.Source.(*kept); ok && o.Manifest == nil {
-		return k.digest
-	}
-	return digestOf(o.Manifest)
+	k.blocks, k.texts, k.waits = append(k.blocks, b), nil, k.waits[:0]
 }
