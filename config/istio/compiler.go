@@ -150,7 +150,7 @@ func NewCompiler(o Options) *Compiler {
 	here := &place{locality: o.Locality, labels: o.Labels}
 	c := &Compiler{
 		options:         o,
-		objects:         objects{byKey: config.NewKeyed((*object).key), rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
+		objects:         objects{byKey: newObjectTable(), rules: validate.Rules{ACMEForAll: o.ACMEForAll}},
 		registry:        newRegistry(o),
 		workloads:       newWorkloads(here),
 		rules:           newDestinationRules(o),
@@ -200,8 +200,8 @@ func (c *Compiler) Apply(d config.Delta) Result {
 		}
 	}
 	for _, place := range d.Moved {
-		if o := c.objects.byKey.Get(place.Key); o != nil {
-			c.conditions.move(place.Key, place.Line-o.written.Line)
+		if o := c.objects.byKey.written(place.Key); o != nil {
+			c.conditions.move(place.Key, place.Line-o.Line)
 		}
 	}
 	for again := true; again; again = len(c.registry.changed) > 0 {

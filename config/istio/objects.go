@@ -18,7 +18,7 @@ import (
 
 // objects are the objects of the API with the versions of them that are in force.
 type objects struct {
-	byKey *config.Keyed[*object]
+	byKey objectTable
 	// rules are what objects are held to.
 	rules validate.Rules
 	// decoded are the VirtualServices that were set since their types were last dropped.
@@ -51,8 +51,7 @@ type change struct {
 // stays in force.
 func (s *objects) set(all []*config.Object) []change {
 	fresh := slices.DeleteFunc(slices.Clone(all), func(o *config.Object) bool {
-		known := s.byKey.Get(o.Key)
-		return known != nil && known.written == o
+		return s.byKey.written(o.Key) == o
 	})
 	changes := make([]change, 0, len(fresh))
 	for i, v := range checkAll(fresh, s.rules) {
@@ -60,8 +59,8 @@ func (s *objects) set(all []*config.Object) []change {
 		known := s.byKey.Get(o.Key)
 		if known == nil {
 			known = &object{written: o}
-			s.byKey.Set(known)
 		}
+		s.byKey.set(known)
 		c := change{key: o.Key, before: known.inForce, typedBefore: known.typed, conditions: v.conditions}
 		known.written = o
 		if v.typed != nil {
@@ -82,8 +81,17 @@ func (s *objects) remove(key config.Key) (change, bool) {
 	if known == nil {
 		return change{}, false
 	}
-	s.byKey.Delete(key)
+	s.byKey.delete(key)
 	return change{key: key, before: known.inForce, typedBefore: known.typed}, true
+}
+
+// drop drops the types of the VirtualServices that were set.
+func (s *objects) drop() {
+	for _, o := range s.decoded {
+		o.typed = (*resource.VirtualService)(nil)
+		s.byKey.settle(o)
+	}
+	s.decoded = nil
 }
 
 // verdict is what an object is, and what is wrong with it. The typed object is nil

@@ -66,9 +66,6 @@ func (c *Compiler) forget() {
 	for _, v := range c.pending.read {
 		v.reading = nil
 	}
-	for _, o := range c.objects.decoded {
-		o.typed = (*resource.VirtualService)(nil)
-	}
-	c.objects.decoded = nil
+	c.objects.drop()
 	c.strings, c.parts = interned{}, parts{}
 }

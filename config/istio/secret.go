@@ -127,7 +127,7 @@ func (c *Compiler) noSecret(name string, want secretUse) string {
 	key := config.Key{Kind: "Secret"}
 	key.Namespace, key.Name, _ = strings.Cut(name, "/")
 	switch {
-	case s == nil && c.objects.byKey.Get(key) != nil:
+	case s == nil && c.objects.byKey.written(key) != nil:
 		return fmt.Sprintf("%s holds no certificate that can be read: give it tls.crt and tls.key, or ca.crt", key)
 	case s == nil && key.Namespace != c.options.Namespace:
 		return fmt.Sprintf("there is no %s: write it, of type kubernetes.io/tls", key)

@@ -37,7 +37,7 @@ func (c *Compiler) Wants() config.Wants {
 			}
 		}
 	}
-	for o := range c.objects.byKey.All() {
+	for o := range c.objects.byKey.typed() {
 		if e, ok := o.typed.(*resource.ServiceEntry); ok && e.Spec.WorkloadSelector != nil {
 			pods[o.inForce.Namespace] = struct{}{}
 		}
