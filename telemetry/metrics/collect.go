@@ -61,11 +61,11 @@ func (m *Metrics) samples() []prometheus.Metric {
 	var list []prometheus.Metric
 	for i := range m.families {
 		f := &m.families[i]
-		for _, s := range f.series {
-			list = append(list, s.sample(metric(i)))
+		for s := range f.all() {
+			list = append(list, m.sample(metric(i), s))
 		}
-		if len(f.series) > 0 {
-			list = append(list, prometheus.MustNewConstMetric(seriesDesc, prometheus.GaugeValue, float64(len(f.series)), metricNames[i]))
+		if f.size > 0 {
+			list = append(list, prometheus.MustNewConstMetric(seriesDesc, prometheus.GaugeValue, float64(f.size), metricNames[i]))
 		}
 	}
 	for name, l := range m.requests {
@@ -77,14 +77,16 @@ func (m *Metrics) samples() []prometheus.Metric {
 // sample is a series at one moment.
 type sample struct {
 	desc      *prometheus.Desc
-	labels    []*dto.LabelPair
+	labels    *labels
 	value     float64
 	histogram Histogram
 }
 
-func (s *series) sample(i metric) *sample {
-	c := &sample{desc: descs[i], labels: s.labels, value: s.value, histogram: s.histogram}
-	c.histogram.Counts = slices.Clone(s.histogram.Counts)
+func (m *Metrics) sample(i metric, s *series) *sample {
+	c := &sample{desc: descs[i], labels: s.labels, value: s.value}
+	if i.histogram() {
+		c.histogram = Histogram{Bounds: m.boundsOf(i).upper, Counts: slices.Clone(s.counts), Sum: s.value}
+	}
 	return c
 }
 
@@ -93,7 +95,7 @@ func (s *sample) Desc() *prometheus.Desc { return s.desc }
 
 // Write implements prometheus.Metric.
 func (s *sample) Write(out *dto.Metric) error {
-	out.Label = s.labels
+	out.Label = s.labels.pairs()
 	if s.histogram.Counts == nil {
 		out.Counter = &dto.Counter{Value: proto.Float64(s.value)}
 		return nil

@@ -87,11 +87,11 @@ func (m *Metrics) merge(a *applied, d *delta, now time.Time) {
 		case requestsTotal:
 			s.value += float64(t.requests)
 		case requestDuration:
-			s.histogram.add(&t.duration, float64(time.Millisecond))
+			s.observe(&t.duration, float64(time.Millisecond))
 		case requestBytes:
-			s.histogram.add(&t.request, 1)
+			s.observe(&t.request, 1)
 		case responseBytes:
-			s.histogram.add(&t.response, 1)
+			s.observe(&t.response, 1)
 		case requestMessages:
 			s.value += float64(t.requestMessages)
 		case responseMessages:

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -48,12 +49,16 @@ type flowKey struct {
 	mutual              bool
 }
 
-// flow is an Edge as it grows.
+// flow is what an Edge counts. Who it is between is its key.
 type flow struct {
-	edge Edge
-	gone bool
+	requests                       [6]uint64
+	failures                       uint64
+	duration                       Histogram
+	opened, closed, sent, received uint64
+	seen                           time.Time
+	gone                           bool
 	// outcomes are the ways in which its exchanges have ended, those that are told apart.
-	outcomes map[outcome]struct{}
+	outcomes []outcome
 }
 
 // maxOutcomes bounds the ways to end that the histograms of one flow tell apart: each is a page of
@@ -69,16 +74,13 @@ type outcome struct {
 
 // tells tells whether an outcome is one of those that are told apart.
 func (f *flow) tells(o outcome) bool {
-	if _, known := f.outcomes[o]; known {
+	if slices.Contains(f.outcomes, o) {
 		return true
 	}
 	if len(f.outcomes) >= maxOutcomes {
 		return false
 	}
-	if f.outcomes == nil {
-		f.outcomes = make(map[outcome]struct{})
-	}
-	f.outcomes[o] = struct{}{}
+	f.outcomes = append(f.outcomes, o)
 	return true
 }
 
@@ -89,12 +91,22 @@ func (m *Metrics) Edges() []Edge {
 	defer m.mu.Unlock()
 	m.drain()
 	list := make([]Edge, 0, len(m.flows))
-	for _, f := range m.flows {
-		e := f.edge
-		e.Duration.Counts = append([]uint64(nil), e.Duration.Counts...)
-		list = append(list, e)
+	for k, f := range m.flows {
+		list = append(list, f.edge(&k))
 	}
 	return list
+}
+
+// edge returns the Edge of a key's flow.
+func (f *flow) edge(k *flowKey) Edge {
+	d := f.duration
+	d.Counts = slices.Clone(d.Counts)
+	return Edge{
+		Inbound: k.inbound, Source: k.source, Destination: k.destination, Service: k.service, Subset: k.subset,
+		Protocol: k.protocol, Mutual: k.mutual,
+		Requests: f.requests, Failures: f.failures, Duration: d,
+		Opened: f.opened, Closed: f.closed, Sent: f.sent, Received: f.received, Seen: f.seen,
+	}
 }
 
 // flow returns the flow of a key, with bounds for how many there may be.
@@ -108,29 +120,26 @@ func (m *Metrics) flow(k flowKey) *flow {
 			return f
 		}
 	}
-	f := &flow{edge: Edge{
-		Inbound: k.inbound, Source: k.source, Destination: k.destination, Service: k.service, Subset: k.subset,
-		Protocol: k.protocol, Mutual: k.mutual, Duration: newHistogram(m.duration),
-	}}
+	f := &flow{duration: newHistogram(m.duration)}
 	m.flows[k] = f
 	return f
 }
 
 // add adds what was counted.
 func (f *flow) add(d *delta, now time.Time) {
-	e, t := &f.edge, &d.tally
+	t := &d.tally
 	class := int(d.entry.key.status) / 100
-	if class >= len(e.Requests) {
+	if class >= len(f.requests) {
 		class = 0
 	}
-	e.Requests[class] += t.requests
+	f.requests[class] += t.requests
 	if d.entry.key.failed() {
-		e.Failures += t.requests
+		f.failures += t.requests
 	}
-	e.Duration.add(&t.duration, float64(time.Millisecond))
-	e.Opened += t.opened
-	e.Closed += t.closed
-	e.Sent += t.response.sum + t.sent
-	e.Received += t.request.sum + t.received
-	e.Seen = now
+	f.duration.add(&t.duration, float64(time.Millisecond))
+	f.opened += t.opened
+	f.closed += t.closed
+	f.sent += t.response.sum + t.sent
+	f.received += t.request.sum + t.received
+	f.seen = now
 }

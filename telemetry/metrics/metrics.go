@@ -101,7 +101,7 @@ func New(o Options) *Metrics {
 		m.shards[i].entries = make(map[key]*entry)
 	}
 	for i := range m.families {
-		m.families[i].series = make(map[string]*series)
+		m.families[i].byHash = make(map[uint64]*series)
 	}
 	m.Apply(&router.Spec{})
 	go m.run()

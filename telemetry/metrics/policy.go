@@ -48,6 +48,8 @@ type metricPolicy struct {
 	// set are labels that have the value of an expression: their names, and the places of
 	// these in the policy's tags.
 	set []tagLabel
+	// columns are the labels that come of these.
+	columns []column
 }
 
 type tagLabel struct {
@@ -75,6 +77,9 @@ func newPolicy(inbound bool, overrides []router.MetricOverride, logger *slog.Log
 				}
 			}
 		}
+	}
+	for i := range p.metrics {
+		p.metrics[i].columns = columnsOf(metric(i), &p.metrics[i])
 	}
 	return p
 }

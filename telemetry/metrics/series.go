@@ -2,28 +2,30 @@ package metrics
 
 import (
 	"slices"
-	"strings"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/sluicegate/sluice/router"
 )
 
-// family is a metric's series, by their labels.
-type family struct{ series map[string]*series }
-
 // series is a metric under one set of labels.
 type series struct {
-	labels []*dto.LabelPair
-	// value is a counter's, and histogram a histogram's.
-	value     float64
-	histogram Histogram
-	changed   time.Time
-	from      origin
+	labels *labels
+	// next has the same hash.
+	next *series
+	// value is a counter's, and the sum of a histogram, which has counts by bucket.
+	value   float64
+	counts  []uint64
+	changed time.Time
+	from    *origin
 	// beyond says that it stands for those that there is no room for.
 	beyond, gone bool
+}
+
+// observe adds values to a histogram; unit is how many of them make one of its own.
+func (s *series) observe(c *counts, unit float64) {
+	h := Histogram{Counts: s.counts, Sum: s.value}
+	h.add(c, unit)
+	s.value = h.Sum
 }
 
 // origin is what of the configuration a series is about.
@@ -60,7 +62,7 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 	e := m.ends(a, k)
 	values := k.values(&e)
 	r := &resolved{listener: m.listener(k)}
-	from := origin{policy: k.policy, told: k.caller != nil || k.callee != nil || k.principal != ""}
+	from := &origin{policy: k.policy, told: k.caller != nil || k.callee != nil || k.principal != ""}
 	if k.cluster != nil {
 		from.cluster = k.cluster.Name
 	} else if k.missing != nil {
@@ -78,84 +80,56 @@ func (m *Metrics) resolve(a *applied, k *key) *resolved {
 	r.flow = m.flow(f)
 	folded := !k.overflow && !r.flow.tells(outcome{k.status, k.flags, k.grpc})
 	var previous metric
-	var labels []*dto.LabelPair
+	var shared *labels
 	for i := range metricCount {
 		policy := &k.policy.metrics[i]
 		if policy.disabled || !i.counted(k.kind) {
 			continue
 		}
 		if folded && i.histogram() {
-			all := pairs(i, k, values.folded())
+			all := k.labels(i, values.folded())
 			r.series[i] = m.seriesOf(i, k, all, from)
 			// A policy may have removed the labels that tell them apart.
-			if seriesID(all) != seriesID(pairs(i, k, &values)) {
+			if !all.equal(k.labels(i, &values)) {
 				r.series[i].beyond = true
 			}
 			continue
 		}
-		if labels == nil || previous.without() != i.without() || !policy.same(&k.policy.metrics[previous]) {
-			labels = pairs(i, k, &values)
+		if shared == nil || previous.without() != i.without() || !policy.same(&k.policy.metrics[previous]) {
+			shared = k.labels(i, &values)
 		}
 		previous = i
-		r.series[i] = m.seriesOf(i, k, labels, from)
+		r.series[i] = m.seriesOf(i, k, shared, from)
 	}
 	return r
 }
 
 // seriesOf finds the series with those labels, or makes it.
-func (m *Metrics) seriesOf(i metric, k *key, labels []*dto.LabelPair, from origin) *series {
+func (m *Metrics) seriesOf(i metric, k *key, l *labels, from *origin) *series {
 	f := &m.families[i]
-	id := seriesID(labels)
-	if s := f.series[id]; s != nil {
+	if s := f.find(l); s != nil {
 		s.from = from // it goes on under the newest policy
 		return s
 	}
-	if len(f.series) >= m.o.MaxSeries && !k.overflow {
+	if f.size >= m.o.MaxSeries && !k.overflow {
 		all := key{policy: k.policy, kind: k.kind, grpc: grpcNone, overflow: true}
 		values := all.values(&ends{inbound: k.policy.inbound})
-		return m.seriesOf(i, &all, pairs(i, &all, &values), origin{policy: k.policy})
+		return m.seriesOf(i, &all, all.labels(i, &values), &origin{policy: k.policy})
 	}
-	s := &series{labels: labels, from: from, changed: m.o.now(), beyond: k.overflow}
-	switch {
-	case i == requestDuration:
-		s.histogram = newHistogram(m.duration)
-	case i.histogram():
-		s.histogram = newHistogram(m.size)
+	s := &series{labels: l, from: from, changed: m.o.now(), beyond: k.overflow}
+	if i.histogram() {
+		s.counts = make([]uint64, len(m.boundsOf(i).upper)+1)
 	}
-	f.series[id] = s
+	f.add(s)
 	return s
 }
 
-// pairs returns a metric's labels, sorted by name.
-func pairs(i metric, k *key, values *labelValues) []*dto.LabelPair {
-	policy := &k.policy.metrics[i]
-	removed := policy.removed | i.without()
-	list := make([]*dto.LabelPair, 0, len(values)+len(policy.set))
-	for n := range labelNames {
-		if removed&(1<<n) == 0 {
-			list = append(list, &dto.LabelPair{Name: &labelNames[n], Value: proto.String(values[n])})
-		}
+// boundsOf returns those of a metric that is a histogram.
+func (m *Metrics) boundsOf(i metric) *bounds {
+	if i == requestDuration {
+		return m.duration
 	}
-	for _, l := range policy.set {
-		value := other
-		if !k.overflow {
-			value = k.policy.tags[l.tag].name(k.tags[l.tag])
-		}
-		list = append(list, &dto.LabelPair{Name: proto.String(l.name), Value: proto.String(strings.ToValidUTF8(value, "?"))})
-	}
-	slices.SortFunc(list, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
-	return list
-}
-
-func seriesID(labels []*dto.LabelPair) string {
-	var b strings.Builder
-	for _, l := range labels {
-		b.WriteString(l.GetName())
-		b.WriteByte(0xfe)
-		b.WriteString(l.GetValue())
-		b.WriteByte(0xff)
-	}
-	return b.String()
+	return m.size
 }
 
 // expire drops series, and edges, that nobody added to for long, but for those that are about
@@ -169,23 +143,19 @@ func (m *Metrics) expire(now time.Time) {
 	a := m.applied.Load()
 	var known map[string]*router.Cluster
 	for i := range m.families {
-		f := &m.families[i]
-		for id, s := range f.series {
+		m.families[i].drop(func(s *series) bool {
 			if now.Sub(s.changed) < m.o.Expiry {
-				continue
+				return false
 			}
 			if known == nil {
 				known = clustersByName(a.spec)
 			}
-			if !s.from.stands(a, known) {
-				s.gone = true
-				delete(f.series, id)
-			}
-		}
+			return !s.from.stands(a, known)
+		})
 	}
 	m.expireListeners(a.spec, now)
 	for k, f := range m.flows {
-		if now.Sub(f.edge.Seen) >= m.o.Expiry {
+		if now.Sub(f.seen) >= m.o.Expiry {
 			f.gone = true
 			delete(m.flows, k)
 		}
@@ -195,16 +165,13 @@ func (m *Metrics) expire(now time.Time) {
 // dropDisabled drops the series of metrics that nobody wants any more. The caller holds m.mu.
 func (m *Metrics) dropDisabled(a *applied) {
 	for i := range m.families {
-		for id, s := range m.families[i].series {
+		m.families[i].drop(func(s *series) bool {
 			wanted := a.outbound
 			if s.from.policy.inbound {
 				wanted = a.inbound
 			}
-			if wanted.metrics[i].disabled {
-				s.gone = true
-				delete(m.families[i].series, id)
-			}
-		}
+			return wanted.metrics[i].disabled
+		})
 	}
 }
 
