@@ -237,7 +237,7 @@ func (t *CompiledTable) collectFaulty(old *CompiledTable, added []*CompiledVirtu
 // compileVirtualHost compiles a virtual host on its own, with the routes that it has
 // kept since an old version of it, or nil.
 func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost) *CompiledVirtualHost {
-	v := &CompiledVirtualHost{VirtualHost: vh, requireTLS: vh.RequireTLS, Routes: make([]*CompiledRoute, 0, len(vh.Routes))}
+	v := &CompiledVirtualHost{VirtualHost: vh, requireTLS: vh.RequireTLS, Routes: make([]CompiledRoute, 0, len(vh.Routes))}
 	for _, name := range vh.Domains {
 		if _, err := parseDomain(name); err != nil {
 			v.report(Problem{Origin: Origin{Kind: "VirtualHost", Name: vh.Name}, Message: err.Error()})
@@ -247,19 +247,16 @@ func (c *compiler) compileVirtualHost(vh *VirtualHost, old *CompiledVirtualHost)
 	// Routes of one rule follow each other and share what they do.
 	sibling := noSibling
 	for _, r := range vh.Routes {
-		if route := known[r]; route != nil {
-			sibling = route.at(len(v.Routes))
-			v.Routes = append(v.Routes, sibling)
-			continue
-		}
-		route, err := c.compileRoute(r, sibling)
-		if err != nil {
+		var route CompiledRoute
+		if old := known[r]; old != nil {
+			route = *old
+		} else if err := c.compileRoute(&route, r, sibling); err != nil {
 			v.report(Problem{Origin: r.Origin(), Message: err.Error()})
 			continue
 		}
 		route.match.ordinal = int32(len(v.Routes))
 		v.Routes = append(v.Routes, route)
-		sibling = route
+		sibling = &v.Routes[len(v.Routes)-1]
 	}
 	v.index = indexRoutes(v.Routes)
 	v.clusters = c.useClusters(v.Routes)
@@ -273,31 +270,22 @@ func (v *CompiledVirtualHost) byRoute() map[*Route]*CompiledRoute {
 		return nil
 	}
 	known := make(map[*Route]*CompiledRoute, len(v.Routes))
-	for _, route := range v.Routes {
-		known[route.Route] = route
+	for i := range v.Routes {
+		known[v.Routes[i].Route] = &v.Routes[i]
 	}
 	return known
 }
 
-// at returns the route for a place among others.
-func (r *CompiledRoute) at(ordinal int) *CompiledRoute {
-	if int(r.match.ordinal) == ordinal {
-		return r
-	}
-	moved := *r
-	moved.match.ordinal = int32(ordinal)
-	return &moved
-}
-
 // useClusters resolves the clusters that routes name, and returns their IDs.
-func (c *compiler) useClusters(routes []*CompiledRoute) *clusterList {
+func (c *compiler) useClusters(routes []CompiledRoute) *clusterList {
 	u := clusterUse{edit: c.clusters}
-	for _, route := range routes {
-		for i := range route.Destinations {
-			u.resolve(&route.Destinations[i].Cluster)
+	for i := range routes {
+		action := routes[i].CompiledAction
+		for j := range action.Destinations {
+			u.resolve(&action.Destinations[j].Cluster)
 		}
-		for i := range route.Mirrors {
-			u.resolve(&route.Mirrors[i].Cluster)
+		for j := range action.Mirrors {
+			u.resolve(&action.Mirrors[j].Cluster)
 		}
 	}
 	return c.lists.one(u.ids)
@@ -308,18 +296,18 @@ var noSibling = &CompiledRoute{Handling: &Handling{Configured: Configured{RouteA
 
 // compileRoute compiles a route, or says why it can't be in force. What it has in
 // common with a sibling it takes from there.
-func (c *compiler) compileRoute(r *Route, sibling *CompiledRoute) (*CompiledRoute, error) {
-	if err := checkAction(r.RouteAction); err != nil {
-		return nil, err
+func (c *compiler) compileRoute(route *CompiledRoute, r *Route, sibling *CompiledRoute) error {
+	err := checkAction(r.RouteAction)
+	if err != nil {
+		return err
 	}
-	route := &CompiledRoute{Route: r}
-	var err error
 	if route.match, err = c.compileMatch(&r.Match); err != nil {
-		return nil, err
+		return err
 	}
 	route.match.outcome = r.outcome()
+	route.Route = r
 	route.Handling, err = c.handling(r.RouteAction, sibling)
-	return route, err
+	return err
 }
 
 // handling compiles what a route does, once where a build has the same action often.

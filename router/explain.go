@@ -190,7 +190,8 @@ func (t *Table) explainRoute(d *Decision, r *Request) *ExplainedRoute {
 func (v *CompiledVirtualHost) misses(before *CompiledRoute, r *Request) []RuleMiss {
 	var misses []RuleMiss
 	path := pathOf(r.Path)
-	for _, route := range v.Routes {
+	for i := range v.Routes {
+		route := &v.Routes[i]
 		if route == before {
 			break
 		}

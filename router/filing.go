@@ -6,17 +6,17 @@ import (
 )
 
 // filer builds a routeIndex.
-type filer struct{ routes []*CompiledRoute }
+type filer struct{ routes []CompiledRoute }
 
 // indexRoutes files routes; nil where there are so few that scanning them is faster.
-func indexRoutes(routes []*CompiledRoute) *routeIndex {
+func indexRoutes(routes []CompiledRoute) *routeIndex {
 	if len(routes) <= scanLimit {
 		return nil
 	}
 	f := filer{routes: routes}
 	var paths, folded []filing
-	for i, route := range routes {
-		m := &route.match
+	for i := range routes {
+		m := &routes[i].match
 		filed := filing{key: fileKey{subject: onPath, text: m.text, exact: m.kind == MatchExact}, route: int32(i)}
 		if m.fold {
 			folded = append(folded, filed)
@@ -122,7 +122,7 @@ func (f *filer) flat(routes []filing, used []fileKey) *routeSet {
 		set.routes = make([]candidate, 0, len(routes))
 	}
 	for _, r := range routes {
-		route := f.routes[r.route]
+		route := &f.routes[r.route]
 		set.routes = append(set.routes, candidate{CompiledRoute: route, place: r.route, certain: route.match.follows(used)})
 	}
 	return set

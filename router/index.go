@@ -77,8 +77,8 @@ var spills = sync.Pool{New: func() any { return new(spilledLists) }}
 func (v *CompiledVirtualHost) first(r *Request) *CompiledRoute {
 	path := pathOf(r.Path)
 	if v.index == nil {
-		for _, route := range v.Routes {
-			if route.match.matches(r, path) {
+		for i := range v.Routes {
+			if route := &v.Routes[i]; route.match.matches(r, path) {
 				return route
 			}
 		}

@@ -44,8 +44,9 @@ type CompiledVirtualHost struct {
 	*VirtualHost
 	// requireTLS is the VirtualHost's, at hand.
 	requireTLS bool
-	// Routes are those that are in force, in order.
-	Routes []*CompiledRoute
+	// Routes are those that are in force, in order. They lie together: a request that looks
+	// at few of them finds the next one in what it has fetched.
+	Routes []CompiledRoute
 	// index finds among many routes; nil where there are few.
 	index *routeIndex
 	// trouble are the problems of the routes and domains left out; nil where there are none,
