@@ -71,10 +71,10 @@ spec:
 			t.Errorf("%q is on line %d, want %d", tt.field, got, tt.want)
 		}
 	}
-	if got := (&Object{Manifest: o.Manifest}).Locate("hosts"); got != 0 {
+	if got := (&Object{Source: o.Source}).Locate("hosts"); got != 0 {
 		t.Errorf("without a line: %d", got)
 	}
-	if got := (&Object{Manifest: []byte("{"), Line: 5}).Locate("hosts"); got != 5 {
+	if got := (&Object{Source: Plain("{"), Line: 5}).Locate("hosts"); got != 5 {
 		t.Errorf("in a broken manifest: %d", got)
 	}
 }

@@ -31,12 +31,11 @@ type Object struct {
 	Annotations map[string]string
 	// Created decides conflicts: the older object wins; among equals (objects in
 	// files seldom carry a timestamp) the one whose name, then namespace, sorts first.
-	Created time.Time
-	// Manifest is the text of this one object, YAML or JSON (which is YAML too). Where it is nil
-	// the text is kept by Source. See [Object.Text].
-	Manifest []byte
-	Source   Source
-	// File and Line say where Manifest's first line stands; File is empty where
+	Created Time
+	// Source has the text of this one object, YAML or JSON (which is YAML too); nil for none. See
+	// [Object.Text].
+	Source Source
+	// File and Line say where the text's first line stands; File is empty where
 	// the object does not come from a file. Line counts from 1.
 	File string
 	Line int

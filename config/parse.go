@@ -157,7 +157,7 @@ func (p *parser) object(n *yaml.Node, apiVersion, kind string, source func() ([]
 		*s = unique.Make(*s).Value()
 	}
 	text, line := source()
-	o.Manifest, o.Line = text, p.doc.Line+line-1
+	o.Source, o.Line = Plain(text), p.doc.Line+line-1
 	p.objects = append(p.objects, o)
 }
 
@@ -196,7 +196,7 @@ func (m *metadataReader) read() {
 			m.bad("metadata.creationTimestamp", m.metadata.Line, fmt.Sprintf("%q is not a time such as 2026-01-31T09:00:00Z (RFC 3339)", created))
 			return
 		}
-		o.Created = t
+		o.Created = At(t)
 	}
 }
 

@@ -89,16 +89,16 @@ metadata: {name: shop, namespace: nowhere}
 		{
 			Key: Key{"networking.istio.io", "Gateway", "istio-system", "gw"}, Version: "v1", Line: 4, File: "f.yaml",
 			Labels: map[string]string{"a": "b", "1": "2"}, Annotations: map[string]string{"note": "two\nlines\n"},
-			Created: time.Date(2024, 3, 1, 10, 0, 0, 0, time.UTC),
+			Created: At(time.Date(2024, 3, 1, 10, 0, 0, 0, time.UTC)),
 		},
 		{Key: Key{"", "Service", "default", "web"}, Version: "v1", Line: 16, File: "f.yaml"},
 		{Key: Key{"", "Namespace", "", "shop"}, Version: "v1", Line: 23, File: "f.yaml"},
 	}
 	for _, o := range objects {
-		if !strings.HasPrefix(string(o.Manifest), "apiVersion: ") {
-			t.Errorf("%v: manifest %q", o.Key, o.Manifest)
+		if !strings.HasPrefix(string(o.Text()), "apiVersion: ") {
+			t.Errorf("%v: manifest %q", o.Key, o.Text())
 		}
-		o.Manifest = nil
+		o.Source = nil
 	}
 	if !reflect.DeepEqual(objects, want) {
 		t.Errorf("got %+v", objects)
@@ -261,12 +261,12 @@ items:
 			var got []string
 			for _, o := range objects {
 				got = append(got, fmt.Sprintf("%s:%d", o.Key, o.Line))
-				root, err := manifest.Parse(o.Manifest)
+				root, err := manifest.Parse(o.Text())
 				if err != nil {
-					t.Errorf("%v: its manifest does not parse: %v\n%s", o.Key, err, o.Manifest)
+					t.Errorf("%v: its manifest does not parse: %v\n%s", o.Key, err, o.Text())
 				}
 				if name := manifest.Field(manifest.Field(root, "metadata"), "name"); name == nil || name.Value != o.Name {
-					t.Errorf("%v: its manifest is of another object:\n%s", o.Key, o.Manifest)
+					t.Errorf("%v: its manifest is of another object:\n%s", o.Key, o.Text())
 				}
 			}
 			if g := strings.Join(got, " "); g != tt.want {
@@ -284,7 +284,7 @@ func TestParseListCutsText(t *testing.T) {
 		t.Fatalf("got %v, %v", objects, conditions)
 	}
 	want := "{\"apiVersion\": \"v1\", \"kind\": \"Service\",\n   \"metadata\": {\"name\": \"a\"},\n   \"spec\": {}}"
-	if got := string(objects[0].Manifest); got != want {
+	if got := string(objects[0].Text()); got != want {
 		t.Errorf("got %q", got)
 	}
 	if line := objects[0].Locate("spec"); line != 5 {
@@ -292,7 +292,7 @@ func TestParseListCutsText(t *testing.T) {
 	}
 	objects, _ = parseFile("apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata:\n    name: a\n    # about the label\n    labels: {a: b}\n")
 	if line := objects[0].Locate("metadata.labels[a]"); line != 9 {
-		t.Errorf("the label is on line %d of\n%s", line, objects[0].Manifest)
+		t.Errorf("the label is on line %d of\n%s", line, objects[0].Text())
 	}
 }
 
@@ -320,12 +320,12 @@ func FuzzParseObjects(f *testing.F) {
 		for _, d := range SplitDocuments(data) {
 			objects, conditions := ParseObjects(d, "f")
 			for _, o := range objects {
-				root, err := manifest.Parse(o.Manifest)
+				root, err := manifest.Parse(o.Text())
 				if err != nil || root == nil {
-					t.Fatalf("%v: %v: %q", o.Key, err, o.Manifest)
+					t.Fatalf("%v: %v: %q", o.Key, err, o.Text())
 				}
 				if name := manifest.Field(manifest.Field(root, "metadata"), "name"); name == nil || name.Value != o.Name {
-					t.Fatalf("%v: other object: %q", o.Key, o.Manifest)
+					t.Fatalf("%v: other object: %q", o.Key, o.Text())
 				}
 				o.Locate("spec.a[0].b")
 			}

@@ -7,22 +7,27 @@ type Source interface {
 	Text() []byte
 }
 
+// Plain is a text as it is.
+type Plain []byte
+
+// Text returns it.
+func (p Plain) Text() []byte { return p }
+
 // Text returns the text of this one object, YAML or JSON; nil for one that is Derived. Nobody
 // may change it.
 func (o *Object) Text() []byte {
-	if o.Manifest == nil && o.Source != nil {
-		return o.Source.Text()
+	if o.Source == nil {
+		return nil
 	}
-	return o.Manifest
+	return o.Source.Text()
 }
 
-// Opened returns the object with its Manifest at hand: itself, or a copy for as long as it is
-// needed.
+// Opened returns the object with its text Plain: itself, or a copy for as long as it is needed.
 func (o *Object) Opened() *Object {
-	if o.Manifest != nil || o.Source == nil {
+	if _, plain := o.Source.(Plain); plain || o.Source == nil {
 		return o
 	}
 	opened := *o
-	opened.Manifest = o.Source.Text()
+	opened.Source = Plain(o.Source.Text())
 	return &opened
 }

@@ -39,7 +39,7 @@ func TestWants(t *testing.T) {
 	t.Parallel()
 	object := func(kind, group, name, spec string) *config.Object {
 		return &config.Object{Key: config.Key{Group: group, Kind: kind, Namespace: "shop", Name: name}, Version: "v1",
-			Manifest: []byte(`{"apiVersion":"` + group + `/v1","kind":"` + kind + `","metadata":{"name":"` + name + `","namespace":"shop"},"spec":` + spec + `}`)}
+			Source: config.Plain(`{"apiVersion":"` + group + `/v1","kind":"` + kind + `","metadata":{"name":"` + name + `","namespace":"shop"},"spec":` + spec + `}`)}
 	}
 	const networking = "networking.istio.io"
 	all := config.Delta{Set: []*config.Object{

@@ -3,7 +3,6 @@ package ingress
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
@@ -130,7 +129,7 @@ func compareConditions(a, b config.Condition) int {
 }
 
 // derived returns an object that was made from others.
-func derived(kind, namespace, name string, created time.Time, typed any, from func(string) (config.Key, string)) *config.Object {
+func derived(kind, namespace, name string, created config.Time, typed any, from func(string) (config.Key, string)) *config.Object {
 	return &config.Object{
 		Key: config.Key{Group: istioGroup, Kind: kind, Namespace: namespace, Name: name}, Version: "v1", Created: created,
 		Derived: &config.Derived{Typed: typed, From: from},

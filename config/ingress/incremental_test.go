@@ -172,7 +172,7 @@ func TestChangeKeepsTheRest(t *testing.T) {
 	all := many(t, 200)
 	c := ingress.NewCompiler(ingress.Options{}, proxy)
 	before := hostsOf(c.Apply(config.Delta{Set: all}))
-	edited := parse(t, strings.Replace(string(all[7].Manifest), "/api", "/other", 1))
+	edited := parse(t, strings.Replace(string(all[7].Text()), "/api", "/other", 1))
 	after := hostsOf(c.Apply(config.Delta{Set: edited}))
 	if len(before) != 200 || len(after) != 200 {
 		t.Fatalf("%d and %d hosts", len(before), len(after))
@@ -236,7 +236,7 @@ func BenchmarkEdit(b *testing.B) {
 	all := many(b, 10000)
 	c := ingress.NewCompiler(ingress.Options{}, proxy)
 	c.Apply(config.Delta{Set: all})
-	versions := [][]*config.Object{parse(b, strings.Replace(string(all[7].Manifest), "/api", "/other", 1)), parse(b, string(all[7].Manifest))}
+	versions := [][]*config.Object{parse(b, strings.Replace(string(all[7].Text()), "/api", "/other", 1)), parse(b, string(all[7].Text()))}
 	at := 0
 	for b.Loop() {
 		c.Apply(config.Delta{Set: versions[at%2]})

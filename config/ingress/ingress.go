@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -294,4 +293,6 @@ func (in *ingress) check() {
 }
 
 // created is when the oldest of some Ingresses was made.
-func created(all []*ingress) time.Time { return slices.MinFunc(all, (*ingress).compare).object.Created }
+func created(all []*ingress) config.Time {
+	return slices.MinFunc(all, (*ingress).compare).object.Created
+}

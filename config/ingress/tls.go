@@ -80,7 +80,7 @@ func sameCertificates(a, b *ingress) bool {
 	if a == nil || b == nil {
 		return false
 	}
-	return a.object.Created.Equal(b.object.Created) && slices.Equal(a.tls, b.tls) && slices.Equal(a.hostNames(), b.hostNames()) &&
+	return a.object.Created == b.object.Created && slices.Equal(a.tls, b.tls) && slices.Equal(a.hostNames(), b.hostNames()) &&
 		a.settings.passthrough == b.settings.passthrough && a.settings.closed == b.settings.closed && reflect.DeepEqual(a.settings.clientAuth, b.settings.clientAuth)
 }
 
@@ -259,7 +259,7 @@ func (t *translator) putGateways(before layout) {
 		t.layout.gateways[s] = key
 		used[key] = true
 		at := created(t.layout.owners[s])
-		if old := t.outputs[key]; old != nil && old.Created.Equal(at) && reflect.DeepEqual(old.Derived.Typed.(*resource.Gateway).Spec.Servers, g.Spec.Servers) &&
+		if old := t.outputs[key]; old != nil && old.Created == at && reflect.DeepEqual(old.Derived.Typed.(*resource.Gateway).Spec.Servers, g.Spec.Servers) &&
 			sameOrigin(s, before.owners[s], t.layout.owners[s]) {
 			continue
 		}
@@ -369,4 +369,4 @@ var allServed = config.Key{Group: group, Kind: "Ingress"}
 
 // lastOfAll makes the Gateway for plaintext younger than any that somebody wrote, whose
 // protocol the port then has.
-var lastOfAll = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+var lastOfAll = config.At(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))

@@ -100,7 +100,7 @@ func describe(s *router.Spec) string {
 func manifests(objects []*config.Object) string {
 	var b strings.Builder
 	for _, o := range objects {
-		b.Write(o.Manifest)
+		b.Write(o.Text())
 	}
 	return b.String()
 }

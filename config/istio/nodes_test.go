@@ -45,7 +45,7 @@ spec: {host: web.shop.svc.cluster.local, trafficPolicy: {outlierDetection: {cons
 `
 
 func nodeObject(name, region, zone string) *config.Object {
-	return &config.Object{Key: config.Key{Kind: "Node", Name: name}, Version: "v1", Manifest: []byte(`{"kind":"Node"}`),
+	return &config.Object{Key: config.Key{Kind: "Node", Name: name}, Version: "v1", Source: config.Plain(`{"kind":"Node"}`),
 		Labels: map[string]string{"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": zone}}
 }
 
@@ -123,7 +123,7 @@ func TestUnreadPods(t *testing.T) {
 		t.Errorf("got %s, want %s", strings.Join(got, ", "), want)
 	}
 	pod := &config.Object{Key: config.Key{Kind: "Pod", Namespace: "shop", Name: "web-v2-0"}, Version: "v1", Labels: map[string]string{"app": "web", "version": "v2"},
-		Manifest: []byte(`{"metadata":{"ownerReferences":[{"kind":"StatefulSet","name":"stateful","controller":true}]}}`)}
+		Source: config.Plain(`{"metadata":{"ownerReferences":[{"kind":"StatefulSet","name":"stateful","controller":true}]}}`)}
 	if e := c.Apply(config.Delta{Set: []*config.Object{pod}}).Spec.Clusters[0].Endpoints[1]; e.Workload != "shop/stateful" || e.Labels["version"] != "v2" {
 		t.Errorf("a pod that is read: %+v", e)
 	}

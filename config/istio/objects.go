@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio/decode"
@@ -127,7 +126,7 @@ func check(o *config.Object, rules validate.Rules) verdict {
 	opened := o.Opened()
 	if opened != o && o.Kind != "VirtualService" {
 		// What comes of it may share the text, which is that of other objects too.
-		opened.Manifest = bytes.Clone(opened.Manifest)
+		opened.Source = config.Plain(bytes.Clone(opened.Text()))
 	}
 	typed, conditions := decode.Decode(opened)
 	if typed == nil {
@@ -161,7 +160,7 @@ func checkedSecret(o *config.Object, s *kube.Secret, conditions []config.Conditi
 // age orders objects: the oldest first, among equals the one whose name, then
 // namespace, sorts first.
 type age struct {
-	created         time.Time
+	created         config.Time
 	name, namespace string
 }
 

@@ -371,7 +371,7 @@ func (c changer) secret() (string, bool) {
 }
 
 // holdsTLS says whether a Secret holds something of TLS.
-func holdsTLS(o *config.Object) bool { return strings.Contains(string(o.Manifest), ".crt: ") }
+func holdsTLS(o *config.Object) bool { return strings.Contains(string(o.Text()), ".crt: ") }
 
 // pair is a certificate with its key.
 type pair struct{ certificate, key []byte }

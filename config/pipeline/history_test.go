@@ -22,7 +22,7 @@ type edit struct {
 func (e edit) String() string {
 	switch {
 	case e.set != nil:
-		return fmt.Sprintf("--- # good: %t, at line %d\n%s", e.good, e.set.Line, e.set.Manifest)
+		return fmt.Sprintf("--- # good: %t, at line %d\n%s", e.good, e.set.Line, e.set.Text())
 	case e.line > 0:
 		return fmt.Sprintf("--- # %s moves to line %d\n", e.key, e.line)
 	}

@@ -127,7 +127,7 @@ func set(names string) (d config.Delta) {
 	for i, n := range strings.Fields(names) {
 		name, value, _ := strings.Cut(n, "=")
 		d.Set = append(d.Set, &config.Object{
-			Key: key(name), Labels: map[string]string{"v": value}, Manifest: []byte(manifest),
+			Key: key(name), Labels: map[string]string{"v": value}, Source: config.Plain(manifest),
 			File: "routes.yaml", Line: 1 + 10*i,
 		})
 	}

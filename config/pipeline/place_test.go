@@ -14,7 +14,7 @@ func TestLocate(t *testing.T) {
 	p := New(Options{NewCompiler: func() Compile { return newFront(&made, "") }, Publish: func(*router.Table) {}})
 	o := &config.Object{
 		Key: config.Key{Group: "g", Kind: "K", Namespace: "n", Name: "a"}, Labels: map[string]string{"v": "1"}, File: "shop.yaml", Line: 10,
-		Manifest: []byte("kind: K\nspec:\n  http:\n  - match: x\n"),
+		Source: config.Plain("kind: K\nspec:\n  http:\n  - match: x\n"),
 	}
 	plain := &config.Object{Key: config.Key{Kind: "K", Name: "cluster"}, Labels: map[string]string{"v": "1"}}
 	expect := func(origin router.Origin, file string, line int) {

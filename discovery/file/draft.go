@@ -65,14 +65,12 @@ func (d *draft) keepTexts() {
 	var k keeper
 	for _, doc := range d.fresh {
 		for _, o := range doc.objects {
-			k.left += len(o.Manifest)
+			k.left += len(loose(o))
 		}
 	}
 	for _, doc := range d.fresh {
 		for _, o := range doc.objects {
-			if o.Manifest != nil {
-				k.keep(o)
-			}
+			k.keep(o)
 		}
 	}
 	k.flush()
@@ -243,13 +241,13 @@ func parse(drafts []*draft) {
 // an object in force are that object.
 func (d *unparsed) parse(doc document, path string, had *content) {
 	objects, conditions := config.ParseObjects(config.Document{Line: int(doc.line), Text: d.text}, path)
-	if len(objects) > 1 || len(objects) == 1 && !isWhole(objects[0].Manifest, d.text) {
+	if len(objects) > 1 || len(objects) == 1 && !isWhole(objects[0].Text(), d.text) {
 		d.details = make([]detail, len(objects))
 	}
 	for i, o := range objects {
 		own := doc.digest
 		if d.details != nil {
-			own = digestOf(o.Manifest)
+			own = digestOf(o.Text())
 			d.details[i] = detail{own, int32(o.Line) - doc.line}
 		}
 		if at, ok := had.find(o.Key); ok && had.objects[at].Version == o.Version && had.textDigest(at) == own {

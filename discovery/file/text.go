@@ -97,17 +97,26 @@ type keeper struct {
 	left int
 }
 
-// keep has the object's text kept in a block instead of in the object, which is so from the next
-// flush on.
+// loose returns the text of an object that is not kept in a block; nil for others.
+func loose(o *config.Object) []byte {
+	text, _ := o.Source.(config.Plain)
+	return text
+}
+
+// keep has the object's text kept in a block, if it is not, from the next flush on.
 func (k *keeper) keep(o *config.Object) {
-	if len(k.texts) > 0 && len(k.texts)+len(o.Manifest) > blockSize {
+	text := loose(o)
+	if text == nil {
+		return
+	}
+	if len(k.texts) > 0 && len(k.texts)+len(text) > blockSize {
 		k.flush()
 	}
 	if k.texts == nil {
-		k.texts = make([]byte, 0, max(min(k.left, blockSize), len(o.Manifest)))
+		k.texts = make([]byte, 0, max(min(k.left, blockSize), len(text)))
 	}
-	k.left -= len(o.Manifest)
-	k.texts = append(k.texts, o.Manifest...)
+	k.left -= len(text)
+	k.texts = append(k.texts, text...)
 	k.waits = append(k.waits, o)
 }
 
@@ -121,9 +130,9 @@ func (k *keeper) flush() {
 	// They go together, as do the texts.
 	parts, at := make([]kept, len(k.waits)), uint32(0)
 	for i, o := range k.waits {
-		to := at + uint32(len(o.Manifest))
+		to := at + uint32(len(loose(o)))
 		parts[i] = kept{b, at, to}
-		o.Manifest, o.Source, at = nil, &parts[i], to
+		o.Source, at = &parts[i], to
 	}
 	k.blocks, k.texts, k.waits = append(k.blocks, b), nil, k.waits[:0]
 }

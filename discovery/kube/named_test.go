@@ -28,8 +28,8 @@ func TestNodes(t *testing.T) {
 	one := strings.Replace(bookinfoNames, "Pod edge", "Node n1, Pod edge", 1)
 	w.wants(one)
 	n := w.object("Node", "", "n1")
-	if want := map[string]string{"topology.kubernetes.io/region": "east", "topology.kubernetes.io/zone": "a"}; !maps.Equal(n.Labels, want) || strings.Contains(string(n.Manifest), "images") {
-		t.Errorf("got %v, %s", n.Labels, n.Manifest)
+	if want := map[string]string{"topology.kubernetes.io/region": "east", "topology.kubernetes.io/zone": "a"}; !maps.Equal(n.Labels, want) || strings.Contains(string(n.Text()), "images") {
+		t.Errorf("got %v, %s", n.Labels, n.Text())
 	}
 	if n := w.told(); n != 1 {
 		t.Errorf("it came in %d deltas", n)
@@ -62,12 +62,12 @@ func TestMeshConfig(t *testing.T) {
 		o.MeshConfig, o.Selector = "root/istio", selector
 		w := follow(t, o)
 		w.wants("ConfigMap root/istio, Gateway edge/web")
-		if text := string(w.object("ConfigMap", "root", "istio").Manifest); !strings.Contains(text, `"mesh":"accessLogFile`) || strings.Contains(text, "values") {
+		if text := string(w.object("ConfigMap", "root", "istio").Text()); !strings.Contains(text, `"mesh":"accessLogFile`) || strings.Contains(text, "values") {
 			t.Errorf("got %s", text)
 		}
 		f.set("configmaps", "root/istio", "", `"data":{"mesh":"accessLogFile: /dev/null"}`)
 		w.eventually("it has changed", func() bool {
-			return strings.Contains(string(w.objects[config.Key{Kind: "ConfigMap", Namespace: "root", Name: "istio"}].Manifest), "null")
+			return strings.Contains(string(w.objects[config.Key{Kind: "ConfigMap", Namespace: "root", Name: "istio"}].Text()), "null")
 		})
 		f.delete("configmaps", "root/istio", false)
 		w.wants("Gateway edge/web")
@@ -128,7 +128,7 @@ func TestOldSecret(t *testing.T) {
 	f.awaitWatch(watch)
 	f.set("secrets", "edge/cert", "", `"data":{"tls.crt":"eg=="}`)
 	key := config.Key{Kind: "Secret", Namespace: "edge", Name: "cert"}
-	w.eventually("the new certificate", func() bool { return strings.Contains(string(w.objects[key].Manifest), "eg==") })
+	w.eventually("the new certificate", func() bool { return strings.Contains(string(w.objects[key].Text()), "eg==") })
 	for range 5 {
 		// Nobody tells of what becomes of it while there is no watch.
 		f.delete("secrets", "edge/cert", true)

@@ -78,8 +78,8 @@ func (r *reader) read(text []byte) (*item, error) {
 	if !ok || i.Name == "" || strings.ContainsAny(i.Name+i.Namespace, "\"\\\r\n") {
 		return nil, errJSON
 	}
-	o.Key, o.Created = r.resource.key(i.Namespace, i.Name), i.CreationTimestamp.Time
-	o.Manifest = r.manifest(i, links, body)
+	o.Key, o.Created = r.resource.key(i.Namespace, i.Name), config.At(i.CreationTimestamp.Time)
+	o.Source = config.Plain(r.manifest(i, links, body))
 	return i, nil
 }
 

@@ -24,17 +24,17 @@ func TestRead(t *testing.T) {
 	}
 	o := i.object
 	if o.Name != "a" || o.Namespace != "b" || i.Generation != 7 || i.UID != "u" || i.ResourceVersion != "12" ||
-		!reflect.DeepEqual(o.Labels, map[string]string{"xA": `"y"`, "e": ""}) || o.Annotations != nil || o.Created.Year() != 2026 {
+		!reflect.DeepEqual(o.Labels, map[string]string{"xA": `"y"`, "e": ""}) || o.Annotations != nil || o.Created.Time().Year() != 2026 {
 		t.Errorf("got %+v, %+v", i, o)
 	}
 	var got, want any
-	if err := json.Unmarshal(o.Manifest, &got); err != nil {
-		t.Fatalf("%v in %s", err, o.Manifest)
+	if err := json.Unmarshal(o.Text(), &got); err != nil {
+		t.Fatalf("%v in %s", err, o.Text())
 	}
 	must(t, json.Unmarshal([]byte(`{"apiVersion":"networking.istio.io/v1","kind":"Gateway","metadata":{"name":"a","namespace":"b"},`+
 		`"spec":{"servers":[{"hosts":["*\\\"]"]},1500,true,null],"e":{},"l":[]}}`), &want))
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %s", o.Manifest)
+		t.Errorf("got %s", o.Text())
 	}
 	for _, bad := range []string{"", "{", "[]", `{"metadata":{"name":""}}`, `{"metadata":{"name":"a\"b"}}`, `{"metadata":1}`, `{"spec":{}}`, `{"metadata":{"name":"a"},"spec":{`, `{"metadata" {}}`} {
 		if i, err := newReader(pod, "v1").read([]byte(bad)); !errors.Is(err, errJSON) {
@@ -101,8 +101,8 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, r := range []*resource{resources[0], pod, podMetadata, secret} {
 			i, err := newReader(r, "v1").read(text)
-			if err == nil && json.Valid(text) && !json.Valid(i.object.Manifest) {
-				t.Errorf("of %s came %s", text, i.object.Manifest)
+			if err == nil && json.Valid(text) && !json.Valid(i.object.Text()) {
+				t.Errorf("of %s came %s", text, i.object.Text())
 			}
 		}
 		_, _ = readList(iotest.HalfReader(strings.NewReader(string(text))), func(item []byte) error {

@@ -310,6 +310,6 @@ func (s *set) identity(key config.Key) (Identity, bool) {
 
 // same says whether two versions of an object say the same.
 func same(a, b *config.Object) bool {
-	return a.Version == b.Version && a.Created.Equal(b.Created) && bytes.Equal(a.Manifest, b.Manifest) &&
+	return a.Version == b.Version && a.Created == b.Created && bytes.Equal(a.Text(), b.Text()) &&
 		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
 }

@@ -104,7 +104,7 @@ func writeSnapshot(path string, taken time.Time, objects []*config.Object) (err 
 		return err
 	}
 	for _, o := range objects {
-		line := snapshotObject{o.Group, o.Version, o.Kind, o.Namespace, o.Name, o.Labels, o.Annotations, o.Created, o.Manifest}
+		line := snapshotObject{o.Group, o.Version, o.Kind, o.Namespace, o.Name, o.Labels, o.Annotations, o.Created.Time(), o.Text()}
 		if err := lines.Encode(line); err != nil {
 			return err
 		}
@@ -142,7 +142,7 @@ func readSnapshot(path string) ([]*config.Object, time.Time, error) {
 		}
 		objects = append(objects, &config.Object{
 			Key:     config.Key{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
-			Version: o.Version, Labels: o.Labels, Annotations: o.Annotations, Created: o.Created, Manifest: o.Manifest,
+			Version: o.Version, Labels: o.Labels, Annotations: o.Annotations, Created: config.At(o.Created), Source: config.Plain(o.Manifest),
 		})
 	}
 }

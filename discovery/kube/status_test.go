@@ -154,7 +154,7 @@ func TestStatusIsOfTheTextInForce(t *testing.T) {
 		w.begin(t)
 		pause(time.Minute)
 		writes := a.count("PATCH", "")
-		i := &item{object: &config.Object{Key: key, Version: "v1", Manifest: []byte(`{"n":2}`)}}
+		i := &item{object: &config.Object{Key: key, Version: "v1", Source: config.Plain(`{"n":2}`)}}
 		i.UID, i.Generation = "uid-reviews-vs", 2
 		w.cluster.set.put(&source{cluster: w.cluster, resource: resourceOf(key)}, i)
 		w.Conditions(nil)

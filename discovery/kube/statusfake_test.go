@@ -279,7 +279,7 @@ func (w *writing) bring(kind, name string, generation int64, conditions ...confi
 	}
 	w.api.put(path, o)
 	w.api.mu.Unlock()
-	i := &item{object: &config.Object{Key: key, Version: "v1", Manifest: fmt.Appendf(nil, `{"n":%d}`, generation)}}
+	i := &item{object: &config.Object{Key: key, Version: "v1", Source: config.Plain(fmt.Appendf(nil, `{"n":%d}`, generation))}}
 	i.UID, i.Generation = types.UID("uid-"+name), generation
 	w.cluster.set.put(&source{cluster: w.cluster, resource: r}, i)
 	for n := range conditions {

@@ -286,7 +286,7 @@ func TestSnapshotOfTheRest(t *testing.T) {
 	must(t, err)
 	var old []*config.Object
 	for _, kind := range []string{"Gateway", "VirtualService"} {
-		old = append(old, &config.Object{Key: config.Key{Group: istioNetworking, Kind: kind, Namespace: "edge", Name: "web"}, Version: "v1", Manifest: []byte("{}")})
+		old = append(old, &config.Object{Key: config.Key{Group: istioNetworking, Kind: kind, Namespace: "edge", Name: "web"}, Version: "v1", Source: config.Plain("{}")})
 	}
 	must(t, writeSnapshot(path, time.Now(), old))
 	c.sources = c.base()
@@ -326,7 +326,7 @@ func TestSnapshotWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	c := &Cluster{set: newSet(), opt: Options{SnapshotNoSecrets: true}}
 	for _, kind := range []string{"Secret", "Service"} {
-		c.set.restore(&config.Object{Key: config.Key{Kind: kind, Name: "x"}, Manifest: []byte("{}")}, nil)
+		c.set.restore(&config.Object{Key: config.Key{Kind: kind, Name: "x"}, Source: config.Plain("{}")}, nil)
 	}
 	c.set.take()
 	if got := c.snapshotObjects(); len(got) != 1 || got[0].Kind != "Service" {

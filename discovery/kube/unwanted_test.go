@@ -14,7 +14,7 @@ import (
 
 // arriving is an object as a source gets it.
 func arriving(r *resource, namespace, name, manifest string) *item {
-	i := &item{object: &config.Object{Key: r.key(namespace, name), Version: "v1", Manifest: []byte(manifest)}}
+	i := &item{object: &config.Object{Key: r.key(namespace, name), Version: "v1", Source: config.Plain(manifest)}}
 	i.Namespace, i.Name = namespace, name
 	return i
 }
@@ -46,7 +46,7 @@ func TestUnwanted(t *testing.T) {
 		})
 		arrive.Wait()
 		for key, e := range c.set.kind("", "Pod") {
-			if key.Name == "0" && string(e.object.Manifest) != "whole" {
+			if key.Name == "0" && string(e.object.Text()) != "whole" {
 				t.Fatalf("round %d: of a Pod that was read in whole there are its labels", round)
 			}
 		}

@@ -195,12 +195,12 @@ func TestFirstDelta(t *testing.T) {
 		{"Pod", "shop", "web-1", `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web-1","namespace":"shop"}}`},
 		{"Pod", "edge", "gw-1", `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"gw-1","namespace":"edge"},"spec":{"containers":[{"ports":[{"name":"http","containerPort":8080}]}]},"status":{"phase":"Running","podIP":"10.1.0.9"}}`},
 	} {
-		if got := string(w.object(c.kind, c.namespace, c.name).Manifest); got != c.manifest {
+		if got := string(w.object(c.kind, c.namespace, c.name).Text()); got != c.manifest {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.manifest)
 		}
 	}
 	vs := w.object("VirtualService", "shop", "web")
-	if vs.Version != "v1" || len(vs.Annotations) != 1 || vs.Annotations["team"] != "x" || vs.Created.IsZero() {
+	if vs.Version != "v1" || len(vs.Annotations) != 1 || vs.Annotations["team"] != "x" || vs.Created == 0 {
 		t.Errorf("got %+v", vs)
 	}
 	if pod := w.object("Pod", "shop", "web-1"); pod.Labels["version"] != "v1" {
@@ -232,7 +232,7 @@ func TestChanges(t *testing.T) {
 	f.set("virtualservices", "shop/web", `{"annotations":{"team":"x"}}`, `"spec":{"hosts":["*"]},"status":{"x":1}`)
 	f.set("services", "shop/web", "", `"spec":{"ports":[{"port":81}]}`)
 	service := config.Key{Kind: "Service", Namespace: "shop", Name: "web"}
-	w.eventually("port 81", func() bool { return strings.Contains(string(w.objects[service].Manifest), "81") })
+	w.eventually("port 81", func() bool { return strings.Contains(string(w.objects[service].Text()), "81") })
 	f.delete("pods", "shop/web-1", false)
 	w.eventually("the Pod's end", func() bool { return !strings.Contains(w.names(), "Pod shop/web-1") })
 	w.mu.Lock()
@@ -380,7 +380,7 @@ func TestPods(t *testing.T) {
 		t.Helper()
 		w.eventually(fmt.Sprintf("a Pod's address: %v", want), func() bool {
 			o := w.objects[config.Key{Kind: "Pod", Namespace: "shop", Name: "web-1"}]
-			return o != nil && strings.Contains(string(o.Manifest), "10.1.0.1") == want
+			return o != nil && strings.Contains(string(o.Text()), "10.1.0.1") == want
 		})
 	}
 	for range 2 {

@@ -166,5 +166,5 @@ func (m *meshFile) hold(text []byte, err error) {
 		"data":     map[string]string{"mesh": string(text)},
 	})
 	m.text = text
-	m.object = &config.Object{Key: meshKey, Version: "v1", Manifest: manifest, File: m.name, Line: 1}
+	m.object = &config.Object{Key: meshKey, Version: "v1", Source: config.Plain(manifest), File: m.name, Line: 1}
 }

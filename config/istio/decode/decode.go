@@ -126,7 +126,7 @@ func objectMeta(o *config.Object) kube.ObjectMeta {
 		Namespace:         o.Namespace,
 		Labels:            o.Labels,
 		Annotations:       o.Annotations,
-		CreationTimestamp: kube.Time{Time: o.Created},
+		CreationTimestamp: kube.Time{Time: o.Created.Time()},
 	}
 }
 

@@ -276,7 +276,7 @@ func TestDecodeKubernetesConditions(t *testing.T) {
 func TestDecodeBrokenManifest(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "a: [", "a: 1\na: 2\n"} {
-		o := &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "Gateway", Name: "x"}, Version: "v1", Manifest: []byte(text), Line: 3}
+		o := &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "Gateway", Name: "x"}, Version: "v1", Source: config.Plain(text), Line: 3}
 		typed, conditions := Decode(o)
 		if typed != nil || len(conditions) != 1 || conditions[0].Severity != config.Error || conditions[0].Line < 3 {
 			t.Errorf("%q: got %v, %+v", text, typed, conditions)
@@ -287,7 +287,7 @@ func TestDecodeBrokenManifest(t *testing.T) {
 func TestDecodeWithoutLines(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"a: [", "spec: {hosts: a, x: 1}"} {
-		o := &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "VirtualService", Name: "x"}, Version: "v1", Manifest: []byte("\n\n" + text)}
+		o := &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "VirtualService", Name: "x"}, Version: "v1", Source: config.Plain("\n\n" + text)}
 		typed, conditions := Decode(o)
 		if typed != nil || len(conditions) == 0 {
 			t.Fatalf("%q: got %v, %v", text, typed, conditions)
@@ -369,7 +369,7 @@ func TestDecodeFetchesTheText(t *testing.T) {
 	for _, text := range []string{virtualService, service, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio}\ndata: {mesh: 'accessLogFile: x'}\n"} {
 		o := object(t, text)
 		want, _ := Decode(o)
-		o.Manifest, o.Source = nil, elsewhere(text)
+		o.Source = elsewhere(text)
 		got, conditions := Decode(o)
 		if len(conditions) > 0 || fmt.Sprint(got) != fmt.Sprint(want) || got == nil {
 			t.Errorf("got %v, %v\nwant %v", got, conditions, want)
@@ -379,7 +379,7 @@ func TestDecodeFetchesTheText(t *testing.T) {
 		Kind string `json:"kind"`
 	}
 	o := object(t, service)
-	o.Manifest, o.Source = nil, elsewhere("kind: Service\n")
+	o.Source = elsewhere("kind: Service\n")
 	if conditions, ok := Kubernetes(o, []string{"v1"}, &kind); !ok || kind.Kind != "Service" {
 		t.Errorf("got %v, %v", kind, conditions)
 	}

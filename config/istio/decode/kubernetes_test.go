@@ -17,7 +17,7 @@ func FuzzDecodeKubernetes(f *testing.F) {
 	f.Add(byte(4), "endpoints: [{addresses: [a], conditions: {ready: yes}}]\nports: [{port: 1e9}]\n")
 	f.Fuzz(func(t *testing.T, kind byte, text string) {
 		k := kinds[int(kind)%len(kinds)]
-		typed, conditions := Decode(&config.Object{Key: config.Key{Group: k.group, Kind: k.kind, Name: "x"}, Version: "v1", Manifest: []byte(text), Line: 1})
+		typed, conditions := Decode(&config.Object{Key: config.Key{Group: k.group, Kind: k.kind, Name: "x"}, Version: "v1", Source: config.Plain(text), Line: 1})
 		failed := false
 		for _, c := range conditions {
 			if c.Message == "" || c.Line < 1 {

@@ -34,7 +34,7 @@ func MeshText(o *config.Object) *config.Object {
 	if text == nil || text.Kind != yaml.ScalarNode || isNull(text) {
 		return nil
 	}
-	inner := &config.Object{Key: o.Key, File: o.File, Line: o.Line, Manifest: []byte(text.Value)}
+	inner := &config.Object{Key: o.Key, File: o.File, Line: o.Line, Source: config.Plain(text.Value)}
 	if inner.Line > 0 {
 		inner.Line += text.Line
 		if text.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
@@ -60,7 +60,7 @@ func (d *decoder) meshConfig(root *yaml.Node) any {
 	}
 	inner := MeshText(d.object)
 	within := decoder{object: inner, base: at}
-	node, err := manifest.Parse(inner.Manifest)
+	node, err := manifest.Parse(inner.Text())
 	switch {
 	case err != nil:
 		d.unreadable(inner, err)

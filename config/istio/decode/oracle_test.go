@@ -20,7 +20,7 @@ func agree(t *testing.T, kind, text string) {
 	newObject := istioKinds[kind]
 	oracle, _, _, want := newObject()
 	oracleErr := kubeyaml.Unmarshal([]byte(text), oracle)
-	o := &config.Object{Key: config.Key{Group: istioNetworking, Kind: kind, Name: "x"}, Version: "v1", Manifest: []byte(text), Line: 1}
+	o := &config.Object{Key: config.Key{Group: istioNetworking, Kind: kind, Name: "x"}, Version: "v1", Source: config.Plain(text), Line: 1}
 	typed, conditions := Decode(o)
 	for _, c := range conditions {
 		// Where we are stricter, or say that something is ambiguous.

@@ -57,7 +57,7 @@ func TestQuickRefuses(t *testing.T) {
 		}
 	}
 	o := &config.Object{Key: config.Key{Group: endpointSlices, Kind: "EndpointSlice", Namespace: "shop", Name: "web"}, Version: "v1",
-		Manifest: []byte(`{"endpoints":[{"addresses":["10.1.2.3"],"zone":"\u0061","newer":1}]}`)}
+		Source: config.Plain(`{"endpoints":[{"addresses":["10.1.2.3"],"zone":"\u0061","newer":1}]}`)}
 	typed, conditions := Decode(o)
 	if s, ok := typed.(*kube.EndpointSlice); !ok || len(conditions) != 0 || len(s.Endpoints) != 1 || *s.Endpoints[0].Zone != "a" || s.Name != "web" {
 		t.Errorf("got %+v, %v", typed, conditions)

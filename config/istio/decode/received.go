@@ -16,18 +16,22 @@ import (
 // manifest.
 func received(o *config.Object) any {
 	newObject, ok := kubernetesKinds[groupKind{o.Group, o.Kind}]
-	if !ok || o.File != "" || o.Version != "v1" || len(o.Manifest) == 0 || o.Manifest[0] != '{' {
+	if !ok || o.File != "" || o.Version != "v1" {
+		return nil
+	}
+	text := o.Text()
+	if len(text) == 0 || text[0] != '{' {
 		return nil
 	}
 	object, meta := newObject()
-	if !quickly(object, o.Manifest) {
-		if object, meta = newObject(); json.Unmarshal(o.Manifest, object) != nil {
+	if !quickly(object, text) {
+		if object, meta = newObject(); json.Unmarshal(text, object) != nil {
 			return nil
 		}
 	}
 	meta.Name, meta.Namespace = o.Name, o.Namespace
 	meta.Labels, meta.Annotations = o.Labels, o.Annotations
-	meta.CreationTimestamp.Time = o.Created
+	meta.CreationTimestamp.Time = o.Created.Time()
 	return object
 }
 

@@ -26,7 +26,7 @@ func BenchmarkObject(b *testing.B) {
 	specs["10000 rules on one path"] = "{hosts: [a.example.com], gateways: [ns/g], http: [" + rules.String() + "]}"
 	for name, spec := range specs {
 		b.Run(name, func(b *testing.B) {
-			o := config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "VirtualService", Name: "x"}, Version: "v1", Manifest: []byte("spec: " + spec)}
+			o := config.Object{Key: config.Key{Group: "networking.istio.io", Kind: "VirtualService", Name: "x"}, Version: "v1", Source: config.Plain("spec: " + spec)}
 			typed, conditions := decode.Decode(&o)
 			if typed == nil {
 				b.Fatal(conditions)

@@ -85,7 +85,7 @@ func TestAgreesWithIstio(t *testing.T) {
 
 // objectOf returns an object whose manifest is its spec only.
 func objectOf(kind, spec string) *config.Object {
-	return &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: kind, Namespace: "default", Name: "x"}, Version: "v1", Manifest: []byte("spec: " + spec), Line: 1}
+	return &config.Object{Key: config.Key{Group: "networking.istio.io", Kind: kind, Namespace: "default", Name: "x"}, Version: "v1", Source: config.Plain("spec: " + spec), Line: 1}
 }
 
 func lines(conditions []config.Condition) string {
