@@ -110,8 +110,11 @@ func (p *parser) typeField(n *yaml.Node, name, inherited string) (string, bool) 
 		p.fail(key, BadMetadata, name, value.Line, "must be a word such as "+map[string]string{"apiVersion": "networking.istio.io/v1", "kind": "VirtualService"}[name])
 		return "", false
 	}
-	return strings.Clone(text), true
+	return shared(text), true
 }
+
+// shared returns a copy of a text that thousands of objects have in common: the same for all.
+func shared(text string) string { return unique.Make(text).Value() }
 
 // list adds the items of a List.
 func (p *parser) list(items *yaml.Node, of typeMeta) {
@@ -152,10 +155,7 @@ func (p *parser) object(n *yaml.Node, apiVersion, kind string, source func() ([]
 	if m.failed {
 		return
 	}
-	for _, s := range []*string{&o.Group, &o.Version, &o.Kind, &o.Namespace} {
-		// Thousands of objects say the same.
-		*s = unique.Make(*s).Value()
-	}
+	o.Group, o.Version, o.Kind = shared(o.Group), shared(o.Version), shared(o.Kind)
 	text, line := source()
 	o.Source, o.Line = Plain(text), p.doc.Line+line-1
 	p.objects = append(p.objects, o)
@@ -171,8 +171,8 @@ type metadataReader struct {
 
 func (m *metadataReader) read() {
 	o := m.object
-	o.Name = m.text("name")
-	o.Namespace = m.text("namespace")
+	o.Name = strings.Clone(m.text("name"))
+	o.Namespace = shared(m.text("namespace"))
 	if o.Name == "" && !m.failed {
 		message := "missing: give the object a name"
 		if manifest.Field(m.metadata, "generateName") != nil {
@@ -213,7 +213,8 @@ func (m *metadataReader) pathSafe(field, name string) {
 	}
 }
 
-// text returns a field of the metadata that is a string; "" where it is absent.
+// text returns a field of the metadata that is a string, as a part of the document; "" where it is
+// absent.
 func (m *metadataReader) text(field string) string {
 	n := manifest.Field(m.metadata, field)
 	if n == nil {
@@ -244,12 +245,12 @@ func (m *metadataReader) stringMap(field string) map[string]string {
 		if problem != "" {
 			m.bad("metadata."+field+"["+n.Content[i].Value+"]", n.Content[i].Line, problem)
 		}
-		values[strings.Clone(n.Content[i].Value)] = text
+		values[strings.Clone(n.Content[i].Value)] = strings.Clone(text)
 	}
 	return values
 }
 
-// stringOf returns a copy of the string that n is, or what is wrong with it.
+// stringOf returns the string that n is, a part of the document, or what is wrong with it.
 func stringOf(n *yaml.Node) (text, problem string) {
 	if n.Kind != yaml.ScalarNode {
 		return "", "must be a string"
@@ -259,7 +260,7 @@ func stringOf(n *yaml.Node) (text, problem string) {
 	case manifest.Null:
 		return "", ""
 	case manifest.String:
-		return strings.Clone(text), ""
+		return text, ""
 	}
 	return "", fmt.Sprintf("must be a string, and %s is %s: write %q", n.Value, kind, n.Value)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"crypto/sha256"
 	"io"
+	"strings"
 	"sync/atomic"
 	"weak"
 
@@ -134,5 +135,26 @@ func (k *keeper) flush() {
 		parts[i] = kept{b, at, to}
 		o.Source, at = &parts[i], to
 	}
+	joinNames(k.waits)
 	k.blocks, k.texts, k.waits = append(k.blocks, b), nil, k.waits[:0]
+}
+
+// joinNames has the names of objects that stay together in one piece of memory.
+func joinNames(objects []*config.Object) {
+	if len(objects) < 2 {
+		return
+	}
+	n := 0
+	for _, o := range objects {
+		n += len(o.Name)
+	}
+	var names strings.Builder
+	names.Grow(n)
+	for _, o := range objects {
+		names.WriteString(o.Name)
+	}
+	rest := names.String()
+	for _, o := range objects {
+		o.Name, rest = rest[:len(o.Name)], rest[len(o.Name):]
+	}
 }
