@@ -31,7 +31,7 @@ func TestMemoryPerRoute(t *testing.T) {
 		services int
 		// budget is in bytes for each route, with a fifth to spare.
 		budget int
-	}{{1, 710}, {50, 810}} {
+	}{{1, 510}, {50, 640}} {
 		t.Run(fmt.Sprintf("%d services", test.services), func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "gateway.yaml"), edge)
