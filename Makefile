@@ -10,13 +10,14 @@ FUZZTIME  ?= 20s
 PKGS      ?= ./...
 
 # Stripped, static, without this machine's paths: the same sources and the same Go
-# give the same bytes.
+# give the same bytes. The profile tells the compiler which code everyday traffic comes through.
 STAMP = github.com/sluicegate/sluice/version
+PROFILE = cmd/traffic.pgo
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false \
 	-ldflags '-s -w -buildid= -X $(STAMP).number=$(VERSION) -X $(STAMP).commit=$(COMMIT)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build crds image test unit api-server race test-cluster loadtest lint bench fuzz tools clean
+.PHONY: help demo build crds image test unit api-server race test-cluster loadtest profile lint bench fuzz tools clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,8 +27,8 @@ demo: ## run bookinfo behind the gateway, on this machine
 
 build: crds ## static, stripped, reproducible binaries in bin/
 	$(BUILD) -o bin/sluice ./cmd/sluice
-	$(BUILD) -o bin/sluice-gateway ./cmd/gateway
-	$(BUILD) -o bin/sluice-sidecar ./cmd/sidecar
+	$(BUILD) -pgo $(PROFILE) -o bin/sluice-gateway ./cmd/gateway
+	$(BUILD) -pgo $(PROFILE) -o bin/sluice-sidecar ./cmd/sidecar
 
 # The definitions of Istio's API are embedded in sluice; no copy of them is kept in git.
 crds:
@@ -55,6 +56,9 @@ unit: ## every test, without the race detector: time and allocations are budgete
 
 loadtest: tools ## the gateway next to nginx, HAProxy, Caddy and Traefik; LOADTEST='--works http1-1k' narrows it
 	cd loadtest && $(GO) run . run $(LOADTEST)
+
+profile: tools ## where everyday traffic spends its time, anew, for the compiler (cmd/traffic.pgo)
+	cd loadtest && $(GO) run . profile --duration 15s ../$(PROFILE)
 
 # With the flags that Kubernetes is built with, its packages are in the build cache.
 api-server: crds ## the gateway against a real API server; that takes minutes to build at first

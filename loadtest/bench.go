@@ -22,7 +22,7 @@ import (
 	"github.com/sluicegate/sluice/loadtest/work"
 )
 
-// settings are what both commands that measure have in common.
+// settings are what the commands that put proxies to work have in common.
 type settings struct {
 	works     []string
 	rounds    int
@@ -34,10 +34,15 @@ type settings struct {
 }
 
 func (s *settings) add(flags *pflag.FlagSet) {
-	flags.StringSliceVar(&s.works, "works", nil, "works to do (see list); all by default")
+	s.addWork(flags, nil)
 	flags.IntVar(&s.rounds, "rounds", 5, "how often each proxy takes its turn")
-	flags.DurationVar(&s.duration, "duration", 5*time.Second, "how long one measurement takes")
 	flags.StringVar(&s.out, "out", "results", "folder for results.json, results.md and the plots")
+}
+
+// addWork adds what says which works are done, and how; no works means all.
+func (s *settings) addWork(flags *pflag.FlagSet, works []string) {
+	flags.StringSliceVar(&s.works, "works", works, "works to do (see list); all where none is named")
+	flags.DurationVar(&s.duration, "duration", 5*time.Second, "how long one measurement takes")
 	flags.StringVar(&s.cache, "cache", defaultCache(), "folder for proxies that are built")
 	flags.StringVar(&s.proxyCPUs, "proxy-cpus", "1", "processors of the proxy, as taskset takes them; empty for any")
 	flags.StringVar(&s.loadCPUs, "load-cpus", "0", "processors of the backends; empty for any")

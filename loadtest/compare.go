@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicegate/sluice/loadtest/peer"
 	"github.com/sluicegate/sluice/loadtest/report"
 	"github.com/sluicegate/sluice/loadtest/run"
 )
@@ -86,8 +87,12 @@ func buildRevision(ctx context.Context, rev, dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
+	profile := "off"
+	if _, err := os.Stat(filepath.Join(source, peer.Profile)); err == nil {
+		profile = peer.Profile
+	}
 	for _, name := range []string{"gateway", "sidecar"} {
-		if _, err := command(ctx, source, "go", "build", "-trimpath", "-o", filepath.Join(dir, "sluice-"+name), "./cmd/"+name); err != nil {
+		if _, err := command(ctx, source, "go", "build", "-trimpath", "-pgo="+profile, "-o", filepath.Join(dir, "sluice-"+name), "./cmd/"+name); err != nil {
 			return "", fmt.Errorf("%s does not build: %w", rev, err)
 		}
 	}

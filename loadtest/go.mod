@@ -6,6 +6,7 @@ replace github.com/sluicegate/sluice => ..
 
 require (
 	github.com/coder/websocket v1.8.15
+	github.com/google/pprof v0.0.0-20260906184651-6331bc6350fe
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/sluicegate/sluice v0.0.0-00010101000000-000000000000
 	github.com/spf13/cobra v1.10.2

@@ -46,7 +46,7 @@ func execute(ctx context.Context, args []string) int {
 		PersistentPreRun:  func(*cobra.Command, []string) { started = true },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(newRun(), newCompare(), newPage(), newList())
+	root.AddCommand(newRun(), newCompare(), newProfile(), newPage(), newList())
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/pprof/profile"
 
 	"github.com/sluicegate/sluice/loadtest/peer"
 	"github.com/sluicegate/sluice/loadtest/report"
@@ -77,6 +81,42 @@ func TestSmoke(t *testing.T) {
 	if err != nil || len(files) != 6 {
 		t.Errorf("plots: %v, %v", files, err)
 	}
+	o.Works, o.Subjects = o.Works[:1], o.Subjects[:1]
+	testProfile(t, o)
+}
+
+// testProfile: the gateway's profile is one that a compiler takes, and tells nothing of this
+// machine.
+func testProfile(t *testing.T, o run.Options) {
+	o.Profiles = t.TempDir()
+	steps := 0
+	o.Progress = func(run.Step) { steps++ }
+	if err := run.All(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if want := o.Steps(); steps != want {
+		t.Errorf("%d steps for a profile, and %d were promised", steps, want)
+	}
+	file := filepath.Join(t.TempDir(), "traffic.pgo")
+	if err := mergeProfiles(o.Profiles, file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := profile.ParseData(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(p.Function, func(f *profile.Function) bool { return strings.Contains(f.Name, "/proxy/http1.") }) {
+		t.Errorf("nothing of %d samples is the gateway's own", len(p.Sample))
+	}
+	for _, m := range p.Mapping {
+		if m.File != "" || m.BuildID != "" {
+			t.Errorf("it names %q (%s)", m.File, m.BuildID)
+		}
+	}
 }
 
 // testWriter sends lines to a test's log.
@@ -90,7 +130,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 // TestMisuse: what makes no sense is told with status 2, and before anything runs.
 func TestMisuse(t *testing.T) {
 	for _, args := range [][]string{
-		{"run", "--rounds", "0"}, {"run", "--works", "none"}, {"run", "--duration", "1ms"}, {"compare", "a"}, {"nothing"}, {"run", "--what"},
+		{"run", "--rounds", "0"}, {"run", "--works", "none"}, {"run", "--duration", "1ms"}, {"compare", "a"}, {"profile"}, {"nothing"}, {"run", "--what"},
 	} {
 		if got := execute(t.Context(), args); got != 2 {
 			t.Errorf("%q: status %d", args, got)

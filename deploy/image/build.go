@@ -55,7 +55,11 @@ func (b *builder) build(p program) (map[string]v1.Image, error) {
 // compile makes a static binary that does not tell where it was built.
 func (b *builder) compile(p program, arch, binary string) error {
 	const stamp = "github.com/sluicegate/sluice/version"
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", binary,
+	profile := "off"
+	if !p.sample {
+		profile = "cmd/traffic.pgo" // as "make build" has it
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-pgo="+profile, "-o", binary,
 		"-ldflags", fmt.Sprintf("-s -w -buildid= -X %s.number=%s -X %s.commit=%s", stamp, b.version, stamp, b.commit), p.path)
 	cmd.Dir = b.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOWORK=off")

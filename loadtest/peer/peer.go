@@ -31,6 +31,8 @@ type Running struct {
 	Name, Version string
 	// Addr is where it serves, host:port.
 	Addr string
+	// Admin is where it tells of itself, host:port; nothing answers there but for "sluice".
+	Admin string
 	// PIDs are its processes, which Reload may change; none for "direct".
 	PIDs []int
 	// AccessLog is the file that it logs to; empty where the site has no access log.
@@ -129,7 +131,7 @@ func Start(ctx context.Context, name string, site work.Site, o Options) (*Runnin
 		in.stop()
 		return nil, in.explain(err)
 	}
-	r := &Running{Name: name, Version: in.version, Addr: in.Address, Loaded: took, in: in, PIDs: in.pids()}
+	r := &Running{Name: name, Version: in.version, Addr: in.Address, Admin: in.Admin, Loaded: took, in: in, PIDs: in.pids()}
 	if site.AccessLog {
 		r.AccessLog = in.Log
 	}

@@ -88,14 +88,18 @@ func (in *instance) UpstreamProtocol() string {
 	return "HTTP"
 }
 
-// buildSluice builds the gateway and the sidecar of the files around the load test.
+// Profile is what releases are compiled by, in the project's folder.
+const Profile = "cmd/traffic.pgo"
+
+// buildSluice builds the gateway and the sidecar of the files around the load test, as releases
+// are built.
 func buildSluice(ctx context.Context, cache string, progress io.Writer) (binary, version string, err error) {
 	root, err := moduleFolder(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	for _, name := range []string{"gateway", "sidecar"} {
-		if err := goBuild(ctx, filepath.Dir(root), filepath.Join(cache, "sluice-"+name), "./cmd/"+name); err != nil {
+		if err := goBuild(ctx, filepath.Dir(root), filepath.Join(cache, "sluice-"+name), "./cmd/"+name, "-pgo="+Profile); err != nil {
 			return "", "", err
 		}
 	}

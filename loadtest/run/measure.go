@@ -17,7 +17,10 @@ const warmUp = 500 * time.Millisecond
 
 // measure measures a subject once.
 func (t turn) measure(ctx context.Context, o Options, w work.Work, round int) error {
-	if w.Idle > 0 {
+	switch {
+	case o.Profiles != "":
+		return t.profile(ctx, o, w, round)
+	case w.Idle > 0:
 		return t.idle(ctx, o, w, round)
 	}
 	load := t.load(o, w)
@@ -148,6 +151,9 @@ func (t turn) idle(ctx context.Context, o Options, w work.Work, round int) error
 
 // conclude measures what is measured once.
 func (t turn) conclude(ctx context.Context, o Options, w work.Work) error {
+	if o.Profiles != "" {
+		return nil
+	}
 	if w.Has(work.Memory) && w.Idle == 0 && len(t.PIDs) > 0 {
 		resident, err := measure.Resident(t.PIDs)
 		if err != nil {

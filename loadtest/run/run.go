@@ -26,6 +26,9 @@ type Options struct {
 	// more cores, which have AllCPUs; empty leaves that to the kernel. The generator is where
 	// this process is.
 	ProxyCPUs, LoadCPUs, AllCPUs string
+	// Profiles, where not empty, is a folder for CPU profiles of the gateway, one of each work
+	// and round: they are taken instead of figures.
+	Profiles string
 	// Cache is where built peers are, Scratch a folder for configurations and logs.
 	Cache, Scratch string
 	// Progress, where not nil, is told of each step before it begins.
@@ -180,6 +183,9 @@ func (o Options) stepsOf(w work.Work) int {
 		return o.Rounds
 	}
 	n := 1 // starting
+	if o.Profiles != "" {
+		return n + o.Rounds
+	}
 	if w.Idle > 0 {
 		return n + o.Rounds
 	}
