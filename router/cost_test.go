@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // family is a kind of table that grows, and the requests that go to its parts.
@@ -420,6 +421,15 @@ func TestMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(table)
 	runtime.KeepAlive(spec)
+}
+
+// TestVirtualHostFitsALine: a request fetches one line of the processor's caches for all that
+// it needs of a virtual host before it comes to the routes.
+func TestVirtualHostFitsALine(t *testing.T) {
+	t.Parallel()
+	if size := unsafe.Sizeof(CompiledVirtualHost{}); size > 64 {
+		t.Errorf("%d bytes", size)
+	}
 }
 
 func heapBytes() int64 {

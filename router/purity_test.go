@@ -15,7 +15,7 @@ import (
 // pure are the packages that the engine may import: none of them does I/O. Of time it
 // may use durations only.
 var pure = []string{
-	"errors", "fmt", "hash/maphash", "iter", "maps", "math/bits", "net/netip", "regexp", "regexp/syntax", "slices", "strconv", "strings", "sync", "time", "unsafe",
+	"errors", "fmt", "hash/maphash", "iter", "maps", "math/bits", "net/netip", "regexp", "regexp/syntax", "slices", "strconv", "strings", "sync", "sync/atomic", "time", "unsafe",
 }
 
 func TestIsPure(t *testing.T) {

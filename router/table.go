@@ -3,9 +3,11 @@ package router
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
-// Table is what a Spec became. It never changes; a new one takes its place. All
+// Table is what a Spec became. It never changes, but for the Mark of a
+// [CompiledVirtualHost], which it does not look at; a new one takes its place. All
 // its methods may be called from any number of goroutines.
 type Table struct {
 	spec       *Spec
@@ -39,11 +41,17 @@ type CompiledTable struct {
 }
 
 // CompiledVirtualHost is a VirtualHost whose routes are indexed. It is shared by
-// all the tables that were built while its VirtualHost stayed the same.
+// all the tables that were built while its VirtualHost stayed the same. It fits in a line of
+// the processor's caches, which a request that is routed has fetched.
 type CompiledVirtualHost struct {
 	*VirtualHost
 	// requireTLS is the VirtualHost's, at hand.
 	requireTLS bool
+	// Mark is for whoever follows requests: a note about the virtual host, at hand and for as
+	// long as there is one, that costs no look at its name. It is 0 at first, and no part of
+	// what a table says: nothing here reads or writes it. Those who do, each with numbers of
+	// its own, may overwrite what others noted: it must be one that can be found out again.
+	Mark atomic.Uint32
 	// Routes are those that are in force, in order. They lie together: a request that looks
 	// at few of them finds the next one in what it has fetched.
 	Routes []CompiledRoute

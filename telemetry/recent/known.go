@@ -23,7 +23,8 @@ type knownRoutes struct {
 	// is not there mostly takes no look at any other. A route is in the first free one from
 	// where its hash points to.
 	slots []atomic.Pointer[counted]
-	used  int
+	// used is how many are not nil; for those with the lock.
+	used int
 }
 
 // knownSpace is how many slots there are for each route.
@@ -74,7 +75,7 @@ func (k *knownRoutes) addAll(list []*counted) *knownRoutes {
 
 // all returns the routes in no order.
 func (k *knownRoutes) all() []*counted {
-	list := make([]*counted, 0, k.used+1)
+	list := make([]*counted, 0, len(k.slots)/knownSpace+1)
 	for i := range k.slots {
 		if c := k.slots[i].Load(); c != nil {
 			list = append(list, c)

@@ -73,8 +73,9 @@ type routes struct {
 	shards []routeShard
 	// known are the routes that are told apart, at most maxRoutes.
 	known atomic.Pointer[knownRoutes]
-	// full tells that there are as many: whoever is one of many others finds out without a lock.
-	full atomic.Bool
+	// full is there once there are as many: whoever is one of many others finds out without a
+	// lock. While it is there, known stays as it is.
+	full atomic.Pointer[crowd]
 	// other has the requests of the routes beyond those.
 	other *counted
 
@@ -119,9 +120,11 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 	at := &s.shards[n]
 	key := placeKey{ex.Request.Listener, ex.Decision.Route, ex.Destination}
 	at.mu.Lock()
-	counts := at.at.find(&key)
-	if counts == nil {
-		counts = s.find(n, &key, ex)
+	counts := at.other
+	if !s.full.Load().knows(&ex.Decision) {
+		if counts = at.at.find(&key); counts == nil {
+			counts = s.find(n, &key, ex)
+		}
 	}
 	counts.add(class(effectiveStatus(ex)), ex.Flags&^harmless != 0, time.Duration(ex.End-ex.Start))
 	at.mu.Unlock()
@@ -131,6 +134,9 @@ func (s *routes) record(shard uint32, ex *proxy.Exchange) {
 // know. It learns that, but for the others: of these there may be any number.
 func (s *routes) find(shard int, key *placeKey, ex *proxy.Exchange) *tally {
 	at := &s.shards[shard]
+	if s.full.Load().meets(&ex.Decision) {
+		return at.other
+	}
 	route := routeOf(ex)
 	counts := s.countsOf(shard, &route)
 	if counts == nil {
@@ -166,7 +172,7 @@ func routeOf(ex *proxy.Exchange) Route {
 // others.
 func (s *routes) countsOf(shard int, route *Route) *tally {
 	hash := route.hash()
-	if s.full.Load() && s.known.Load().find(hash, route) == nil {
+	if s.full.Load() != nil && s.known.Load().find(hash, route) == nil {
 		return nil
 	}
 	s.mu.Lock()
@@ -174,7 +180,9 @@ func (s *routes) countsOf(shard int, route *Route) *tally {
 	known := s.known.Load()
 	c := known.find(hash, route)
 	if c == nil && known.used >= maxRoutes {
-		s.full.Store(true)
+		if s.full.Load() == nil {
+			s.full.Store(newCrowd(known))
+		}
 		return nil
 	}
 	listener := s.listener(route.Listener)
@@ -259,7 +267,7 @@ func (s *routes) drop(idle map[*counted]bool) {
 	defer s.mu.Unlock()
 	rest := slices.DeleteFunc(s.known.Load().all(), func(c *counted) bool { return idle[c] })
 	s.known.Store(newKnown(len(rest)).addAll(rest))
-	s.full.Store(false)
+	s.full.Store(nil)
 	listeners := make(map[string]*string)
 	for _, c := range rest {
 		listeners[c.Listener] = s.listeners[c.Listener]
