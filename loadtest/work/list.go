@@ -25,11 +25,20 @@ func All() []Work {
 	return slices.Concat(plain(), encrypted(), multiplexed(), streams(), routing(), telling(), standing())
 }
 
+// half is a work at half of what nginx bears: busier than at a rate that everybody bears, and not
+// yet so busy that nobody waits.
+func half(w Work) Work {
+	w.Name, w.Title, w.HalfOf = w.Name+"-half", "the same at half of nginx's saturation", "nginx"
+	w.Figures, w.Smoke = []Figure{CPU, Latency}, false
+	return w
+}
+
 // plain are those of HTTP/1.1 without TLS.
 func plain() []Work {
+	small := Work{Name: "http1-1k", Title: "HTTP/1.1 keep-alive, 1 KB", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: everything, Smoke: true}
 	return []Work{
-		{Name: "http1-1k", Title: "HTTP/1.1 keep-alive, 1 KB", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: everything, Smoke: true},
-		{Name: "http1-1k-half", Title: "the same at half of nginx's saturation", Protocol: HTTP1, Connections: 64, Rate: 8000, HalfOf: "nginx", Site: with(func(s *Site) { s.Body = kilobyte }), Figures: []Figure{CPU, Latency}},
+		small,
+		half(small),
 		{Name: "http1-1k-two-cores", Title: "the same on two cores, not pinned", Protocol: HTTP1, Connections: 64, Rate: 8000, Cores: 2, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: atRate},
 		{Name: "http1-64k", Title: "HTTP/1.1 keep-alive, 64 KB", Protocol: HTTP1, Connections: 64, Rate: 3000, Site: with(func(s *Site) { s.Body = 64 * kilobyte }), Figures: everything},
 		{Name: "http1-10m", Title: "HTTP/1.1 keep-alive, 10 MB", Protocol: HTTP1, Connections: 8, Rate: 40, Site: with(func(s *Site) { s.Body = 10 * megabyte }), Figures: atRate},
@@ -41,8 +50,10 @@ func plain() []Work {
 // encrypted are those of HTTP/1.1 inside TLS.
 func encrypted() []Work {
 	site := func(body int) Site { return with(func(s *Site) { s.TLS, s.Body = true, body }) }
+	small := Work{Name: "tls-1k", Title: "TLS keep-alive, 1 KB", Protocol: HTTPS, Connections: 64, Rate: 6000, Site: site(kilobyte), Figures: everything, Smoke: true}
 	return []Work{
-		{Name: "tls-1k", Title: "TLS keep-alive, 1 KB", Protocol: HTTPS, Connections: 64, Rate: 6000, Site: site(kilobyte), Figures: everything, Smoke: true},
+		small,
+		half(small),
 		{Name: "tls-10m", Title: "TLS keep-alive, 10 MB", Protocol: HTTPS, Connections: 8, Rate: 20, Site: site(10 * megabyte), Figures: atRate},
 		{Name: "tls-handshake", Title: "TLS 1.3, full handshakes, P-256", Protocol: Handshake, Connections: 16, Rate: 400, Site: site(100), Figures: []Figure{CPU}},
 		{Name: "tls-resumption", Title: "TLS 1.3, resumed handshakes", Protocol: Resumption, Connections: 16, Rate: 400, Site: site(100), Figures: []Figure{CPU}},
@@ -91,8 +102,10 @@ func telling() []Work {
 	site := func(log, metrics bool) Site {
 		return with(func(s *Site) { s.Body, s.AccessLog, s.Metrics = kilobyte, log, metrics })
 	}
+	log := Work{Name: "access-log", Title: "HTTP/1.1 keep-alive, 1 KB, access log to a file", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(true, true), Figures: everything, Smoke: true}
 	return []Work{
-		{Name: "access-log", Title: "HTTP/1.1 keep-alive, 1 KB, access log to a file", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(true, true), Figures: everything, Smoke: true},
+		log,
+		half(log),
 		{Name: "quiet", Title: "the same without log and metrics", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(false, false), Figures: []Figure{CPU, Saturation}},
 	}
 }
