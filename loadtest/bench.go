@@ -56,14 +56,18 @@ func defaultCache() string {
 	return filepath.Join(dir, "sluice-loadtest")
 }
 
-func (s *settings) check() error {
+// chosen returns the works that are to be done, if what was typed makes sense.
+func (s *settings) chosen() ([]work.Work, error) {
+	works, unknown := work.Named(s.works)
 	switch {
 	case s.rounds < 1:
-		return misusef("--rounds %d: must be at least 1", s.rounds)
+		return nil, misusef("--rounds %d: must be at least 1", s.rounds)
 	case s.duration < 100*time.Millisecond:
-		return misusef("--duration %s: must be at least 100ms, or nothing is measured", s.duration)
+		return nil, misusef("--duration %s: must be at least 100ms, or nothing is measured", s.duration)
+	case len(unknown) > 0:
+		return nil, misusef("no such work: %q; see loadtest list", unknown)
 	}
-	return nil
+	return works, nil
 }
 
 // results is what is written as JSON.
@@ -83,10 +87,7 @@ func newRun() *cobra.Command {
 		Short: "Measure the gateway and its peers on the same work",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			works, err := chosen(s.works)
+			works, err := s.chosen()
 			if err != nil {
 				return err
 			}

@@ -30,10 +30,7 @@ func newCompare() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
-			works, err := chosen(s.works)
+			works, err := s.chosen()
 			if err != nil {
 				return err
 			}

@@ -71,15 +71,6 @@ func newList() *cobra.Command {
 	}
 }
 
-// chosen returns the works of these names.
-func chosen(names []string) ([]work.Work, error) {
-	works, unknown := work.Named(names)
-	if len(unknown) > 0 {
-		return nil, misusef("no such work: %q; see loadtest list", unknown)
-	}
-	return works, nil
-}
-
 // titles are those of works by name.
 func titles(works []work.Work) map[string]string {
 	m := make(map[string]string, len(works))

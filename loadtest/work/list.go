@@ -106,7 +106,7 @@ func telling() []Work {
 	return []Work{
 		log,
 		half(log),
-		{Name: "quiet", Title: "the same without log and metrics", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(false, false), Figures: []Figure{CPU, Saturation}},
+		{Name: "quiet", Title: "HTTP/1.1 keep-alive, 1 KB, without log and metrics", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: site(false, false), Figures: []Figure{CPU, Saturation}},
 	}
 }
 
