@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -12,26 +13,25 @@ import (
 	"github.com/sluicegate/sluice/loadtest/work"
 )
 
-// colours are the peers', in their order; the subject's stands out.
+// colours are the peers', in their order.
 var colours = []color.Color{
-	color.RGBA{0x00, 0x6d, 0x77, 0xff}, color.RGBA{0xb0, 0xb7, 0xbd, 0xff}, color.RGBA{0x8d, 0x99, 0xae, 0xff},
+	color.RGBA{0x00, 0x6d, 0x77, 0xff}, color.RGBA{0x8d, 0x99, 0xae, 0xff},
 	color.RGBA{0xe0, 0x9f, 0x3e, 0xff}, color.RGBA{0x9e, 0x2a, 0x2b, 0xff}, color.RGBA{0x54, 0x0b, 0x0e, 0xff},
 }
 
-// Plots draws processor time and latency into a folder, each as SVG and PNG, and returns the
-// files' names.
+// Plots draws processor time, latency and memory into a folder, each as SVG and PNG, and returns
+// the files' names. Of a figure that nobody else has there is no plot.
 func (s *Summary) Plots(dir string, titles map[string]string) ([]string, error) {
 	var names []string
 	for _, p := range []struct {
 		file, title string
 		key         Key
-		scale       float64
 	}{
-		{"cpu", "Processor time of a request, microseconds", Key{Figure: work.CPU}, 1},
-		{"p99", "99 of 100 requests take at most, milliseconds", Key{Figure: work.Latency, Detail: "p99"}, 1000},
-		{"memory", "Resident after the work, MB", Key{Figure: work.Memory}, 1e6},
+		{"cpu", "Processor time of a request", Key{Figure: work.CPU}},
+		{"p99", "What 99 of 100 requests take at most", Key{Figure: work.Latency, Detail: "p99"}},
+		{"memory", "Resident after the work", Key{Figure: work.Memory}},
 	} {
-		written, err := s.bars(filepath.Join(dir, p.file), p.title, p.key, p.scale, titles)
+		written, err := s.bars(filepath.Join(dir, p.file), p.title, p.key, titles)
 		if err != nil {
 			return names, err
 		}
@@ -40,46 +40,75 @@ func (s *Summary) Plots(dir string, titles map[string]string) ([]string, error) 
 	return names, nil
 }
 
-// bars draws one figure of all works, a group of bars each.
-func (s *Summary) bars(file, title string, k Key, scale float64, titles map[string]string) ([]string, error) {
-	var works []string
-	for _, name := range s.Works {
-		if k.Work = name; len(s.records[k]) > 0 {
-			works = append(works, name)
-		}
-	}
+// bars draws one figure of all works, a group of bars each: the subject's over each peer's, since
+// works differ by a thousand times in what they cost.
+func (s *Summary) bars(file, title string, k Key, titles map[string]string) ([]string, error) {
+	works, peers := s.compared(k)
 	if len(works) == 0 {
 		return nil, nil
 	}
 	p := plot.New()
-	p.Title.Text = title
-	p.X.Min = 0
-	width := vg.Points(9)
-	for i, peer := range s.Peers {
+	p.Title.Text = fmt.Sprintf("%s: %s next to each peer", title, s.Peers[0])
+	p.X.Label.Text = "below 1 is less than the peer"
+	most := 1.
+	for i, peer := range peers {
 		values := make(plotter.Values, len(works))
 		for n, name := range works {
 			k.Work = name
-			values[len(works)-1-n] = s.Value(k, peer).Median / scale
+			ratio := s.Ratio(k, peer).Median
+			values[len(works)-1-n] = ratio
+			most = max(most, ratio)
 		}
-		bars, err := plotter.NewBarChart(values, width)
+		bars, err := plotter.NewBarChart(values, barWidth)
 		if err != nil {
 			return nil, err
 		}
 		bars.Horizontal = true
 		bars.LineStyle.Width = 0
 		bars.Color = colours[i%len(colours)]
-		bars.Offset = vg.Length(len(s.Peers)/2-i) * width
+		bars.Offset = barWidth * (vg.Length(len(peers)-1)/2 - vg.Length(i))
 		p.Add(bars)
-		p.Legend.Add(peer, bars)
+		p.Legend.Add("of "+peer, bars)
 	}
+	par, err := plotter.NewLine(plotter.XYs{{X: 1, Y: -.5}, {X: 1, Y: float64(len(works)) - .5}})
+	if err != nil {
+		return nil, err
+	}
+	p.Add(par)
 	labels := make([]string, len(works))
 	for n, name := range works {
 		labels[len(works)-1-n] = titles[name]
 	}
 	p.NominalY(labels...)
+	p.X.Min, p.X.Max = 0, most*1.25 // The legend stands where no bar reaches.
 	p.Legend.Top = true
-	height := vg.Length(len(works)*(len(s.Peers)+2))*width + vg.Points(80)
-	var written []string
+	return save(p, file, vg.Length(len(works)*(len(peers)+1))*barWidth+vg.Points(90))
+}
+
+const barWidth = vg.Length(8)
+
+// compared returns the works in which a figure of the subject has one of a peer beside it, and
+// these peers.
+func (s *Summary) compared(k Key) (works, peers []string) {
+	for _, peer := range s.Peers[1:] {
+		for _, name := range s.Works {
+			if k.Work = name; s.Ratio(k, peer).Rounds == 0 {
+				continue
+			}
+			if !slices.Contains(works, name) {
+				works = append(works, name)
+			}
+			if !slices.Contains(peers, peer) {
+				peers = append(peers, peer)
+			}
+		}
+	}
+	slices.SortFunc(works, func(a, b string) int { return slices.Index(s.Works, a) - slices.Index(s.Works, b) })
+	return works, peers
+}
+
+// save writes a plot in both forms.
+func save(p *plot.Plot, file string, height vg.Length) (written []string, err error) {
 	for _, kind := range []string{".svg", ".png"} {
 		if err := p.Save(vg.Points(720), height, file+kind); err != nil {
 			return written, fmt.Errorf("plot %s: %w", file+kind, err)

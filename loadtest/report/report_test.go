@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,10 +80,18 @@ func TestBenchstat(t *testing.T) {
 	}
 }
 
+// TestPlots: what the subject and a peer both have is drawn, and nothing else.
 func TestPlots(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	files, err := Summarise(records, "sluice").Plots(dir, map[string]string{"w": "the work"})
+	titles := map[string]string{"w": "the work"}
+	if files, err := Summarise(records, "sluice").Plots(t.TempDir(), titles); err != nil || len(files) != 2 {
+		t.Errorf("%v, %v: processor time alone is told of both", files, err)
+	}
+	both := slices.Concat(records, []Record{
+		{Work: "w", Peer: "sluice", Round: 1, Figure: work.Latency, Detail: "p99", Value: 1400},
+		{Work: "w", Peer: "nginx", Round: 1, Figure: work.Memory, Value: 12e6},
+	})
+	files, err := Summarise(both, "sluice").Plots(t.TempDir(), titles)
 	if err != nil || len(files) != 6 {
 		t.Fatalf("%v, %v", files, err)
 	}
