@@ -91,6 +91,7 @@ func (s *objects) drop() {
 		s.byKey.settle(o)
 	}
 	s.decoded = nil
+	s.byKey.tidy()
 }
 
 // verdict is what an object is, and what is wrong with it. The typed object is nil

@@ -12,6 +12,8 @@ import (
 type objectTable struct {
 	plain  *config.Keyed[*config.Object]
 	others *config.Keyed[*object]
+	// most is how many others there were at once since their table was last made.
+	most int
 }
 
 func newObjectTable() objectTable {
@@ -44,6 +46,7 @@ func (t *objectTable) written(key config.Key) *config.Object {
 func (t *objectTable) set(o *object) {
 	t.plain.Delete(o.written.Key)
 	t.others.Set(o)
+	t.most = max(t.most, t.others.Len())
 }
 
 func (t *objectTable) delete(key config.Key) {
@@ -57,6 +60,21 @@ func (t *objectTable) settle(o *object) {
 		t.others.Delete(o.written.Key)
 		t.plain.Set(o.written)
 	}
+}
+
+// tidy gives back the room of the others that there are no more: in a first load everything was
+// one of them.
+func (t *objectTable) tidy() {
+	n := t.others.Len()
+	if t.most < 64 || t.most < 4*n {
+		return
+	}
+	fewer := config.NewKeyed((*object).key)
+	fewer.Grow(n)
+	for o := range t.others.All() {
+		fewer.Set(o)
+	}
+	t.others, t.most = fewer, n
 }
 
 // typed yields the objects whose types are at hand.

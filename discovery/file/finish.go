@@ -130,7 +130,10 @@ func (d *draft) part(doc int, fresh *[]unparsed) ([]*config.Object, []detail) {
 // each as a document without text; but for those of which another version is in order. It returns
 // whether there are any.
 func (d *draft) carry() bool {
-	objects := len(d.objects)
+	// All objects of a file may have an error at once: those that are carried are not looked
+	// through for each other's keys, and join the ones that were indexed at the end.
+	var carried []*config.Object
+	known := make(map[config.Key]struct{})
 	for _, i := range slices.Sorted(maps.Keys(d.troubles)) {
 		for _, key := range d.troubles[i].refused {
 			at, there := d.had.find(key)
@@ -138,14 +141,16 @@ func (d *draft) carry() bool {
 				continue
 			}
 			old := d.had.item(at)
-			if !slices.ContainsFunc(d.objects[objects:], func(o *config.Object) bool { return o.Key == key }) && d.get(key) == nil {
-				d.objects = append(d.objects, old.Object)
-				if d.details != nil {
-					d.details = append(d.details, detail{})
-				}
+			if _, twice := known[key]; !twice && d.get(key) == nil {
+				known[key] = struct{}{}
+				carried = append(carried, old.Object)
 			}
-			d.docs = append(d.docs, document{line: int32(old.line), end: int32(len(d.objects))})
+			d.docs = append(d.docs, document{line: int32(old.line), end: int32(len(d.objects) + len(carried))})
 		}
 	}
-	return len(d.objects) > objects
+	d.objects = append(d.objects, carried...)
+	if d.details != nil {
+		d.details = append(d.details, make([]detail, len(carried))...)
+	}
+	return len(carried) > 0
 }
