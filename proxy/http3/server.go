@@ -127,7 +127,12 @@ func (s *Server) Drain(ctx context.Context) error {
 	go func() { ended <- s.quic.Shutdown(ctx) }()
 	// Clients are to close their connections when they hear of the end, but not all do. A request
 	// that was sent before its client heard of it is still served.
-	tick := time.NewTicker(endQuiet / 10)
+	keep := endQuiet
+	if deadline, ok := ctx.Deadline(); ok {
+		// Waiting must not use up what time there is: nothing is cut then.
+		keep = min(keep, max(time.Until(deadline)/4, 0))
+	}
+	tick := time.NewTicker(max(keep/10, time.Millisecond))
 	defer tick.Stop()
 	for quiet := proxy.Now(); ; {
 		select {
@@ -138,7 +143,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		}
 		if s.active.Load() > 0 {
 			quiet = proxy.Now()
-		} else if proxy.Now()-quiet > int64(endQuiet) {
+		} else if proxy.Now()-quiet > int64(keep) {
 			s.quic.Close()
 			<-ended
 			return nil
