@@ -22,6 +22,7 @@ func (t *Telemetry) StreamMoved(st *proxy.Stream, received, sent int64) {
 func (t *Telemetry) CompleteStream(st *proxy.Stream) {
 	t.recent.CompleteStream(st)
 	token := t.shards.get()
+	t.metrics.StreamClosed(token.shard, st)
 	t.logs.CompleteStream(token.shard, st)
 	t.shards.put(token)
 }

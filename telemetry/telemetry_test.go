@@ -3,6 +3,7 @@ package telemetry
 import (
 	"io"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +35,26 @@ func expect(t *testing.T, series map[string]string, want map[string]string) {
 	for name, value := range want {
 		if got, ok := series[name]; !ok || got != value {
 			t.Errorf("%s is %q, want %q", name, got, value)
+		}
+	}
+}
+
+// expectSums adds up the series of each name, whatever their labels.
+func expectSums(t *testing.T, series map[string]string, want map[string]float64) {
+	t.Helper()
+	for name, value := range want {
+		sum := 0.0
+		for s, text := range series {
+			if strings.HasPrefix(s, name+"{") {
+				n, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum += n
+			}
+		}
+		if sum != value {
+			t.Errorf("%s is %v, want %v", name, sum, value)
 		}
 	}
 }
