@@ -6,6 +6,7 @@ import (
 	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry/accesslog"
 	"github.com/sluicegate/sluice/telemetry/expression"
+	"github.com/sluicegate/sluice/telemetry/metrics"
 )
 
 // Check says which formats and expressions of a plan do not compile, for whoever wrote them.
@@ -72,6 +73,7 @@ func (c *checker) metric(m *router.MetricOverride) {
 		if !t.Remove {
 			_, err := expression.Compile(t.Value, expression.Text)
 			c.note(m.Origin, ".tagOverrides["+t.Name+"].value", err, "the label is left as it is: ")
+			c.note(m.Origin, ".tagOverrides["+t.Name+"]", metrics.CheckTagName(t.Name), "the tag is left out: ")
 		}
 	}
 }

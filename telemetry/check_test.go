@@ -18,7 +18,7 @@ func TestCheck(t *testing.T) {
 	}
 	bad := router.TelemetryPolicy{
 		AccessLogs: []router.AccessLog{{Text: "%WHAT%", Filter: "response.code >=", Origin: at}, {Fields: []router.LogField{{Name: "a", Text: "%WHO%"}}}},
-		Metrics:    []router.MetricOverride{{Tags: []router.TagOverride{{Name: "m", Value: "request.nothing("}}, Origin: at}},
+		Metrics:    []router.MetricOverride{{Tags: []router.TagOverride{{Name: "m", Value: "request.nothing("}, {Name: "le", Value: "request.method"}}, Origin: at}},
 		Tracing:    &router.Tracing{Tags: []router.SpanTag{{Name: "c", Formatter: "%HOW%"}}, Origin: at},
 	}
 	if found := Check(&router.Telemetry{Outbound: good, Inbound: good}); len(found) > 0 {
@@ -33,6 +33,7 @@ func TestCheck(t *testing.T) {
 		{"accessLogging[0]", "%WHAT%"},
 		{"", "%WHO%"},
 		{"accessLogging[0].tagOverrides[m].value", "left as it is"},
+		{"accessLogging[0].tagOverrides[le]", "the tag is left out"},
 		{"accessLogging[0].customTags[c].formatter.value", "%HOW%"},
 	} {
 		n := 0
@@ -45,7 +46,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%d of %q at %q in %+v", n, want.message, want.field, found)
 		}
 	}
-	if len(found) != 5 {
+	if len(found) != 6 {
 		t.Errorf("%d problems: %+v", len(found), found)
 	}
 }

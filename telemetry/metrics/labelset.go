@@ -58,10 +58,28 @@ func (k *key) labels(i metric, values *labelValues) *labels {
 	return l
 }
 
-// equal tells whether others have the same names and values.
+// equal tells whether others have the same names and values. One that is empty is none: Prometheus
+// takes them for the same.
 func (l *labels) equal(o *labels) bool {
-	return l == o || slices.Equal(l.values, o.values) &&
-		slices.EqualFunc(l.columns, o.columns, func(a, b column) bool { return *a.name == *b.name })
+	if l == o {
+		return true
+	}
+	i, j := l.next(0), o.next(0)
+	for i < len(l.values) && j < len(o.values) {
+		if l.values[i] != o.values[j] || *l.columns[i].name != *o.columns[j].name {
+			return false
+		}
+		i, j = l.next(i+1), o.next(j+1)
+	}
+	return i == len(l.values) && j == len(o.values)
+}
+
+// next returns the first place from i on whose value is not empty.
+func (l *labels) next(i int) int {
+	for i < len(l.values) && l.values[i] == "" {
+		i++
+	}
+	return i
 }
 
 // pairs returns the labels as a scrape has them.
@@ -80,10 +98,10 @@ var labelSeed = maphash.MakeSeed()
 func (l *labels) hash() uint64 {
 	var h maphash.Hash
 	h.SetSeed(labelSeed)
-	for i, value := range l.values {
+	for i := l.next(0); i < len(l.values); i = l.next(i + 1) {
 		h.WriteString(*l.columns[i].name)
 		h.WriteByte(0xfe)
-		h.WriteString(value)
+		h.WriteString(l.values[i])
 		h.WriteByte(0xff)
 	}
 	return h.Sum64()

@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -60,6 +62,18 @@ type tagLabel struct {
 // labelName is what Prometheus takes for one.
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
+// CheckTagName returns why a tag of that name cannot be a label, nil where it can. A single label
+// that Prometheus does not take would cost the page with all metrics.
+func CheckTagName(name string) error {
+	switch {
+	case !labelName.MatchString(name):
+		return fmt.Errorf("%q cannot be a label in Prometheus: use letters, digits and _", name)
+	case strings.HasPrefix(name, "__"), name == "le":
+		return fmt.Errorf("%q cannot be a label: Prometheus has le, and all names that begin with __, for itself", name)
+	}
+	return nil
+}
+
 // newPolicy puts overrides in force, in their order. Those that cannot be are told to the
 // logger, and leave the label as it was.
 func newPolicy(inbound bool, overrides []router.MetricOverride, logger *slog.Logger) *policy {
@@ -93,6 +107,9 @@ func (p *policy) override(m *metricPolicy, t router.TagOverride) error {
 		m.removed |= bit
 		m.unset(t.Name)
 		return nil
+	}
+	if err := CheckTagName(t.Name); err != nil {
+		return err
 	}
 	tag, err := p.tag(t)
 	if err != nil {

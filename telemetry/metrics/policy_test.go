@@ -1,10 +1,18 @@
 package metrics
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/sluicegate/sluice/router"
 )
@@ -88,5 +96,84 @@ func TestTagValuesAreBounded(t *testing.T) {
 	}
 	if beyond != paths-maxTagValues {
 		t.Errorf("%v requests with other paths", beyond)
+	}
+}
+
+// TestTagNames: no tag's name breaks the page for all other metrics, whatever came before it.
+func TestTagNames(t *testing.T) {
+	t.Parallel()
+	var told bytes.Buffer
+	m := newTest(t, Options{Identity: edge, Logger: slog.New(slog.NewTextHandler(&told, nil))})
+	names := []string{"", "a-b", "é", "le", "__name__", "__x"}
+	tags := []router.TagOverride{{Name: "method", Value: "request.method"}}
+	for _, name := range names { // the expression is known by now, and another one is not
+		tags = append(tags, router.TagOverride{Name: name, Value: "request.method"}, router.TagOverride{Name: name, Value: "request.path"})
+	}
+	m.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Metrics: []router.MetricOverride{{Tags: tags}}}}})
+	m.Complete(0, exchange())
+	page := pageOf(t, m)
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	if _, err := parser.TextToMetricFamilies(strings.NewReader(page)); err != nil {
+		t.Errorf("the page cannot be read: %v", err)
+	}
+	if strings.Contains(page, `le="GET"`) || strings.Contains(page, `le="/`) {
+		t.Error("a histogram's le is a tag")
+	}
+	labels := labelsOf(t, m, "istio_requests_total")
+	if labels["method"] != "GET" || len(labels) != int(labelCount)+1 {
+		t.Errorf("labels %v", labels)
+	}
+	for _, name := range names {
+		if !strings.Contains(told.String(), fmt.Sprintf("tag=%s ", name)) && !strings.Contains(told.String(), fmt.Sprintf("tag=%q ", name)) {
+			t.Errorf("nobody is told of %q", name)
+		}
+	}
+}
+
+// pageOf returns the page that Prometheus reads.
+func pageOf(t *testing.T, m *Metrics) string {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(m)
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/stats/prometheus", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// TestEmptyLabels: to Prometheus an empty label is none. What a policy leaves out goes on in the
+// series where it is empty, as two samples of one would be read by chance.
+func TestEmptyLabels(t *testing.T) {
+	t.Parallel()
+	m := newTest(t, Options{Identity: edge})
+	plans := [][]router.TagOverride{
+		nil,
+		{{Name: "grpc_response_status", Remove: true}},
+		{{Name: "extra", Value: "''"}},
+		{{Name: "extra", Value: "request.method"}},
+		nil,
+	}
+	for _, tags := range plans {
+		m.Apply(&router.Spec{Telemetry: &router.Telemetry{Outbound: router.TelemetryPolicy{Metrics: []router.MetricOverride{{Tags: tags}}}}})
+		m.Complete(0, exchange())
+	}
+	list := gather(t, m, "istio_requests_total")
+	seen := make(map[string]float64)
+	for _, s := range list {
+		var key strings.Builder
+		for _, l := range s.Label {
+			if l.GetValue() != "" {
+				fmt.Fprintf(&key, "%s=%q ", l.GetName(), l.GetValue())
+			}
+		}
+		if _, twice := seen[key.String()]; twice {
+			t.Errorf("two samples of %s", key.String())
+		}
+		seen[key.String()] = s.GetCounter().GetValue()
+	}
+	if len(list) != 2 || total(list) != float64(len(plans)) {
+		t.Errorf("%d series of %v requests: %v", len(list), total(list), seen)
 	}
 }

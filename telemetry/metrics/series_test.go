@@ -2,10 +2,14 @@ package metrics
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -227,6 +231,84 @@ func TestConcurrently(t *testing.T) {
 	if got := total(gather(t, m, "istio_requests_total")); got != each*writers {
 		t.Errorf("%v requests, want %d", got, each*writers)
 	}
+}
+
+// TestPagesWhileCounting: each page is one that Prometheus can read, in which the buckets of a
+// histogram grow towards its count; and from page to page nothing goes back.
+func TestPagesWhileCounting(t *testing.T) {
+	t.Parallel()
+	m := newTest(t, Options{Identity: edge, Shards: 2})
+	const writers, each = 4, 20_000
+	var traffic sync.WaitGroup
+	for n := range writers {
+		traffic.Go(func() {
+			ex := exchange()
+			ex.Request.Listener = "quotes \" \\ and\nlines"
+			for i := range each {
+				ex.End = ex.Start + int64(i%11)*int64(time.Millisecond)
+				m.Complete(uint32(n%2), ex)
+			}
+		})
+	}
+	over := make(chan struct{})
+	go func() { traffic.Wait(); close(over) }()
+	before := make(map[string]float64)
+	for last := false; !last; {
+		select {
+		case <-over:
+			last = true
+		default:
+		}
+		now := readPage(t, pageOf(t, m))
+		for name, n := range before {
+			if now[name] < n {
+				t.Fatalf("%s was %v, and is %v", name, n, now[name])
+			}
+		}
+		before = now
+	}
+	for name, n := range before {
+		if strings.HasSuffix(name, "_count") && n != writers*each {
+			t.Errorf("%s is %v", name, n)
+		}
+	}
+}
+
+// readPage returns the counters of a page, and the counts of its histograms, whose buckets it
+// looks at.
+func readPage(t *testing.T, page string) map[string]float64 {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]float64)
+	for name, f := range families {
+		for _, s := range f.Metric {
+			key := name
+			for _, l := range s.Label {
+				key += fmt.Sprintf(" %s=%q", l.GetName(), l.GetValue())
+			}
+			if s.Histogram == nil {
+				all[key] = s.GetCounter().GetValue() + s.GetGauge().GetValue()
+				continue
+			}
+			h := s.Histogram
+			all[key+"_count"] = float64(h.GetSampleCount())
+			var below uint64
+			for _, b := range h.Bucket {
+				if b.GetCumulativeCount() < below {
+					t.Fatalf("%s has %d up to %v, and less below it", key, b.GetCumulativeCount(), b.GetUpperBound())
+				}
+				below = b.GetCumulativeCount()
+			}
+			if top := h.Bucket[len(h.Bucket)-1]; !math.IsInf(top.GetUpperBound(), 1) || below != h.GetSampleCount() {
+				t.Fatalf("%s has %d in all buckets up to %v, of %d", key, below, top.GetUpperBound(), h.GetSampleCount())
+			}
+		}
+	}
+	return all
 }
 
 // TestAllocations holds the request path to its budget: with a policy, and a caller.

@@ -39,9 +39,6 @@ func (p *policy) tag(t router.TagOverride) (int, error) {
 	if len(p.tags) == maxTags {
 		return 0, fmt.Errorf("there are more than %d different expressions; remove some", maxTags)
 	}
-	if !labelName.MatchString(t.Name) {
-		return 0, fmt.Errorf("%q cannot be a label in Prometheus: use letters, digits and _", t.Name)
-	}
 	program, err := expression.Compile(t.Value, expression.Text)
 	if err != nil {
 		return 0, err
