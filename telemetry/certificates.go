@@ -34,17 +34,17 @@ func collectCertificates(ch chan<- prometheus.Metric, list []Certificate, now ti
 		if c.Broken {
 			broken = 1
 		}
-		ch <- prometheus.MustNewConstMetric(certificateBrokenDesc, prometheus.GaugeValue, broken, c.Name)
+		send(ch, certificateBrokenDesc, prometheus.GaugeValue, broken, c.Name)
 		if c.NotAfter.IsZero() {
 			continue
 		}
-		ch <- prometheus.MustNewConstMetric(certificateNotAfterDesc, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Name, c.Serial)
+		send(ch, certificateNotAfterDesc, prometheus.GaugeValue, float64(c.NotAfter.Unix()), c.Name, c.Serial)
 		if first.IsZero() || c.NotAfter.Before(first) {
 			first = c.NotAfter
 		}
 	}
 	if !first.IsZero() {
 		days := max(first.Sub(now), 0) / (24 * time.Hour)
-		ch <- prometheus.MustNewConstMetric(firstExpiryDesc, prometheus.GaugeValue, float64(days))
+		send(ch, firstExpiryDesc, prometheus.GaugeValue, float64(days))
 	}
 }

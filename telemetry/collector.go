@@ -142,7 +142,7 @@ func (c *Cluster) collect(ch chan<- prometheus.Metric) {
 		if s.Gauge {
 			kind = prometheus.GaugeValue
 		}
-		ch <- prometheus.MustNewConstMetric(statDesc(s.Name), kind, float64(s.Value), c.Name)
+		send(ch, statDesc(s.Name), kind, float64(s.Value), c.Name)
 	}
 	if m := c.Mirror; m != nil {
 		gauge(ch, mirrorActiveDesc, int(m.Active), c.Name)
@@ -169,9 +169,18 @@ func statDesc(name string) *prometheus.Desc {
 }
 
 func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, n uint64, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	send(ch, d, prometheus.CounterValue, float64(n), labels...)
 }
 
 func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, n int, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	send(ch, d, prometheus.GaugeValue, float64(n), labels...)
+}
+
+// send sends a sample, or what is wrong with it: the others go on without it.
+func send(ch chan<- prometheus.Metric, d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+	m, err := prometheus.NewConstMetric(d, kind, value, labels...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	ch <- m
 }

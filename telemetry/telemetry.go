@@ -50,7 +50,7 @@ type Options struct {
 	Recent recent.Options
 	// Collectors are further metrics, of whatever feeds the proxy.
 	Collectors []prometheus.Collector
-	// Logger is told of trouble with the access log; nil means slog.Default().
+	// Logger is told of trouble with logs and metrics; nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -66,6 +66,7 @@ type Telemetry struct {
 	recent      *recent.Recorder
 	trace       *trace.Tracer
 	registry    *prometheus.Registry
+	logger      *slog.Logger
 	plan        *router.Telemetry // in force; only for Apply and Captured
 }
 
@@ -78,7 +79,7 @@ func New(o Options) (*Telemetry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry(), plan: &router.Telemetry{}}
+	t := &Telemetry{shards: newShardPicker(), registry: prometheus.NewRegistry(), logger: o.Logger, plan: &router.Telemetry{}}
 	t.answers = newAnswerMetrics(int(t.shards.n))
 	var err error
 	if t.logs, err = accesslog.New(o.logs(int(t.shards.n))); err != nil {
@@ -152,9 +153,12 @@ func (t *Telemetry) Recent() *recent.Recorder { return t.recent }
 // ConfigUpdated records a change of the configuration.
 func (t *Telemetry) ConfigUpdated(u ConfigUpdate) { t.config.update(u) }
 
-// Handler serves the metrics in the formats that Prometheus reads.
+// Handler serves the metrics in the formats that Prometheus reads. What cannot be shown is left
+// out, and logged: on a bad day the others are needed.
 func (t *Telemetry) Handler() http.Handler {
-	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(t.registry, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(t.logger.Handler(), slog.LevelError),
+	})
 }
 
 // MergedHandler serves the metrics together with those of an application, which targets are URLs

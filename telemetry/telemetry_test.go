@@ -1,13 +1,18 @@
 package telemetry
 
 import (
+	"bytes"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicegate/sluice/proxy"
 )
@@ -129,6 +134,35 @@ func TestMetrics(t *testing.T) {
 		if _, ok := series[name]; !ok {
 			t.Errorf("no %s", name)
 		}
+	}
+}
+
+// brokenMetric is a collector whose metric cannot be shown.
+type brokenMetric struct{}
+
+func (brokenMetric) Describe(chan<- *prometheus.Desc) {}
+func (brokenMetric) Collect(ch chan<- prometheus.Metric) {
+	d := prometheus.NewDesc("broken_total", "", nil, nil)
+	ch <- prometheus.NewInvalidMetric(d, errors.New("it cannot be shown"))
+}
+
+// TestBrokenMetric: one metric that cannot be shown, or a name that is no text, costs neither the
+// others nor the process.
+func TestBrokenMetric(t *testing.T) {
+	t.Parallel()
+	var told bytes.Buffer
+	tel, err := New(Options{
+		Clusters:   func() []Cluster { return []Cluster{{Name: "bad \xff", Requests: 1}, {Name: "good", Requests: 2}} },
+		Collectors: []prometheus.Collector{brokenMetric{}},
+		Logger:     slog.New(slog.NewTextHandler(&told, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tel.Close()
+	expect(t, scrape(t, tel), map[string]string{`sluice_upstream_requests_total{cluster="good"}`: "2", "sluice_access_log_lines_total": "0"})
+	if !strings.Contains(told.String(), "it cannot be shown") {
+		t.Errorf("nobody was told: %s", told.String())
 	}
 }
 
