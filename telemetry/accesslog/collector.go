@@ -42,12 +42,16 @@ func newCollector(to *router.OTLP, client *otlp.Client, who identity.Identity) *
 	return &collector{client: client, resource: r}
 }
 
-func (c *collector) write(b []byte) error {
+// write sends all of b, or nothing.
+func (c *collector) write(b []byte) (int, error) {
 	records := &logspb.ScopeLogs{}
 	if err := proto.Unmarshal(b, records); err != nil {
-		return err
+		return 0, err
 	}
-	return c.client.SendLogs(context.Background(), []*logspb.ResourceLogs{{Resource: c.resource, ScopeLogs: []*logspb.ScopeLogs{records}}})
+	if err := c.client.SendLogs(context.Background(), []*logspb.ResourceLogs{{Resource: c.resource, ScopeLogs: []*logspb.ScopeLogs{records}}}); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (c *collector) reopen() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,11 +19,15 @@ const reopenInterval = time.Second
 const pieceSize = 16 << 10
 
 // logFile appends to a file, and opens it anew when another tool has moved or removed
-// it (log rotation). One goroutine uses it.
+// it (log rotation). One goroutine uses it, and another may abort that.
 type logFile struct {
 	name   string
 	file   *os.File // nil while it cannot be opened
+	torn   torn
 	looked time.Time
+
+	mu      sync.Mutex // for who opens or aborts
+	aborted bool
 }
 
 // openLogFile opens or creates the file, readable by its owner and group: a log holds
@@ -42,21 +47,21 @@ func openAppend(name string) (*os.File, error) {
 }
 
 // write appends b.
-func (l *logFile) write(b []byte) error {
+func (l *logFile) write(b []byte) (written int, err error) {
 	if now := time.Now(); now.Sub(l.looked) >= reopenInterval || l.file == nil {
 		l.looked = now
-		if err := l.follow(); err != nil {
-			return err
+		if err := l.follow(); err != nil && l.file == nil {
+			return 0, err
 		}
 	}
-	for len(b) > 0 {
-		n := pieceOf(b)
-		if _, err := l.file.Write(b[:n]); err != nil {
-			return err
+	for written < len(b) {
+		rest := b[written:]
+		n, err := l.torn.write(l.file, rest[:pieceOf(rest)])
+		if written += n; err != nil {
+			return written, err
 		}
-		b = b[n:]
 	}
-	return nil
+	return written, nil
 }
 
 // pieceOf returns how many bytes of b to write at once: whole lines, as other processes may append
@@ -74,25 +79,33 @@ func pieceOf(b []byte) int {
 	return len(b)
 }
 
-// follow follows the name to another file. Where that cannot be opened, the old file
-// goes on.
+// follow follows the name to another file. Where that cannot be opened, the old file goes on if
+// it still has a name somewhere; else nobody would find what is written to it.
 func (l *logFile) follow() error {
+	var have os.FileInfo
 	if l.file != nil {
 		named, err := os.Stat(l.name)
-		if have, err2 := l.file.Stat(); err == nil && err2 == nil && os.SameFile(named, have) {
+		var err2 error
+		if have, err2 = l.file.Stat(); err == nil && err2 == nil && os.SameFile(named, have) {
 			return nil
 		}
 	}
 	f, err := openAppend(l.name)
-	switch {
-	case err == nil:
-		l.close()
-		l.file = f
-		return nil
-	case l.file == nil:
-		return err
+	if err == nil || have != nil && nameless(have) {
+		l.use(f)
 	}
-	return nil
+	return err
+}
+
+// use goes on with another file, or with none.
+func (l *logFile) use(f *os.File) {
+	l.close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.file, l.torn = f, false
+	if l.aborted && f != nil {
+		endWrites(f)
+	}
 }
 
 // reopen follows the name now.
@@ -108,5 +121,15 @@ func (l *logFile) close() {
 	}
 }
 
-// abort does nothing: a write to a file that hangs cannot be ended.
-func (l *logFile) abort() {}
+// abort ends a write to a pipe that nobody reads from. One to a file that hangs cannot be ended.
+func (l *logFile) abort() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.aborted = true
+	if l.file != nil {
+		endWrites(l.file)
+	}
+}
+
+// endWrites has writes to a pipe fail from now on. Other files take no deadline.
+func endWrites(f *os.File) { _ = f.SetWriteDeadline(time.Unix(1, 0)) }

@@ -106,14 +106,10 @@ func (s *outlet) lines() []string {
 }
 
 // write, reopen, abort and close make an outlet a destination.
-func (s *outlet) write(b []byte) error {
-	_, err := s.Write(b)
-	return err
-}
-
-func (s *outlet) reopen() error { return nil }
-func (s *outlet) abort()        {}
-func (s *outlet) close()        {}
+func (s *outlet) write(b []byte) (int, error) { return s.Write(b) }
+func (s *outlet) reopen() error               { return nil }
+func (s *outlet) abort()                      {}
+func (s *outlet) close()                      {}
 
 // atTestStart returns a source whose moments are moved such that it began at testStart.
 func atTestStart(ex *proxy.Exchange, st *proxy.Stream) source {

@@ -167,7 +167,7 @@ func TestLogFileFollowsRotation(t *testing.T) {
 	write := func(s string) {
 		t.Helper()
 		f.looked = time.Time{}
-		if err := f.write([]byte(s)); err != nil {
+		if _, err := f.write([]byte(s)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -217,7 +217,7 @@ func TestPiecesAreWholeLines(t *testing.T) {
 	}
 	defer f.close()
 	want := strings.Repeat(short, 1000) + long
-	if err := f.write([]byte(want)); err != nil {
+	if _, err := f.write([]byte(want)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(name); err != nil || string(got) != want {

@@ -46,9 +46,9 @@ func (l *Logs) open(spec *router.AccessLog) (one *log, err error) {
 func (l *Logs) openFile(name string) (*sink, error) {
 	switch name {
 	case "-", "/dev/stdout": // which cannot be opened where it is a socket
-		return l.start("/dev/stdout", stream{l.o.Stdout}), nil
+		return l.start("/dev/stdout", &stream{w: l.o.Stdout}), nil
 	case "/dev/stderr":
-		return l.start(name, stream{l.o.Stderr}), nil
+		return l.start(name, &stream{w: l.o.Stderr}), nil
 	}
 	if k := l.sinks[name]; k != nil {
 		return k, nil

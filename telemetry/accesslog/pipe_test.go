@@ -4,9 +4,11 @@ package accesslog
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -58,5 +60,81 @@ func TestPipeWithoutReader(t *testing.T) {
 			return
 		case <-time.After(linePace.delay):
 		}
+	}
+}
+
+// TestPipeWithReaderAsleep: a pipe that somebody has open and does not read from ends as a log that
+// is stuck, and leaves neither its goroutine nor its file behind; each line is counted.
+func TestPipeWithReaderAsleep(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	l, err := New(Options{File: name, Shards: 1, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := l.standard.sink
+	const n = 2000 // more than a pipe holds
+	for range n {
+		l.Complete(0, forwarded())
+	}
+	l.Close()
+	select {
+	case <-k.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the goroutine is stuck for ever")
+	}
+	if err := k.out.(*logFile).file.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the pipe is still open: %v", err)
+	}
+	if lines, dropped, _ := l.Counts(); lines+dropped != n || lines == 0 || dropped == 0 {
+		t.Errorf("%d lines and %d dropped, of %d", lines, dropped, n)
+	}
+}
+
+// TestTornInPipe: a line that came to a pipe in part is followed by a new one.
+func TestTornInPipe(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	f, err := openLogFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	if err := f.file.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 1<<21) + "\n"
+	n, err := f.write([]byte("whole\n" + long))
+	if err == nil || n <= len("whole\n") || n > 1<<20 {
+		t.Fatalf("wrote %d bytes: %v", n, err)
+	}
+	if _, err := io.ReadFull(reader, make([]byte, n)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.file.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.write([]byte("next\n")); err != nil || n != len("next\n") {
+		t.Fatalf("wrote %d bytes: %v", n, err)
+	}
+	got := make([]byte, len("\nnext\n"))
+	if _, err := io.ReadFull(reader, got); err != nil || string(got) != "\nnext\n" {
+		t.Errorf("got %q: %v", got, err)
 	}
 }

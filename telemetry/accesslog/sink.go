@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"sync"
@@ -37,8 +38,9 @@ var (
 
 // destination is where a sink's goroutine brings lines.
 type destination interface {
-	// write takes the lines of a shard, and keeps nothing of b.
-	write(b []byte) error
+	// write takes the lines of a shard, and keeps nothing of b. It returns how many bytes of them
+	// were written.
+	write(b []byte) (int, error)
 	// reopen follows a file's name; others have nothing to do.
 	reopen() error
 	// abort makes a write that hangs return, where that can be; close lets go of everything.
@@ -136,7 +138,10 @@ func signal(c chan struct{}) {
 
 // run sleeps until there is a line, lets others gather, and writes them together.
 func (k *sink) run() {
-	defer close(k.done)
+	defer func() {
+		k.out.close()
+		close(k.done)
+	}()
 	timer := time.NewTimer(k.pace.delay)
 	for {
 		select {
@@ -199,9 +204,9 @@ func (k *sink) writeBatch() {
 	k.batch, k.batchLines = k.batch[:0], 0
 }
 
-// write hands a shard's lines to the destination; those of a failed write are lost.
+// write hands a shard's lines to the destination; what is left of a failed write is lost.
 func (k *sink) write(b []byte, lines uint64) {
-	err := k.out.write(b)
+	n, err := k.out.write(b)
 	if err == nil {
 		k.counts.lines.Add(lines)
 		if k.bad {
@@ -210,12 +215,24 @@ func (k *sink) write(b []byte, lines uint64) {
 		}
 		return
 	}
-	k.counts.dropped.Add(lines)
+	written := linesIn(b, n, lines)
+	k.counts.lines.Add(written)
+	k.counts.dropped.Add(lines - written)
 	k.counts.failures.Add(1)
 	if !k.bad {
 		k.bad = true
 		k.logger.Error("access log cannot be written; its lines are dropped until it can", "to", k.name, "error", err)
 	}
+}
+
+// linesIn returns how many of the lines in b are in its first n bytes as a whole. Formats may have
+// line ends within a line: then it is their share.
+func linesIn(b []byte, n int, lines uint64) uint64 {
+	const end = "\n"
+	if n == 0 {
+		return 0
+	}
+	return lines * uint64(bytes.Count(b[:n], []byte(end))) / uint64(max(1, bytes.Count(b, []byte(end))))
 }
 
 func (k *sink) reopen() {
@@ -224,29 +241,56 @@ func (k *sink) reopen() {
 	}
 }
 
-// close writes what is left and ends the goroutine; a stuck destination is left behind
-// after closePatience, and close then returns false. Call it once.
+// close writes what is left and ends the goroutine, which closes the destination. One that is
+// stuck is left behind after closePatience, and close then returns false. Call it once.
 func (k *sink) close() bool {
 	close(k.stop)
 	select {
 	case <-k.done:
-		k.out.close()
 		return true
 	case <-time.After(closePatience):
 		k.logger.Error("access log is stuck; its last lines are lost", "to", k.name)
+		k.abandon()
 		k.out.abort()
 		return false
 	}
 }
 
-// stream is a destination that is there already, and is never closed.
-type stream struct{ io.Writer }
-
-func (s stream) write(b []byte) error {
-	_, err := s.Write(b)
-	return err
+// abandon drops what the shards hold, and what they are still to be given: it would neither be
+// written nor counted otherwise.
+func (k *sink) abandon() {
+	for i := range k.shards {
+		h := &k.shards[i]
+		h.mu.Lock()
+		k.counts.dropped.Add(h.lines)
+		h.filled, h.spare, h.lines, h.closed = nil, nil, 0, true
+		h.mu.Unlock()
+	}
 }
 
-func (s stream) reopen() error { return nil }
-func (s stream) abort()        {}
-func (s stream) close()        {}
+// stream is a destination that is there already, and is never closed.
+type stream struct {
+	w    io.Writer
+	torn torn
+}
+
+func (s *stream) write(b []byte) (int, error) { return s.torn.write(s.w, b) }
+func (s *stream) reopen() error               { return nil }
+func (s *stream) abort()                      {}
+func (s *stream) close()                      {}
+
+// torn says that the last line was written in part. What comes next would be taken for its rest.
+type torn bool
+
+// write writes lines, on a new line after one that was torn, and returns how many bytes of b were
+// written.
+func (t *torn) write(w io.Writer, b []byte) (int, error) {
+	if *t {
+		if _, err := io.WriteString(w, "\n"); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.Write(b)
+	*t = n > 0 && b[n-1] != '\n'
+	return n, err
+}
