@@ -94,6 +94,36 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// TestApplyTellsLogsApart: a log that only nearly looks like the one before is another.
+func TestApplyTellsLogsApart(t *testing.T) {
+	t.Parallel()
+	l, err := New(Options{Shards: 1, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file := filepath.Join(t.TempDir(), "log")
+	list := []router.AccessLog{
+		{File: file},
+		{File: file, Fields: []router.LogField{}}, // an empty object for each
+		{File: file, Fields: []router.LogField{{Name: "a"}}},
+		{File: file, Fields: []router.LogField{{Name: "a", Fields: []router.LogField{}}}},
+		{File: file, Fields: []router.LogField{{Name: "a", Text: "x Fields:[]} {Name:b Text:y"}}},
+		{File: file, Fields: []router.LogField{{Name: "a", Text: "x"}, {Name: "b", Text: "y"}}},
+	}
+	for i := range list {
+		l.Apply(outbound(list[i]))
+		before := l.current.Load().outbound[0]
+		for j := range list {
+			l.Apply(outbound(list[i], list[j]))
+			now := l.current.Load().outbound
+			if now[0] != before || (now[1] == before) != (i == j) {
+				t.Errorf("%+v and %+v: the same %v", list[i], list[j], now[1] == before)
+			}
+		}
+	}
+}
+
 // TestApplyKeepsLogs: a log that stays the same is not touched by a new configuration, and a
 // file is open once however many name it.
 func TestApplyKeepsLogs(t *testing.T) {

@@ -86,6 +86,15 @@ func TestRecordsAreValid(t *testing.T) {
 	}
 }
 
+// TestRecordOfCutTime: a time that is cut within a letter leaves the record one that can be read.
+func TestRecordOfCutTime(t *testing.T) {
+	t.Parallel()
+	spec := router.AccessLog{Text: "%START_TIME(né%H):2% %START_TIME(é):1%", OTLP: &router.OTLP{Attributes: []router.LogField{{Name: "p", Text: "%START_TIME(né%H):2%"}}}}
+	if r := recordOf(t, spec, rich(), nil); r.Body.GetStringValue() != "n -" || r.Attributes[0].Value.GetStringValue() != "n" {
+		t.Errorf("got %v", r)
+	}
+}
+
 // TestCollector: records go to the collector of their definition, in batches, with who they
 // come from.
 func TestCollector(t *testing.T) {

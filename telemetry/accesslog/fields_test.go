@@ -47,6 +47,10 @@ func TestJSON(t *testing.T) {
 			fields: `{"code": "%RESPONSE_CODE%", "text": "%RESPONSE_CODE% ", "port": "%DOWNSTREAM_LOCAL_PORT%", "grpc": "%GRPC_STATUS(NUMBER)%", "name": "%GRPC_STATUS%", "cel": "%CEL(response.code)%", "typed": "%TYPED_CEL(response.code > 100)%", "common": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%", "fixed": "7"}`,
 			ex:     ex, want: `{"code":200,"text":"200 ","port":8080,"grpc":5,"name":"NotFound","cel":"200","typed":true,"common":24900,"fixed":"7"}`,
 		},
+		"what is cut is text": {
+			fields: `{"true": "%TYPED_CEL(response.code > 100):2%", "minus": "%TYPED_CEL(-5):1%", "none": "%TYPED_CEL(true):0%", "code": "%RESPONSE_CODE:2%", "backwards": "%COMMON_DURATION(DS_TX_END:DS_RX_BEG:us)%"}`,
+			ex:     ex, want: `{"true":"tr","minus":"-","none":null,"code":20,"backwards":null}`,
+		},
 		"nested, in their order":        {fields: `{"z": {"b": "%PROTOCOL%", "a": {"code": "%RESPONSE_CODE%"}, "none": {}}, "a": "x"}`, ex: ex, want: `{"z":{"b":"HTTP/2","a":{"code":200},"none":{}},"a":"x"}`},
 		"missing":                       {fields: `{"a": "%REQ(X-NONE)%", "b": "[%REQ(X-NONE)%]", "c": "%RESPONSE_CODE%"}`, ex: ex, want: `{"a":null,"b":"[-]","c":200}`},
 		"missing is left out":           {fields: `{"a": "%REQ(X-NONE)%", "b": "[%REQ(X-NONE)%]", "c": "%RESPONSE_CODE%", "d": "%TRAILER(x)%"}`, omit: true, ex: ex, want: `{"b":"[]","c":200}`},

@@ -118,7 +118,7 @@ func commonDuration(argument string) (piece, wanted, error) {
 	to, known2 := points[parts[1]]
 	return piece{safe: true, number: true, get: func(dst []byte, s source) ([]byte, bool) {
 		d, ok := between(s, from, to)
-		if !ok || !known || !known2 {
+		if !ok || !known || !known2 || d < 0 {
 			return dst, false
 		}
 		return strconv.AppendInt(dst, int64(d/unit), 10), true

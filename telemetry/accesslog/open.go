@@ -8,14 +8,15 @@ import (
 	"github.com/sluicegate/sluice/telemetry/otlp"
 )
 
-// definition returns what is the same for logs that are.
+// definition returns what is the same for logs that are, and for no others: in Go's syntax text ends
+// where it ends, and no fields are not an empty list of them.
 func definition(spec router.AccessLog) string {
 	to := ""
 	if spec.OTLP != nil {
-		to = fmt.Sprintf("%+v", *spec.OTLP)
+		to = fmt.Sprintf("%#v", *spec.OTLP)
 	}
 	spec.Origin, spec.OTLP = router.Origin{}, nil
-	return fmt.Sprintf("%+v %s", spec, to)
+	return fmt.Sprintf("%#v %s", spec, to)
 }
 
 // open makes a log of its definition.
@@ -72,7 +73,7 @@ func (l *Logs) start(name string, to destination) *sink {
 
 // openCollector returns the sink of a collector.
 func (l *Logs) openCollector(to *router.OTLP) *sink {
-	key := fmt.Sprintf("otlp %+v", *to)
+	key := fmt.Sprintf("otlp %#v", *to)
 	k := l.sinks[key]
 	if k == nil {
 		var dial otlp.Dial

@@ -124,6 +124,7 @@ func (c command) compile() (p piece, w wanted, err error) {
 	}
 	if c.cut {
 		p.limit = max(1, c.limit)
+		p.number = p.number && p.get == nil // JSON takes part of a count, and not of true or -5
 		if c.limit == 0 {
 			p = piece{safe: p.safe, number: p.number, odd: p.odd, dash: p.dash, limit: p.limit, text: func(source) string { return "" }}
 		}

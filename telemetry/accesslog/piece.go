@@ -1,6 +1,9 @@
 package accesslog
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // getter appends a value as it is; ok is false, and nothing appended, where there is none.
 type getter func(dst []byte, s source) (value []byte, ok bool)
@@ -121,9 +124,13 @@ func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
 		return dst[:at], false
 	}
 	if p.limit > 0 && len(dst)-at > p.limit {
-		dst = dst[:at+p.limit]
+		end := at + p.limit
+		for p.odd && end > at && !utf8.RuneStart(dst[end]) { // nobody escapes what is left of a letter
+			end--
+		}
+		dst = dst[:end]
 	}
-	return dst, true
+	return dst, len(dst) > at
 }
 
 // underscored makes underscores of spaces.
