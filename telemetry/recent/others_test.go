@@ -2,8 +2,11 @@ package recent
 
 import (
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -216,6 +219,108 @@ func TestOthersWhileRoutesAreForgotten(t *testing.T) {
 		known := s.known.Load().find(route.hash(), &route) != nil
 		if got := apart(t, &s, uint32(i), ex); got != known {
 			t.Fatalf("route %d: told apart %v, counted so %v", i, known, got)
+		}
+	}
+}
+
+// TestNothingIsLostWhileForgetting: a route that requests come to while it is being forgotten has all
+// of them: beside those before, where it is not forgotten after all, or alone.
+func TestNothingIsLostWhileForgetting(t *testing.T) {
+	t.Parallel()
+	const (
+		shards = 4
+		rounds = 20
+		each   = 3
+	)
+	list := manyRoutes(maxRoutes - 100)
+	forgotten := 0
+	for range rounds {
+		var s routes
+		s.start(shards)
+		for _, ex := range list {
+			s.record(0, ex)
+		}
+		s.forget() // sees that there was traffic
+		var work sync.WaitGroup
+		work.Go(s.forget)
+		for shard := range uint32(shards) {
+			work.Go(func() {
+				for range each {
+					for i := range list {
+						s.record(shard, list[(i+int(shard)*200)%len(list)])
+					}
+				}
+			})
+		}
+		work.Wait()
+		for i, ex := range list {
+			route := routeOf(ex)
+			sum := RouteCounts{}
+			if c := s.known.Load().find(route.hash(), &route); c != nil {
+				sum = s.sum(c)
+			}
+			switch n := sum.Requests(); {
+			case n != sum.Latency.Count || n != shards*each && n != shards*each+1:
+				t.Fatalf("route %d has %d requests, %d times, of %d", i, n, sum.Latency.Count, shards*each)
+			case n == shards*each:
+				forgotten++
+			}
+		}
+	}
+	t.Logf("%d of %d routes were forgotten", forgotten, rounds*len(list))
+}
+
+// TestRequestsOfForgottenRoutes: what a shard counts where it still knows routes that have just been
+// dropped comes to these routes, or to the others where there is no room.
+func TestRequestsOfForgottenRoutes(t *testing.T) {
+	t.Parallel()
+	list := manyRoutes(2*maxRoutes - 10)
+	first, more := list[:maxRoutes-10], list[maxRoutes-10:]
+	for _, others := range [][]*proxy.Exchange{nil, more} {
+		var s routes
+		s.start(2)
+		for _, ex := range first {
+			s.record(1, ex)
+		}
+		s.forget() // sees that there was traffic
+		s.shards[0].mu.Lock()
+		var work sync.WaitGroup
+		work.Go(s.forget) // gets as far as to have dropped them
+		for until := time.Now().Add(30 * time.Second); s.known.Load().used > 0; runtime.Gosched() {
+			if time.Now().After(until) {
+				t.Fatal("nothing is dropped")
+			}
+		}
+		for _, ex := range slices.Concat(first, others, first) {
+			s.record(1, ex)
+		}
+		s.shards[0].mu.Unlock()
+		work.Wait()
+		requests := func(ex *proxy.Exchange) uint64 {
+			route := routeOf(ex)
+			c := s.known.Load().find(route.hash(), &route)
+			if c == nil {
+				return 0
+			}
+			sum := s.sum(c)
+			return sum.Requests()
+		}
+		own, beyond := uint64(2), uint64(0)
+		if len(others) == maxRoutes { // no room
+			own, beyond = 0, uint64(2*len(first))
+		}
+		for i, ex := range first {
+			if n := requests(ex); n != own {
+				t.Fatalf("%d requests of route %d, want %d", n, i, own)
+			}
+		}
+		for i, ex := range others {
+			if n := requests(ex); n != 1 {
+				t.Fatalf("%d requests of new route %d", n, i)
+			}
+		}
+		if sum := s.sum(s.other); sum.Requests() != beyond || sum.Latency.Count != beyond {
+			t.Errorf("%d requests of others, want %d", sum.Requests(), beyond)
 		}
 	}
 }

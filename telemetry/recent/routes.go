@@ -57,7 +57,7 @@ func (c *RouteCounts) Errors() uint64 { return c.Classes[0] + c.Classes[5] }
 // Since returns what came after the counts were as earlier says; all, where they were begun
 // anew since.
 func (c RouteCounts) Since(earlier *RouteCounts) RouteCounts {
-	if c.Requests() < earlier.Requests() {
+	if c.begunAnew(earlier) {
 		return c
 	}
 	for i, n := range earlier.Classes {
@@ -66,6 +66,31 @@ func (c RouteCounts) Since(earlier *RouteCounts) RouteCounts {
 	c.Failed -= earlier.Failed
 	c.Latency = c.Latency.Since(&earlier.Latency)
 	return c
+}
+
+// begunAnew tells whether there is less of anything than earlier. There may be more requests by now
+// all the same.
+func (c *RouteCounts) begunAnew(earlier *RouteCounts) bool {
+	for i, n := range earlier.Classes {
+		if c.Classes[i] < n {
+			return true
+		}
+	}
+	for i, n := range earlier.Latency.Buckets {
+		if c.Latency.Buckets[i] < n {
+			return true
+		}
+	}
+	return c.Failed < earlier.Failed
+}
+
+// add adds another's counts.
+func (c *RouteCounts) add(other *RouteCounts) {
+	for class, n := range other.Classes {
+		c.Classes[class] += n
+	}
+	c.Failed += other.Failed
+	c.Latency.Add(&other.Latency)
 }
 
 // routes counts requests by route.
@@ -245,12 +270,14 @@ func (s *routes) sum(c *counted) RouteCounts {
 func (s *routes) forget() {
 	all := s.known.Load().all()
 	idle := make(map[*counted]bool)
+	var sums []RouteCounts // of those that are idle, in the order of all
 	for _, c := range all {
 		sum := s.sum(c)
 		if n := uint32(sum.Requests()); n != c.seen {
 			c.seen = n
 		} else {
 			idle[c] = true
+			sums = append(sums, sum)
 		}
 	}
 	if len(all) < maxRoutes/2 || len(idle) == 0 {
@@ -259,6 +286,29 @@ func (s *routes) forget() {
 	s.drop(idle)
 	// Shards must not go on counting where nobody looks.
 	s.refresh()
+	for _, c := range all {
+		if !idle[c] {
+			continue
+		}
+		sum := s.sum(c)
+		if late := sum.Since(&sums[0]); late.Requests() > 0 {
+			s.carryOver(&late)
+		}
+		sums = sums[1:]
+	}
+}
+
+// carryOver counts anew what a route was asked for after it was found idle.
+func (s *routes) carryOver(late *RouteCounts) {
+	const shard = 0
+	at := &s.shards[shard]
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	counts := s.countsOf(shard, &late.Route)
+	if counts == nil {
+		counts = at.other
+	}
+	counts.addWide(late)
 }
 
 // drop forgets routes, and the listeners that no other has.

@@ -53,6 +53,25 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestSinceForgotten: counts that were begun anew between two looks are no difference, however many
+// there are by now.
+func TestSinceForgotten(t *testing.T) {
+	t.Parallel()
+	count := func(class, n int, took time.Duration) (c RouteCounts) {
+		for range n {
+			c.Classes[class]++
+			c.Latency.add(took)
+		}
+		return c
+	}
+	for _, earlier := range []RouteCounts{count(5, 3, time.Second), count(2, 3, time.Second), count(2, 12, time.Millisecond)} {
+		now := count(2, 10, time.Millisecond)
+		if got := now.Since(&earlier); got != now {
+			t.Errorf("of %d requests after %d: %d, %d of them failed", now.Requests(), earlier.Requests(), got.Requests(), got.Errors())
+		}
+	}
+}
+
 // TestRoutesAreBounded: more routes than are told apart are counted together, and those that
 // nobody asks for any more make room.
 func TestRoutesAreBounded(t *testing.T) {

@@ -23,7 +23,8 @@ type tally struct {
 	present uint32
 	rows    [][rowBuckets]uint32
 	sum     time.Duration
-	// carried are counts beyond tallyCarry; nil while there are none.
+	// carried are counts beyond tallyCarry, and those that came from elsewhere; nil while there are
+	// none.
 	carried *RouteCounts
 
 	shard uint8
@@ -80,14 +81,18 @@ func (t *tally) carry() {
 	clear(t.rows)
 }
 
+// addWide adds what was counted elsewhere.
+func (t *tally) addWide(c *RouteCounts) {
+	if t.carried == nil {
+		t.carried = &RouteCounts{}
+	}
+	t.carried.add(c)
+}
+
 // addTo adds what was counted to a sum.
 func (t *tally) addTo(sum *RouteCounts) {
-	if c := t.carried; c != nil {
-		for class, n := range c.Classes {
-			sum.Classes[class] += n
-		}
-		sum.Failed += c.Failed
-		sum.Latency.Add(&c.Latency)
+	if t.carried != nil {
+		sum.add(t.carried)
 	}
 	for class, n := range t.classes {
 		sum.Classes[class] += uint64(n)
