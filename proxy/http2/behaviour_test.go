@@ -84,6 +84,22 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
+// TestTrailersAreTheirRequests: what one client has sent behind its body is in no request of another.
+func TestTrailersAreTheirRequests(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{})
+	one, other := s.greet(), s.greet()
+	for id := uint32(1); id < 100; id += 2 {
+		one.headers(id, false, with(post, "te", "trailers")...)
+		one.headers(id, true, "x-session", "of the one")
+		one.await(id)
+		other.headers(id, true, with(post, "te", "trailers")...)
+		if a := other.await(id); strings.Contains(string(a.body), "x-session") {
+			t.Fatalf("the other's request: %q", a.body)
+		}
+	}
+}
+
 // TestCookieCrumbs are joined in their place.
 func TestCookieCrumbs(t *testing.T) {
 	t.Parallel()

@@ -134,6 +134,8 @@ func (st *serverStream) release() {
 	list, trailers := st.list, st.trailerList
 	list.trim()
 	trailers.trim()
+	// The next exchange may be another client's, and have none.
+	trailers.reset()
 	if grown := st.ex.Request.Headers; cap(grown) > cap(list.fields) {
 		list.fields = grown
 	}
