@@ -95,6 +95,9 @@ func TestMalformedRequests(t *testing.T) {
 		{"response pseudo", with(get, ":status", "200"), bad},
 		{"late pseudo", append([]string{"a", "b"}, get...), bad},
 		{"pseudo behind a field", []string{":method", "GET", ":scheme", "http", ":authority", "host.test", "a", "b", ":path", "/"}, bad},
+		{"pseudo behind TE", with(get, "te", "trailers", ":path", "/b"), bad},
+		{"pseudo behind a length", with(get, "content-length", "0", ":authority", "other.test"), bad},
+		{"unknown pseudo behind an expectation", with(get, "expect", "100-continue", ":other", "1"), bad},
 		{"underscore", with(get, "x_forwarded_for", "1"), "400"},
 		{"expectation", with(get, "expect", "y 100-continue"), "417"},
 		{"CONNECT", []string{":method", "CONNECT", ":authority", "host.test:443"}, "405"},
@@ -297,6 +300,22 @@ func TestSlowHead(t *testing.T) {
 	}
 }
 
+// TestSlowData: a frame that no stream waits for must come within the time for heads, since the
+// connection holds memory for it.
+func TestSlowData(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{Timeouts: http1.Timeouts{Head: time.Second}})
+	for _, stream := range []byte{0, 1, 3} {
+		p := s.greet()
+		p.headers(1, true, get...)
+		p.await(1)
+		p.send([]byte{0, 1, 0, 0, 0, 0, 0, 0, stream, 'a'})
+		if a := p.await(5); !a.wentAway || !s.seen(proxy.ConnHeadTimeout) {
+			t.Errorf("stream %d: %s", stream, a)
+		}
+	}
+}
+
 // TestUnreadAnswers: a client that reads nothing cannot have us queue without end.
 func TestUnreadAnswers(t *testing.T) {
 	t.Parallel()
@@ -387,6 +406,79 @@ func TestTooManyStreams(t *testing.T) {
 	}
 	if a := p.await(5); a.reset != http2.ErrCodeRefusedStream || !s.seen(proxy.ConnHTTP2Refused) {
 		t.Error(a)
+	}
+}
+
+// TestHeadBomb: a head of which each byte stands for a large field is too large, however large it
+// would be: it is not to be sent again.
+func TestHeadBomb(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{})
+	p := s.greet()
+	p.headers(1, true, with(get, "a", strings.Repeat("b", 4000))...)
+	p.await(1)
+	block := append([]byte(nil), p.encode(with(get, "a", strings.Repeat("b", 4000))...)...)
+	field := block[len(block)-1:] // A reference to it in the table.
+	for range 1000 {
+		block = append(block, field...)
+	}
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block, EndHeaders: true, EndStream: true})
+	if a := p.await(3); a.status != "431" {
+		t.Errorf("%s, want 431", a)
+	}
+}
+
+// TestAnsweredIsNoRapidReset: a client may leave responses that have begun, as those of players
+// that seek and of streams without an end.
+func TestAnsweredIsNoRapidReset(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{Abuse: AbuseLimits{Resets: 10}, MaxConcurrentStreams: 10, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+		down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyStream}, DeclaredLength: -1}, []byte("some"), false)
+		wait(ex, down)
+	})})
+	p := s.greet()
+	for id := uint32(1); id < 100; id += 2 {
+		p.headers(id, true, get...)
+		for begun := false; !begun; {
+			f, err := p.ReadFrame()
+			if err != nil {
+				t.Fatalf("stream %d: %v", id, err)
+			}
+			if g, ok := f.(*http2.GoAwayFrame); ok {
+				t.Fatalf("stream %d: %s %s", id, g.ErrCode, g.DebugData())
+			}
+			begun = f.Header().Type == http2.FrameData && f.Header().StreamID == id
+		}
+		p.WriteRSTStream(id, http2.ErrCodeCancel)
+	}
+}
+
+// TestTrailersInProgress: trailers that nobody has read yet count like heads.
+func TestTrailersInProgress(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{Handler: wait})
+	p := s.greet()
+	large := strings.Repeat("x", 15000)
+	for id := uint32(1); id <= 199; id += 2 {
+		p.headers(id, false, post...)
+		p.headers(id, true, "a", large)
+	}
+	p.WritePing(false, [8]byte{1})
+	refused := 0
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Header().Type == http2.FrameRSTStream {
+			refused++
+		}
+		if f.Header().Type == http2.FramePing {
+			break
+		}
+	}
+	if refused < 25 || refused > 40 {
+		t.Errorf("%d of 100 trailers of 15 KB were refused", refused)
 	}
 }
 

@@ -39,6 +39,9 @@ func (l *fieldList) Write(p []byte) (int, error) {
 
 // add adds a field, whose strings live long enough.
 func (l *fieldList) add(name, value string, valid bool, limits *http1.Limits) {
+	if l.tooLarge {
+		return // What is not kept holds no memory, and a byte may stand for much of it.
+	}
 	l.size += len(name) + len(value) + entryOverhead
 	if name == "" || name[0] != ':' {
 		l.count++

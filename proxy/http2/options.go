@@ -28,8 +28,8 @@ type Options struct {
 	// StreamWindow and ConnectionWindow are what a client may send of bodies before we have
 	// dealt with it: 64 KiB and 1 MiB. Less than 64 KiB is not used.
 	StreamWindow, ConnectionWindow int
-	// ConnectionHeadBytes bounds the heads of the requests that a client has in progress on a
-	// connection, all together: 1 MiB. Streams beyond are refused.
+	// ConnectionHeadBytes bounds the heads and trailers of the requests that a client has in
+	// progress on a connection, all together: 1 MiB. Streams beyond are refused.
 	ConnectionHeadBytes int
 	// MaxConnectionAge is how long a connection is used before the client is told to make
 	// another; 0 for ever.

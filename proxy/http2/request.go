@@ -126,14 +126,15 @@ func (st *serverStream) fields() bool {
 	h := &st.head
 	fields := st.list.fields
 	kept := fields[:0]
-	cookie, crumbs := -1, 0
+	cookie, crumbs, regular := -1, 0, false
 	for _, f := range fields {
 		if f.Name[0] == ':' {
-			if len(kept) > 0 || h.host != "" {
+			if regular {
 				return false
 			}
 			continue
 		}
+		regular = true
 		forward, ok := h.field(&f, &st.c.options.Policy)
 		if !ok {
 			return false

@@ -23,6 +23,8 @@ type session struct {
 	// in[r:w] is what was read and not dealt with yet.
 	in   []byte
 	r, w int
+	// whole: a frame has come whole since the last wait.
+	whole bool
 	// greeted: the preface has come; settled: the SETTINGS behind it.
 	greeted, settled bool
 	dec              decoder
@@ -40,15 +42,16 @@ type session struct {
 	enc     encoder
 	peer    peerSettings
 	streams streamTable
-	// headBytes is what the heads of requests in progress hold.
+	// headBytes is what the heads and trailers of requests in progress hold.
 	headBytes int
 	// last is the highest stream that was opened. refused are streams that we reset, whose
 	// frames may still be on their way.
 	last    uint32
 	refused resetRing
 
-	// clock is the time of the last read or write.
+	// clock is the time of the last read or write; moved, of the last that let DATA go.
 	clock    int64
+	moved    int64
 	out      []byte
 	flushing bool
 	control  int // frames in out that answer or reset
@@ -172,16 +175,22 @@ func (c *session) rest() {
 		putBuffer(c.in)
 		c.in, c.r, c.w = nil, 0, 0
 	}
-	// What a frame of DATA is late with is its stream's to wait for.
-	late := !c.settled || c.block.open
-	if n := c.w - c.r; n > 0 && (n < frameHeaderLen || frameType(c.in[c.r+3]) != frameData) {
-		late = true
+	// What a frame of DATA is late with is its stream's to wait for, while it has one.
+	late, data, whole := !c.settled || c.block.open, uint32(0), c.whole
+	if n := c.w - c.r; n > 0 {
+		if n >= frameHeaderLen && frameType(c.in[c.r+3]) == frameData {
+			data = parseFrameHeader(c.in[c.r:]).stream
+		}
+		late = late || data == 0
 	}
+	c.whole = false
 	c.mu.Lock()
 	w := &c.watch
-	if !late {
+	w.data = data
+	switch {
+	case !late && !c.waitsInVain():
 		w.late = 0
-	} else if w.late == 0 {
+	case w.late == 0 || !late && whole:
 		w.late = c.now
 	}
 	w.rested, w.looked = c.now, false

@@ -82,6 +82,7 @@ func (c *session) gotWindowUpdate(h frameHeader, payload []byte) *connError {
 		if !c.window.give(n) {
 			return errWindowOver
 		}
+		c.clock = c.now
 		c.fill()
 		return nil
 	}
@@ -98,6 +99,7 @@ func (c *session) gotWindowUpdate(h frameHeader, payload []byte) *connError {
 		return c.resetBad(st, codeFlowControl)
 	}
 	c.wait(st)
+	c.clock = c.now
 	c.fill()
 	return nil
 }
@@ -121,6 +123,7 @@ func (c *session) moveWindows(by int64) *connError {
 	if over {
 		return errWindowOver
 	}
+	c.clock = c.now
 	c.fill()
 	return nil
 }

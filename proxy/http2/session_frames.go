@@ -45,7 +45,7 @@ func (c *session) frames() *connError {
 			return nil
 		}
 		payload := c.in[c.r+frameHeaderLen : end]
-		c.r = end
+		c.r, c.whole = end, true
 		if err := c.frame(h, payload); err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (c *session) gotReset(h frameHeader, payload []byte) *connError {
 		c.refused.remove(h.stream)
 		return nil
 	}
-	premature := !st.localDone
+	premature := !st.answered
 	c.lose(st)
 	c.forget(st)
 	if premature {

@@ -202,7 +202,10 @@ func (c *session) gotTrailers(id uint32, block []byte) *connError {
 		return c.resetBad(st, codeStreamClosed)
 	case !c.block.endStream || c.block.dependency || list.malformed || list.tooLarge:
 		return c.resetBad(st, codeProtocol)
+	case c.headBytes+list.size > c.options.ConnectionHeadBytes:
+		return c.resetBad(st, codeEnhanceYourCalm)
 	}
+	c.headBytes += list.size
 	st.trailerList, *list = *list, st.trailerList
 	st.trailerBytes = c.block.wire
 	if !st.takeTrailers() {

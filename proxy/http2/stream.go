@@ -46,6 +46,8 @@ type serverStream struct {
 	remoteDone, localDone, gone bool
 	// lost: the client has gone, or was given up on, timedOut, for standing still.
 	lost, timedOut bool
+	// answered: the response's head was sent.
+	answered bool
 	// torn: a piece of the response was given up, so that nothing may follow it.
 	torn bool
 	// since is when something last moved.
@@ -265,7 +267,7 @@ func (c *session) forget(st *serverStream) {
 // drop gives back a stream that nobody serves, or will. The caller holds mu.
 func (c *session) drop(st *serverStream) {
 	c.credit(st.bw - st.br)
-	c.headBytes -= st.list.size
+	c.headBytes -= st.list.size + st.trailerList.size
 	st.release()
 }
 

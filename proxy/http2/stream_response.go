@@ -57,6 +57,7 @@ func (st *serverStream) Respond(ex *proxy.Exchange, r *proxy.Response, body []by
 	kept := r.Status
 	r.Status = status
 	c.appendHead(st, r, flags, length)
+	st.answered = true
 	r.Status = kept
 	st.since = proxy.Now()
 	if !end || tunnel {

@@ -135,3 +135,60 @@ func TestTimeouts(t *testing.T) {
 		s.open().ends()
 	})
 }
+
+// TestTurnThatDoesNotCome: where a client takes all that it lets us send, a stream that has nothing
+// of it, since another is more urgent, is not one that the client leaves standing.
+func TestTurnThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	const stall, apart = 10 * time.Second, 50 * time.Millisecond
+	s := serve(t, Options{Abuse: AbuseLimits{Stall: stall}, Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
+		down.Respond(ex, &proxy.Response{Status: 200, Body: proxy.Body{Kind: proxy.BodyStream}, DeclaredLength: -1}, nil, false)
+		for down.WriteBody(make([]byte, 64<<10), nil, false) == nil {
+		}
+	})})
+	s.unwatched.Store(true)
+	p := s.greet(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	read := func(n int) {
+		for n > 0 {
+			f, err := p.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Header().Type == http2.FrameData {
+				n -= int(f.Header().Length)
+			}
+		}
+	}
+	p.headers(1, true, with(get, "priority", "u=0")...)
+	read(defaultWindow)
+	p.headers(3, true, with(get, "priority", "u=7")...)
+	var c *session
+	s.each(func(one proxy.Session) { c = one.(*session) })
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		st := c.streams.get(3)
+		waits := st != nil && len(st.pending) > 0
+		c.mu.Unlock()
+		if waits {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal("the second response does not begin")
+		}
+	}
+	stood := proxy.Now()
+	<-time.After(apart)
+	p.WriteWindowUpdate(0, 1000)
+	read(1000)
+	c.Check(stood + int64(stall+apart/2))
+	c.mu.Lock()
+	killed := c.killed
+	c.mu.Unlock()
+	if killed {
+		t.Error("the connection was ended, though the client takes what comes")
+	}
+	c.Check(proxy.Now() + int64(2*stall))
+	if !s.seen(proxy.ConnHTTP2Stalled) {
+		t.Error("a client that takes nothing any more keeps its connection")
+	}
+}

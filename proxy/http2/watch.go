@@ -12,9 +12,11 @@ type watch struct {
 	opened int64
 	// since is when the connection became idle; 0 while a stream is open.
 	since int64
-	// late is since when a preface, settings or a header block are not complete; 0 where
-	// nothing is waited for.
+	// late is since when a preface, settings, a header block, or a frame that no stream waits
+	// for, are not complete; 0 where nothing is waited for.
 	late int64
+	// data is the stream of a frame of DATA that is not complete, 0 where there is none.
+	data uint32
 	// rested is when the reading goroutine last began to wait; looked, that this wait has
 	// been looked at once.
 	rested int64
@@ -58,9 +60,23 @@ func over(now, since int64, limit time.Duration) bool {
 	return since != 0 && limit > 0 && now-since > int64(limit)
 }
 
+// waitsInVain tells whether a frame of DATA that is not complete belongs to no stream that takes
+// it: then nothing but the connection's own time bounds how long memory is held for it. The caller
+// holds mu.
+func (c *session) waitsInVain() bool {
+	if c.watch.data == 0 {
+		return false
+	}
+	st := c.streams.get(c.watch.data)
+	return st == nil || st.remoteDone
+}
+
 // checkIdle looks whether the client sends what it must, and anything at all.
 func (c *session) checkIdle(now int64) {
 	t, w := &c.options.Timeouts, &c.watch
+	if w.late == 0 && c.waitsInVain() {
+		w.late = now
+	}
 	switch {
 	case over(now, w.late, t.Head):
 		c.options.observe(proxy.ConnHeadTimeout)
@@ -120,7 +136,7 @@ func (c *session) checkStream(st *serverStream, now int64) {
 		}
 	case st.phase != streamServed || st.timedOut:
 	case len(st.pending) > 0 && over(now, st.since, c.options.Abuse.Stall):
-		c.stalled(st)
+		c.stalled(st, now)
 	case st.tunnel != nil:
 	case c.slowBody(st, now):
 		c.options.observe(proxy.ConnSlowBody)
@@ -131,15 +147,16 @@ func (c *session) checkStream(st *serverStream, now int64) {
 	}
 }
 
-// stalled ends a stream, or the connection, whose client leaves it without a window.
-func (c *session) stalled(st *serverStream) {
+// stalled ends a stream, or the connection, whose client leaves it without a window. A stream
+// whose turn has not come, since others take all that the client lets through, is neither.
+func (c *session) stalled(st *serverStream, now int64) {
 	switch {
 	case st.window <= 0:
 		c.options.observe(proxy.ConnHTTP2Stalled)
 		c.reset(st, codeEnhanceYourCalm)
 		c.lose(st)
 		c.forget(st)
-	case c.window <= 0:
+	case c.window <= 0 && over(now, max(c.moved, st.since), c.options.Abuse.Stall):
 		c.options.observe(proxy.ConnHTTP2Stalled)
 		c.kill()
 	}

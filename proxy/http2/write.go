@@ -177,6 +177,7 @@ func (c *session) sendFrame(st *serverStream) {
 	c.out = appendFrameHeader(c.out, n, frameData, flags, st.id)
 	c.out = append(c.out, data...)
 	c.dataSent++
+	c.moved = c.clock
 	st.since = max(st.since, c.clock)
 }
 
