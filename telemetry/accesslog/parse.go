@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // parse cuts a format into its pieces.
@@ -125,11 +126,30 @@ func (c command) compile() (p piece, w wanted, err error) {
 	if c.cut {
 		p.limit = max(1, c.limit)
 		p.number = p.number && p.get == nil // JSON takes part of a count, and not of true or -5
+		if p.odd {
+			// Nobody escapes what would be left of a letter.
+			p.get = wholeLetters(p.get, p.limit)
+		}
 		if c.limit == 0 {
 			p = piece{safe: p.safe, number: p.number, odd: p.odd, dash: p.dash, limit: p.limit, text: func(source) string { return "" }}
 		}
 	}
 	return p, w, nil
+}
+
+// wholeLetters returns a getter that cuts its values to so many bytes, or a few less.
+func wholeLetters(get getter, limit int) getter {
+	return func(dst []byte, s source) ([]byte, bool) {
+		at := len(dst)
+		dst, ok := get(dst, s)
+		if end := at + limit; end < len(dst) {
+			for end > at && !utf8.RuneStart(dst[end]) {
+				end--
+			}
+			dst = dst[:end]
+		}
+		return dst, ok
+	}
 }
 
 // unknown returns the error of an operator that there is none of, with the one that was

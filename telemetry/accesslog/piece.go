@@ -1,9 +1,6 @@
 package accesslog
 
-import (
-	"encoding/binary"
-	"unicode/utf8"
-)
+import "encoding/binary"
 
 // getter appends a value as it is; ok is false, and nothing appended, where there is none.
 type getter func(dst []byte, s source) (value []byte, ok bool)
@@ -124,13 +121,9 @@ func (p *piece) value(dst []byte, s source) (value []byte, ok bool) {
 		return dst[:at], false
 	}
 	if p.limit > 0 && len(dst)-at > p.limit {
-		end := at + p.limit
-		for p.odd && end > at && !utf8.RuneStart(dst[end]) { // nobody escapes what is left of a letter
-			end--
-		}
-		dst = dst[:end]
+		dst = dst[:at+p.limit]
 	}
-	return dst, len(dst) > at
+	return dst, true
 }
 
 // underscored makes underscores of spaces.
