@@ -3,8 +3,6 @@ package file
 import (
 	"os"
 	"path/filepath"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // effect is how much an event may have changed.
@@ -18,18 +16,16 @@ const (
 	everything
 )
 
-const replaced = fsnotify.Create | fsnotify.Remove | fsnotify.Rename
-
 // classify says what an event means. Its path has no symbolic link, since that is
 // how folders are watched.
-func (w *watcher) classify(path string, op fsnotify.Op) effect {
-	if w.watched[path] != nil && op.Has(replaced) {
+func (w *watcher) classify(path string, replaced bool) effect {
+	if _, watched := w.watched[path]; watched && replaced {
 		// The watch may have ended, or sit on a folder that is now elsewhere.
 		w.unwatch(path)
 		return everything
 	}
 	if e := w.tree.files[path]; e != nil {
-		if e.linked && op.Has(replaced) {
+		if e.linked && replaced {
 			return everything
 		}
 		return file

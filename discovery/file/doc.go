@@ -46,4 +46,8 @@
 // stand at now (the Delta's Moved says it). Everything is looked at, but only read
 // where time, size or identity changed, after events that concern folders or links,
 // after lost events, and once in Options.Rescan.
+//
+// Folders that are only on the way, above a root or to what a link leads to, are watched
+// for names that come, go and move. On Linux writes there cost nothing, so that a log may
+// lie beside the configuration's folder; other systems tell of them all the same.
 package file

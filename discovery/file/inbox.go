@@ -1,12 +1,8 @@
 package file
 
 import (
-	"errors"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // maxWaiting is how many paths may wait in an inbox. Beyond, looking at everything
@@ -27,42 +23,22 @@ type inbox struct {
 
 // event is what happened to a path, and when last.
 type event struct {
-	op   fsnotify.Op
-	last time.Time
+	// replaced: the path came, went or moved, so that something else may be there.
+	replaced bool
+	last     time.Time
 }
 
-// collect moves events into the inbox until the watcher is closed.
-func (in *inbox) collect(w *fsnotify.Watcher) {
-	events, failures := w.Events, w.Errors
-	for events != nil || failures != nil {
-		select {
-		case ev, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			in.put(ev)
-		case err, ok := <-failures:
-			if !ok {
-				failures = nil
-				continue
-			}
-			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				in.lose()
-			}
-		}
-	}
+func newInbox() *inbox {
+	return &inbox{arrived: make(chan struct{}, 1), events: make(map[string]event)}
 }
 
-func (in *inbox) put(ev fsnotify.Event) {
-	// What lies in the top folder is reported as "//name".
-	path := filepath.Clean(ev.Name)
+func (in *inbox) put(path string, replaced bool) {
 	in.mu.Lock()
 	if len(in.events) >= maxWaiting {
 		in.lost = true
 	} else {
 		e := in.events[path]
-		e.op |= ev.Op
+		e.replaced = e.replaced || replaced
 		e.last = time.Now()
 		in.events[path] = e
 	}

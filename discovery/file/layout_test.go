@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -282,6 +280,20 @@ func TestWithoutEventsFoldersArePolled(t *testing.T) {
 	f.wants("")
 }
 
+func TestSingleFileIsPolledToo(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, objects("a=1"))
+	f := newFollower(t)
+	w := newWatcher(Options{Dirs: []string{path}, Rescan: -1}.withDefaults(), f.apply)
+	w.refusal = os.ErrPermission
+	w.first()
+	run(t, w)
+	f.wantsReasons(ReasonUnwatched)
+	write(t, path, objects("a=2"))
+	f.wants("a=2")
+}
+
 func TestLostEventsLeadToALookAtEverything(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -316,10 +328,7 @@ func TestTroubleEndsByItself(t *testing.T) {
 	w.first()
 	f.wantsReasons(ReasonUnwatched)
 	// The kernel has room for watches now. Nobody reads the events: they are lost.
-	notify, err := fsnotify.NewWatcher()
-	must(t, err)
-	defer notify.Close()
-	w.notify = notify
+	w.notify = notified(t, newInbox())
 	run(t, w)
 	f.wantsReasons()
 
@@ -368,9 +377,9 @@ func TestMissedEventsAreFoundByRescan(t *testing.T) {
 
 func TestInboxOverflows(t *testing.T) {
 	t.Parallel()
-	in := inbox{arrived: make(chan struct{}, 1), events: make(map[string]event)}
+	in := newInbox()
 	for i := range maxWaiting + 1 {
-		in.put(fsEvent(fmt.Sprint(i)))
+		in.put(fmt.Sprint(i), false)
 	}
 	if events, lost := in.take(); !lost || len(events) != maxWaiting {
 		t.Errorf("%d events wait, lost is %v", len(events), lost)

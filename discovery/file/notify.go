@@ -4,10 +4,20 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
+// asked is what the kernel was asked of a folder.
+type asked struct {
+	// info is the folder as it was.
+	info fs.FileInfo
+	// writes to its files are to be told of, too.
+	writes bool
+}
+
 // watch asks the kernel for a folder's events, unless it was asked already and the
-// path still leads to the same folder.
+// path still leads to the same folder. One that is watched for more than is needed
+// may be needed for that further on in the same look.
 func (w *watcher) watch(folder string, need bool) {
 	if w.notify == nil {
 		if need {
@@ -21,18 +31,31 @@ func (w *watcher) watch(folder string, need bool) {
 	if err != nil {
 		return
 	}
-	if old, ok := w.watched[folder]; ok && os.SameFile(old, info) {
+	old, ok := w.watched[folder]
+	ok = ok && os.SameFile(old.info, info)
+	if ok && (old.writes || !need) {
 		return
 	}
-	w.unwatch(folder)
-	w.unwatchAliases(info)
-	switch err := w.notify.Add(folder); {
-	case err == nil:
-		w.watched[folder] = info
-	case need && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+	if !ok {
+		w.unwatch(folder)
+		w.unwatchAliases(info)
+	}
+	err = w.ask(folder, asked{info, need})
+	// One that was exchanged for a file meanwhile has gone, too.
+	gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	if err != nil && need && !gone && !errors.Is(err, fs.ErrPermission) {
 		w.unwatched++
 		w.refusal = err
 	}
+}
+
+// ask has the kernel watch a folder, or watch it for more or less than before.
+func (w *watcher) ask(folder string, as asked) error {
+	err := w.notify.add(folder, as.writes)
+	if err == nil {
+		w.watched[folder] = as
+	}
+	return err
 }
 
 // unwatchAliases ends the watching of a folder under the name that it had before it
@@ -42,7 +65,7 @@ func (w *watcher) unwatchAliases(info fs.FileInfo) {
 		return // Nothing can have been moved before the first look.
 	}
 	for folder, old := range w.watched {
-		if os.SameFile(old, info) {
+		if os.SameFile(old.info, info) {
 			w.unwatch(folder)
 		}
 	}
@@ -51,7 +74,7 @@ func (w *watcher) unwatchAliases(info fs.FileInfo) {
 // unwatch ends the watching of a folder, which may have ended by itself.
 func (w *watcher) unwatch(folder string) {
 	if w.notify != nil {
-		_ = w.notify.Remove(folder)
+		w.notify.remove(folder)
 	}
 	delete(w.watched, folder)
 }
@@ -62,7 +85,7 @@ func (w *watcher) forgetLostWatches() {
 		return
 	}
 	real := make(map[string]bool)
-	for _, folder := range w.notify.WatchList() {
+	for _, folder := range w.notify.list() {
 		real[folder] = true
 	}
 	for folder := range w.watched {

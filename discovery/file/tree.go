@@ -47,8 +47,8 @@ type place struct {
 	root int
 }
 
-// watch is told of each folder before it is listed. need says that files are in it,
-// not just steps on the way to some.
+// watch is told of each folder before it, or a file in it, is looked at. need says that
+// files in it are read, so that writes to them count: it is not just on the way to some.
 type watch func(folder string, need bool)
 
 // look walks the roots. Real files and folders are taken before symbolic links, so
@@ -106,7 +106,7 @@ func (w *walker) root(i int, path string) {
 		w.missing(at, err)
 		return
 	}
-	info, err := os.Stat(real)
+	info, err := w.stat(real, true)
 	switch {
 	case err != nil:
 		w.missing(at, err)
@@ -185,7 +185,7 @@ func (w *walker) follow(l link) {
 	real, err := resolve(l.folder, l.name, w.step)
 	var info fs.FileInfo
 	if err == nil {
-		info, err = os.Stat(real)
+		info, err = w.stat(real, isConfig(l.name))
 	}
 	switch {
 	case err != nil:
@@ -199,6 +199,17 @@ func (w *walker) follow(l link) {
 	case info.Mode().IsRegular() && isConfig(l.name):
 		w.file(&entry{place: l.place, real: real, linked: true, info: info})
 	}
+}
+
+// stat looks at what a root or a link leads to. If that is a file, and one that counts,
+// its folder is watched for writes before the file is looked at for good.
+func (w *walker) stat(real string, counts bool) (fs.FileInfo, error) {
+	info, err := os.Stat(real)
+	if err == nil && counts && info.Mode().IsRegular() {
+		w.watch(filepath.Dir(real), true)
+		info, err = os.Stat(real)
+	}
+	return info, err
 }
 
 // plain says what failed without naming the system call.

@@ -2,13 +2,10 @@ package file
 
 import (
 	"context"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"github.com/sluicegate/sluice/config"
 )
@@ -50,19 +47,11 @@ func (o Options) withDefaults() Options {
 // Nothing that is wrong with the folders ends it; it is in the Delta's Conditions.
 func Watch(ctx context.Context, opt Options, publish func(config.Delta)) error {
 	w := newWatcher(opt.withDefaults(), publish)
-	if notify, err := fsnotify.NewWatcher(); err != nil {
+	if notify, err := newNotifier(w.inbox); err != nil {
 		w.refusal = err
 	} else {
 		w.notify = notify
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			w.inbox.collect(notify)
-		}()
-		defer func() {
-			notify.Close()
-			<-done
-		}()
+		defer notify.close()
 	}
 	w.first()
 	return w.run(ctx)
@@ -72,12 +61,12 @@ func Watch(ctx context.Context, opt Options, publish func(config.Delta)) error {
 type watcher struct {
 	opt     Options
 	publish func(config.Delta)
-	notify  *fsnotify.Watcher
-	inbox   inbox
+	notify  *notifier
+	inbox   *inbox
 	tree    *tree
 	set     *set
-	// watched are the folders that the kernel watches, as they were when asked.
-	watched map[string]fs.FileInfo
+	// watched are the folders that the kernel watches.
+	watched map[string]asked
 	// unwatched counts the folders that should be watched and are not; refusal is
 	// why the first of them, or all, are not.
 	unwatched int
@@ -103,9 +92,9 @@ func newWatcher(opt Options, publish func(config.Delta)) *watcher {
 	return &watcher{
 		opt:     opt,
 		publish: publish,
-		inbox:   inbox{arrived: make(chan struct{}, 1), events: make(map[string]event)},
+		inbox:   newInbox(),
 		set:     newSet(),
-		watched: make(map[string]fs.FileInfo),
+		watched: make(map[string]asked),
 		staged:  make(map[string]*stage),
 		ghosts:  make(map[string]bool),
 		pending: pending{files: make(map[string]time.Time)},
@@ -188,7 +177,7 @@ func (w *watcher) sort() {
 		w.pending.all = true
 	}
 	for path, ev := range events {
-		switch w.classify(path, ev.op) {
+		switch w.classify(path, ev.replaced) {
 		case file:
 			w.pending.note(ev.last)
 			w.pending.files[path] = ev.last
@@ -206,16 +195,20 @@ func (w *watcher) look() {
 	defer func() { w.looked = time.Since(start) }()
 	w.unwatched = 0
 	w.forgetLostWatches()
+	// wanted says of each folder whether files in it are read.
 	wanted := make(map[string]bool)
 	w.tree = look(w.opt.Dirs, func(folder string, need bool) {
-		if !wanted[folder] || need {
-			wanted[folder] = true
+		if needed, known := wanted[folder]; !known || need && !needed {
+			wanted[folder] = need
 			w.watch(folder, need)
 		}
 	})
-	for folder := range w.watched {
-		if !wanted[folder] {
+	for folder, had := range w.watched {
+		switch need, known := wanted[folder]; {
+		case !known:
 			w.unwatch(folder)
+		case had.writes && !need:
+			_ = w.ask(folder, asked{had.info, false})
 		}
 	}
 	if !slices.Equal(w.newFaults, w.tree.faults) {

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/test/leak"
 )
@@ -453,6 +451,31 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// A folder, or one above it, that becomes readable is noticed where it stands.
+func TestWayIsOpened(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("the superuser may read everything")
+	}
+	for _, name := range []string{"above", "above/conf"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			top := t.TempDir()
+			dir := filepath.Join(top, "above/conf")
+			write(t, filepath.Join(dir, "a.yaml"), objects("a=1"))
+			must(t, os.Chmod(filepath.Join(top, name), 0))
+			defer os.Chmod(filepath.Join(top, name), 0o755)
+			f := follow(t, Options{Dirs: []string{dir}, Rescan: -1})
+			f.wantsReasons(ReasonUnreadable)
+			must(t, os.Chmod(filepath.Join(top, name), 0o755))
+			f.wants("a=1")
+			write(t, filepath.Join(dir, "a.yaml"), objects("a=2"))
+			f.wants("a=2")
+			f.wantsReasons()
+		})
+	}
+}
+
 func TestObjectMovesBetweenFilesInOneStep(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -560,4 +583,11 @@ func run(t *testing.T, w *watcher) {
 	})
 }
 
-func fsEvent(path string) fsnotify.Event { return fsnotify.Event{Name: path, Op: fsnotify.Write} }
+// notified returns a notifier that ends with the test, after what was started later.
+func notified(t *testing.T, in *inbox) *notifier {
+	t.Helper()
+	n, err := newNotifier(in)
+	must(t, err)
+	t.Cleanup(n.close)
+	return n
+}
