@@ -164,7 +164,7 @@ func tidyConditions(list []router.FailedCondition) {
 		parameter, isParameter := strings.CutPrefix(c.Condition, "query parameter ")
 		if !c.Absent && (isHeader && secret(header) || isParameter && secretParameter(parameter)) {
 			c.Got = redacted
-		} else if c.Condition == "path with query" {
+		} else if isHeader || c.Condition == "path with query" {
 			c.Got = withoutSecrets(c.Got)
 		}
 	}

@@ -2,6 +2,7 @@ package recent
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,30 @@ func TestFailures(t *testing.T) {
 			t.Errorf("a secret is told: %s", text)
 		}
 	})
+}
+
+// TestSecretsInURLs: what could let somebody in is told neither of the page that a request came from
+// nor of other headers that are URLs; nor where a rule looked at one.
+func TestSecretsInURLs(t *testing.T) {
+	t.Parallel()
+	ex := &proxy.Exchange{Status: 503, Flags: proxy.FlagNoHealthyUpstream}
+	ex.Request.Headers = []router.Header{
+		{Name: "referer", Value: "https://shop.example.com/in?user=joe&access_token=geheim#top"},
+		{Name: "x-original-url", Value: "/a?password=geheim"},
+		{Name: "x-plain", Value: "why? because"},
+	}
+	var rec record
+	rec.take(ex)
+	got := rec.summary().Headers
+	want := []Header{{"referer", "https://shop.example.com/in?user=joe&access_token=[redacted]"}, {"x-original-url", "/a?password=[redacted]"}, {"x-plain", "why? because"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("headers %v, want %v", got, want)
+	}
+	conditions := []router.FailedCondition{{Condition: "header referer", Got: ex.Request.Headers[0].Value}, {Condition: "header x-plain", Got: "why? because"}}
+	tidyConditions(conditions)
+	if conditions[0].Got != want[0].Value || conditions[1].Got != "why? because" {
+		t.Errorf("conditions %v", conditions)
+	}
 }
 
 // TestSecretsDecide: a rule that looks at a cookie explains as it routed, although the cookie

@@ -143,7 +143,8 @@ func (r *record) wipe() {
 	}
 }
 
-// withoutSecrets redacts the parameters of a path's query that could let somebody in.
+// withoutSecrets redacts the parameters of a query that could let somebody in: a path's, or that of
+// a header that is a URL, such as referer.
 func withoutSecrets(path string) string {
 	before, query, ok := strings.Cut(path, "?")
 	if !ok {
@@ -182,7 +183,7 @@ func (r *record) summary() Summary {
 		s.UpstreamDuration = milliseconds(time.Duration(max(until-r.upstreamStart, 0)))
 	}
 	for i := range r.headerCount {
-		h := Header{r.of(r.headers[i].name), r.of(r.headers[i].value)}
+		h := Header{r.of(r.headers[i].name), withoutSecrets(r.of(r.headers[i].value))}
 		if secret(h.Name) {
 			h.Value = redacted
 		}
