@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sluicegate/sluice/router"
@@ -265,5 +266,53 @@ func TestOneFileTwoFormats(t *testing.T) {
 	}
 	if lines, dropped, _ := l.Counts(); texts != n || objects != n || lines != 2*n || dropped != 0 {
 		t.Errorf("%d and %d of %d; %d counted, %d dropped", texts, objects, n, lines, dropped)
+	}
+}
+
+// TestEveryLineIsCounted: while logs come and go, files are opened anew, and all ends in the middle
+// of traffic, each line is in a file and counted as written, or counted as dropped.
+func TestEveryLineIsCounted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := New(Options{File: filepath.Join(dir, "own"), Text: "%PROTOCOL%", Shards: 4, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writers, each = 4, 20_000
+	var traffic sync.WaitGroup
+	for shard := range uint32(writers) {
+		traffic.Go(func() {
+			ex := forwarded()
+			for range each {
+				l.Complete(shard, ex)
+			}
+		})
+	}
+	for i := range 40 {
+		switch i % 4 {
+		case 0:
+			l.Apply(outbound(router.AccessLog{File: filepath.Join(dir, fmt.Sprint(i%3)), Text: "%PROTOCOL%"}))
+		case 1:
+			if err := os.Rename(filepath.Join(dir, "own"), filepath.Join(dir, fmt.Sprint("own.", i))); err != nil {
+				t.Error(err)
+			}
+			l.Reopen()
+			await(t, func() bool { _, err := os.Stat(filepath.Join(dir, "own")); return err == nil })
+		case 2:
+			l.Apply(nil)
+		}
+	}
+	l.Close()
+	traffic.Wait()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found uint64
+	for _, f := range files {
+		found += uint64(strings.Count(read(t, filepath.Join(dir, f.Name())), "HTTP/1.1\n"))
+	}
+	if lines, dropped, _ := l.Counts(); found != lines || lines+dropped != writers*each {
+		t.Errorf("%d lines in %d files, %d counted, %d dropped of %d", found, len(files), lines, dropped, writers*each)
 	}
 }
