@@ -238,15 +238,28 @@ func TestSpread(t *testing.T) {
 // when they did, not from when they were sent.
 func TestLateIsCounted(t *testing.T) {
 	t.Parallel()
+	for _, p := range []work.Protocol{work.HTTP1, work.HTTP1Close, work.HTTPS, work.HTTP2, work.GRPCUnary, work.Handshake, work.Resumption} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			testLate(t, p)
+		})
+	}
+}
+
+func testLate(t *testing.T, p work.Protocol) {
 	const stall = 1500 * time.Millisecond
+	inTLS := p == work.HTTPS || p == work.Handshake || p == work.Resumption
 	// Where the machine itself stalls, the generator is late indeed: then it is tried again.
 	for range 5 {
 		var n atomic.Int64
-		l := load(serve(t, false, func(http.ResponseWriter, *http.Request) {
+		l := load(serve(t, inTLS, func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1) == 20 {
 				time.Sleep(stall)
 			}
-		}), work.HTTP1, 0)
+			if p == work.GRPCUnary {
+				echoCalls(w, r)
+			}
+		}), p, 0)
 		l.Connections, l.Rate, l.Duration = 1, 200, 2500*time.Millisecond
 		res := open(t, l)
 		// Of 500 requests, 300 came due during the stall, and waited for 750 ms on average.

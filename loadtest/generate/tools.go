@@ -41,6 +41,9 @@ func (l Load) tool() func(context.Context) (Result, error) {
 		ctx, cancel := context.WithTimeout(ctx, l.Duration+time.Minute)
 		defer cancel()
 		out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+		if ctx.Err() != nil { // Ctrl-C reaches the program too, which prints what it has
+			return Result{}, ctx.Err()
+		}
 		if err != nil {
 			return Result{}, fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, out)
 		}
