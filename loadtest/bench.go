@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,16 +34,17 @@ type settings struct {
 	loadCPUs  string
 }
 
-func (s *settings) add(flags *pflag.FlagSet) {
+// add adds the flags; benchstat says little of what differs in fewer than 6 rounds.
+func (s *settings) add(flags *pflag.FlagSet, rounds int) {
 	s.addWork(flags, nil)
-	flags.IntVar(&s.rounds, "rounds", 5, "how often each proxy takes its turn")
+	flags.IntVar(&s.rounds, "rounds", rounds, "how often each proxy takes its turn")
 	flags.StringVar(&s.out, "out", "results", "folder for results.json, results.md and the plots")
 }
 
 // addWork adds what says which works are done, and how; no works means all.
 func (s *settings) addWork(flags *pflag.FlagSet, works []string) {
 	flags.StringSliceVar(&s.works, "works", works, "works to do (see list); all where none is named")
-	flags.DurationVar(&s.duration, "duration", 5*time.Second, "how long one measurement takes")
+	flags.DurationVar(&s.duration, "duration", 5*time.Second, "how long one measurement takes; wrk and h2load take whole seconds, 1s at least")
 	flags.StringVar(&s.cache, "cache", defaultCache(), "folder for proxies that are built")
 	flags.StringVar(&s.proxyCPUs, "proxy-cpus", "1", "processors of the proxy, as taskset takes them; empty for any")
 	flags.StringVar(&s.loadCPUs, "load-cpus", "0", "processors of the backends; empty for any")
@@ -56,24 +58,57 @@ func defaultCache() string {
 	return filepath.Join(dir, "sluice-loadtest")
 }
 
-// chosen returns the works that are to be done, if what was typed makes sense.
-func (s *settings) chosen() ([]work.Work, error) {
+// chosen returns the works that are to be done, if what was typed makes sense, for peers that are
+// to take part.
+func (s *settings) chosen(peers ...string) (works []work.Work, without []string, err error) {
 	works, unknown := work.Named(s.works)
 	switch {
 	case s.rounds < 1:
-		return nil, misusef("--rounds %d: must be at least 1", s.rounds)
+		return nil, nil, misusef("--rounds %d: must be at least 1", s.rounds)
 	case s.duration < 100*time.Millisecond:
-		return nil, misusef("--duration %s: must be at least 100ms, or nothing is measured", s.duration)
+		return nil, nil, misusef("--duration %s: must be at least 100ms, or nothing is measured", s.duration)
 	case len(unknown) > 0:
-		return nil, misusef("no such work: %q; see loadtest list", unknown)
+		return nil, nil, misusef("no such work: %q; see loadtest list", unknown)
 	}
-	return works, nil
+	works = slices.DeleteFunc(works, func(w work.Work) bool {
+		gone := w.HalfOf != "" && !slices.Contains(peers, w.HalfOf)
+		if gone {
+			without = append(without, fmt.Sprintf("without %s: its rate is half of what %s bears, which does not take part", w.Name, w.HalfOf))
+		}
+		return gone
+	})
+	if len(works) == 0 {
+		return nil, nil, misusef("nothing is to be done: %s", strings.Join(without, "; "))
+	}
+	return works, without, nil
+}
+
+// makeOut makes the folder for results, before anything is measured for it.
+func (s *settings) makeOut() error {
+	if err := os.MkdirAll(s.out, 0o755); err != nil {
+		return fmt.Errorf("the results have no place: %w", err)
+	}
+	return writable(filepath.Join(s.out, "results.json"))
+}
+
+// writable tells whether a file can be written, and leaves what is in it.
+func writable(file string) error {
+	_, err := os.Stat(file)
+	there := err == nil
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("the results have no place: %w", err)
+	}
+	if !there {
+		os.Remove(file)
+	}
+	return f.Close()
 }
 
 // results is what is written as JSON.
 type results struct {
 	When    time.Time         `json:"when"`
-	How     string            `json:"how"` // rounds, and their length
+	How     string            `json:"how"` // rounds, their length, and whether they were interrupted
 	Machine measure.Machine   `json:"machine"`
 	Peers   map[string]string `json:"peers"`
 	Records []report.Record   `json:"records"`
@@ -87,48 +122,74 @@ func newRun() *cobra.Command {
 		Short: "Measure the gateway and its peers on the same work",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			works, err := s.chosen()
+			if unknown := slices.DeleteFunc(slices.Clone(peers), known); len(unknown) > 0 {
+				return misusef("no such peer: %q; there are %q", unknown, peer.Names())
+			}
+			// Whatever was typed, the gateway is there, and it is what the others are compared with.
+			all := slices.DeleteFunc(peer.Names(), func(name string) bool { return name != "sluice" && !slices.Contains(peers, name) })
+			if _, _, err := s.chosen(all...); err != nil {
+				return err
+			}
+			if err := s.makeOut(); err != nil {
+				return err
+			}
+			ready, err := s.prepare(cmd, all)
 			if err != nil {
 				return err
 			}
-			ready, missing := peer.Prepare(cmd.Context(), peers, s.cache, cmd.ErrOrStderr())
-			for name, why := range missing {
-				fmt.Fprintf(cmd.ErrOrStderr(), "without %s: %v\n", name, why)
-			}
-			if ready["sluice"] == "" {
-				return fmt.Errorf("the gateway itself cannot be built: %w", missing["sluice"])
-			}
-			if err := s.pin(); err != nil {
+			all = slices.DeleteFunc(all, func(name string) bool { _, ok := ready[name]; return !ok })
+			works, without, err := s.chosen(all...)
+			if err != nil {
 				return err
+			}
+			for _, line := range without {
+				fmt.Fprintln(cmd.ErrOrStderr(), line)
 			}
 			o := s.options()
 			o.Works = works
-			for _, name := range peers {
-				if _, ok := ready[name]; ok {
-					o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
-				}
+			for _, name := range all {
+				o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
 			}
 			if slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(work.Direct) }) {
 				o.Subjects = append(o.Subjects, run.Subject{Name: work.Direct, Peer: work.Direct})
 			}
-			return s.carryOut(cmd, o, ready)
+			return s.carryOut(cmd, o, "sluice", ready)
 		},
 	}
-	s.add(cmd.Flags())
-	cmd.Flags().StringSliceVar(&peers, "peers", peer.Names(), "proxies to compare")
+	s.add(cmd.Flags(), 5)
+	cmd.Flags().StringSliceVar(&peers, "peers", peer.Names(), "proxies to compare the gateway with")
 	cmd.RegisterFlagCompletionFunc("works", workNames)
+	cmd.RegisterFlagCompletionFunc("peers", completion(peer.Names()))
 	return cmd
+}
+
+func known(name string) bool { return slices.Contains(peer.Names(), name) }
+
+// prepare has the programs of peers ready, says once which are not, and moves to where the load is
+// to run.
+func (s *settings) prepare(cmd *cobra.Command, names []string) (ready map[string]string, err error) {
+	gone := strings.Split(os.Getenv(missingPeers), ",")
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(gone, name) })
+	ready, missing := peer.Prepare(cmd.Context(), names, s.cache, cmd.ErrOrStderr())
+	if err := cmd.Context().Err(); err != nil {
+		return nil, errors.New("interrupted; nothing was measured")
+	}
+	if err := missing["sluice"]; err != nil {
+		return nil, fmt.Errorf("the gateway itself cannot be built: %w", err)
+	}
+	gone = slices.Sorted(maps.Keys(missing))
+	for _, name := range gone {
+		fmt.Fprintf(cmd.ErrOrStderr(), "without %s: %v\n", name, missing[name])
+	}
+	return ready, s.pin(gone)
 }
 
 func (s *settings) options() run.Options {
 	return run.Options{Rounds: s.rounds, Duration: s.duration, ProxyCPUs: s.proxyCPUs, LoadCPUs: s.loadCPUs, AllCPUs: os.Getenv(pinned), Cache: s.cache}
 }
 
-// carryOut measures, and writes what came of it however it ended.
-func (s *settings) carryOut(cmd *cobra.Command, o run.Options, versions map[string]string) error {
-	if err := os.MkdirAll(s.out, 0o755); err != nil {
-		return err
-	}
+// carryOut measures, and writes what came of it, next to the subject, however it ended.
+func (s *settings) carryOut(cmd *cobra.Command, o run.Options, subject string, versions map[string]string) error {
 	scratch, err := os.MkdirTemp("", "loadtest-")
 	if err != nil {
 		return err
@@ -144,17 +205,35 @@ func (s *settings) carryOut(cmd *cobra.Command, o run.Options, versions map[stri
 	o.Progress = progress.step
 	ended := run.All(cmd.Context(), o)
 	progress.end()
-	if errors.Is(ended, context.Canceled) {
-		ended = errors.New("interrupted; what was measured until then is written")
+	switch interrupted := errors.Is(ended, context.Canceled); {
+	case interrupted && len(found.Records) == 0:
+		return instead(ended, fmt.Errorf("interrupted; nothing was measured, and %s is as it was", s.out))
+	case interrupted:
+		found.How += ", interrupted"
+		ended = instead(ended, fmt.Errorf("interrupted; what was measured until then is in %s", s.out))
+	case len(found.Records) == 0:
+		return errors.Join(ended, fmt.Errorf("nothing was measured, and %s is as it was", s.out))
 	}
-	if err := s.write(cmd.OutOrStdout(), &found, o); err != nil {
-		return errors.Join(ended, err)
-	}
-	return ended
+	return errors.Join(ended, s.write(cmd.OutOrStdout(), &found, subject, titles(o.Works)))
 }
 
-// write leaves the results in files, and the tables on the terminal too.
-func (s *settings) write(stdout io.Writer, found *results, o run.Options) error {
+// instead puts an error in the place of the context's own, which says little, among those of run.All.
+func instead(ended, err error) error {
+	all := []error{ended}
+	if several, ok := ended.(interface{ Unwrap() []error }); ok {
+		all = several.Unwrap()
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(err error) bool { return errors.Is(err, context.Canceled) })
+	return errors.Join(append(all, err)...)
+}
+
+// write shows the tables, and leaves them and the results in files.
+func (s *settings) write(stdout io.Writer, found *results, subject string, names map[string]string) error {
+	summary := report.Summarise(found.Records, subject)
+	text := found.header() + summary.Markdown(names)
+	if _, err := io.WriteString(stdout, text); err != nil {
+		return err
+	}
 	data, err := json.MarshalIndent(found, "", "\t")
 	if err != nil {
 		return err
@@ -162,16 +241,10 @@ func (s *settings) write(stdout io.Writer, found *results, o run.Options) error 
 	if err := os.WriteFile(filepath.Join(s.out, "results.json"), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	names := titles(o.Works)
-	summary := report.Summarise(found.Records, o.Subjects[0].Name)
-	text := found.header() + summary.Markdown(names)
 	if err := os.WriteFile(filepath.Join(s.out, "results.md"), []byte(text), 0o644); err != nil {
 		return err
 	}
-	if _, err := summary.Plots(s.out, names); err != nil {
-		return err
-	}
-	_, err = io.WriteString(stdout, text)
+	_, err = summary.Plots(s.out, names)
 	return err
 }
 
@@ -211,6 +284,11 @@ func readResults(file string) (*results, error) {
 	found := &results{}
 	if err := json.Unmarshal(data, found); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	// Other JSON can be read, too, and what is not known of it is left out.
+	strange := func(r report.Record) bool { return r.Work == "" || r.Peer == "" || r.Figure == "" || r.Round < 1 }
+	if found.How == "" || len(found.Records) == 0 || slices.ContainsFunc(found.Records, strange) {
+		return nil, fmt.Errorf("%s holds no results, or those of another version", file)
 	}
 	return found, nil
 }

@@ -21,7 +21,7 @@ func newCompare() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "compare A B",
 		Short:   "Measure two commits of the gateway on the same work",
-		Long:    "Builds both commits, runs them in turns, and has benchstat say what differs. B may be \"worktree\": the files as they are now.",
+		Long:    "Builds both commits, runs them in turns, and says what B differs in from A: as ratios, and by benchstat. B may be \"worktree\": the files as they are now.",
 		Example: "  go run . compare main~1 worktree --works http1-1k,tls-1k",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -30,12 +30,22 @@ func newCompare() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			works, err := s.chosen()
+			works, without, err := s.chosen()
 			if err != nil {
 				return err
 			}
-			if err := s.pin(); err != nil {
+			if err := s.makeOut(); err != nil {
 				return err
+			}
+			what, err := ready(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			if err := s.pin(nil); err != nil {
+				return err
+			}
+			for _, line := range without {
+				fmt.Fprintln(cmd.ErrOrStderr(), line)
 			}
 			dir, err := os.MkdirTemp("", "loadtest-compare-")
 			if err != nil {
@@ -46,20 +56,61 @@ func newCompare() *cobra.Command {
 			o.Works = works
 			for i, rev := range args {
 				binaries, err := buildRevision(cmd.Context(), rev, filepath.Join(dir, fmt.Sprint(i)))
+				if cmd.Context().Err() != nil {
+					return errors.New("interrupted; nothing was measured")
+				}
 				if err != nil {
 					return err
 				}
 				o.Subjects = append(o.Subjects, run.Subject{Name: subjectName(rev, i), Peer: "sluice", Binary: binaries})
 			}
-			if err := s.carryOut(cmd, o, map[string]string{"sluice": strings.Join(args, " and ")}); err != nil && !errors.Is(err, run.ErrLost) {
+			before, after := o.Subjects[0].Name, o.Subjects[1].Name
+			err = s.carryOut(cmd, o, after, map[string]string{"sluice": strings.Join(what, " and ")})
+			if cmd.Context().Err() != nil {
 				return err
 			}
-			return s.benchstat(cmd)
+			// Where something went wrong, the rest can be compared all the same.
+			return errors.Join(s.benchstat(cmd, before, after), err)
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{worktree}, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
-	s.add(cmd.Flags())
+	s.add(cmd.Flags(), 6)
 	cmd.RegisterFlagCompletionFunc("works", workNames)
 	return cmd
+}
+
+// worktree is what stands for the files as they are now.
+const worktree = "worktree"
+
+// ready says which commits are compared, and finds out before anything is measured what would be
+// missing after that.
+func ready(ctx context.Context, revs []string) ([]string, error) {
+	if _, err := command(ctx, "", "go", "tool", "-n", "benchstat"); err != nil {
+		return nil, err
+	}
+	var commits []string
+	for _, rev := range revs {
+		commit, err := revision(ctx, rev)
+		if err != nil {
+			return nil, err
+		}
+		commits = append(commits, commit)
+	}
+	return commits, nil
+}
+
+// revision says which commit a revision is.
+func revision(ctx context.Context, rev string) (string, error) {
+	if rev == worktree {
+		return rev, nil
+	}
+	commit, err := command(ctx, "", "git", "rev-parse", "--verify", "--short=12", rev+"^{commit}")
+	if err != nil {
+		return "", fmt.Errorf("there is no commit %q: %w", rev, err)
+	}
+	return fmt.Sprintf("%s (%s)", rev, strings.TrimSpace(commit)), nil
 }
 
 // subjectName makes a name for files and tables of a revision.
@@ -74,12 +125,12 @@ func buildRevision(ctx context.Context, rev, dir string) (string, error) {
 		return "", err
 	}
 	source := strings.TrimSpace(root)
-	if rev != "worktree" {
+	if rev != worktree {
 		source = dir + "-source"
+		defer command(context.WithoutCancel(ctx), "", "git", "worktree", "remove", "--force", source)
 		if _, err := command(ctx, "", "git", "worktree", "add", "--detach", source, rev); err != nil {
 			return "", err
 		}
-		defer command(context.WithoutCancel(ctx), "", "git", "worktree", "remove", "--force", source)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -100,6 +151,7 @@ func buildRevision(ctx context.Context, rev, dir string) (string, error) {
 func command(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are built
 	out, err := cmd.Output()
 	if err != nil {
 		if e := (*exec.ExitError)(nil); errors.As(err, &e) {
@@ -110,14 +162,14 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	return string(out), nil
 }
 
-// benchstat shows what differs between the two, and whether that can be chance.
-func (s *settings) benchstat(cmd *cobra.Command) error {
+// benchstat shows what differs between two subjects, and whether that can be chance.
+func (s *settings) benchstat(cmd *cobra.Command, before, after string) error {
 	found, err := readResults(filepath.Join(s.out, "results.json"))
 	if err != nil {
 		return err
 	}
 	var files []string
-	for _, name := range report.Subjects(found.Records) {
+	for _, name := range []string{before, after} { // the first is benchstat's base
 		file := filepath.Join(s.out, name+".txt")
 		if err := os.WriteFile(file, []byte(report.Benchstat(found.Records, name)), 0o644); err != nil {
 			return err

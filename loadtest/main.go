@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -81,11 +82,22 @@ func titles(works []work.Work) map[string]string {
 }
 
 // workNames are for the shell's completion.
-func workNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
+var workNames = completion(func() (names []string) {
 	for _, w := range work.All() {
 		names = append(names, w.Name)
 	}
-	slices.Sort(names)
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names
+}())
+
+// completion completes names in a list with commas.
+func completion(names []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) (all []string, _ cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		for _, name := range names {
+			if !slices.Contains(strings.Split(before, ","), name) {
+				all = append(all, before+name)
+			}
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
 }

@@ -37,6 +37,9 @@ func newPage() *cobra.Command {
 			var all []*results
 			for _, arg := range args[1:] {
 				file, only, limited := strings.Cut(arg, ":")
+				if _, unknown := work.Named(strings.Split(only, ",")); limited && len(unknown) > 0 {
+					return misusef("%s: no such work: %q; see loadtest list", arg, unknown)
+				}
 				found, err := readResults(file)
 				if err != nil {
 					return err
@@ -45,19 +48,29 @@ func newPage() *cobra.Command {
 					wanted := strings.Split(only, ",")
 					found.Records = slices.DeleteFunc(found.Records, func(r report.Record) bool { return !slices.Contains(wanted, r.Work) })
 				}
+				if len(found.Records) == 0 {
+					return fmt.Errorf("%s has nothing of %s", file, only)
+				}
+				if !slices.ContainsFunc(found.Records, func(r report.Record) bool { return r.Peer == "sluice" }) {
+					return fmt.Errorf("%s has nothing of the gateway itself", file)
+				}
 				all = append(all, found)
 			}
 			names := titles(work.All())
 			summary, text := joined(all, names)
-			if _, err := summary.Plots(filepath.Join(filepath.Dir(args[0]), "images"), names); err != nil {
-				return err
-			}
 			page, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
 			}
 			if page, err = insert(page, text); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			images := filepath.Join(filepath.Dir(args[0]), "images")
+			if err := os.MkdirAll(images, 0o755); err != nil {
+				return err
+			}
+			if _, err := summary.Plots(images, names); err != nil {
+				return err
 			}
 			return os.WriteFile(args[0], page, 0o644)
 		},

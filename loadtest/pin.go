@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -12,10 +13,14 @@ import (
 // there are for works that are not.
 const pinned = "SLUICE_LOADTEST_CPUS"
 
+// missingPeers names the variable with the peers of which such a process need not look again why
+// they are missing.
+const missingPeers = "SLUICE_LOADTEST_MISSING"
+
 // pin begins this program anew where the load is to run, so that the generator, and the tools
 // that it starts, leave the proxy's processor alone. It returns where that is so already, or
 // where there is one processor for all.
-func (s *settings) pin() error {
+func (s *settings) pin(missing []string) error {
 	if os.Getenv(pinned) != "" || s.loadCPUs == "" {
 		return nil
 	}
@@ -32,6 +37,6 @@ func (s *settings) pin() error {
 	if err != nil {
 		return err
 	}
-	all := fmt.Sprintf("%s=0-%d", pinned, runtime.NumCPU()-1)
-	return syscall.Exec(taskset, append([]string{"taskset", "-c", s.loadCPUs, self}, os.Args[1:]...), append(os.Environ(), all))
+	env := append(os.Environ(), fmt.Sprintf("%s=0-%d", pinned, runtime.NumCPU()-1), missingPeers+"="+strings.Join(missing, ","))
+	return syscall.Exec(taskset, append([]string{"taskset", "-c", s.loadCPUs, self}, os.Args[1:]...), env)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/pprof/profile"
 	"github.com/spf13/cobra"
 
-	"github.com/sluicegate/sluice/loadtest/peer"
 	"github.com/sluicegate/sluice/loadtest/report"
 	"github.com/sluicegate/sluice/loadtest/run"
 )
@@ -31,14 +30,19 @@ func newProfile() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			works, err := s.chosen()
+			works, _, err := s.chosen()
 			if err != nil {
 				return err
 			}
-			if _, missing := peer.Prepare(cmd.Context(), []string{"sluice"}, s.cache, cmd.ErrOrStderr()); missing["sluice"] != nil {
-				return fmt.Errorf("the gateway cannot be built: %w", missing["sluice"])
+			for _, w := range works {
+				if w.Rate == 0 {
+					return misusef("%s offers no requests: there is nothing to profile", w.Name)
+				}
 			}
-			if err := s.pin(); err != nil {
+			if err := writable(args[0]); err != nil {
+				return err
+			}
+			if _, err := s.prepare(cmd, []string{"sluice"}); err != nil {
 				return err
 			}
 			o := s.options()
@@ -67,6 +71,9 @@ func takeProfile(cmd *cobra.Command, o run.Options, file string) error {
 	o.Progress = progress.step
 	err = run.All(cmd.Context(), o)
 	progress.end()
+	if cmd.Context().Err() != nil {
+		return fmt.Errorf("interrupted; %s is as it was", file)
+	}
 	if err != nil {
 		return err
 	}

@@ -16,22 +16,32 @@ type progress struct {
 	out  io.Writer
 	bar  *progressbar.ProgressBar
 	last string
+	// begun tells that a step is under way.
+	begun bool
 }
 
 func newProgress(out io.Writer, steps int) *progress {
 	p := &progress{out: out}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+		p.bar = newBar(out, steps)
 	}
 	return p
+}
+
+func newBar(out io.Writer, steps int) *progressbar.ProgressBar {
+	return progressbar.NewOptions(steps, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 }
 
 // step tells of what begins.
 func (p *progress) step(s run.Step) {
 	if p.bar != nil {
+		// The bar counts the steps that are done: it goes when it is full.
+		if p.begun {
+			p.bar.Add(1)
+		}
+		p.begun = true
 		p.bar.Describe(fmt.Sprintf("%s: %s, %s", s.Work, s.Subject, s.What))
-		p.bar.Add(1)
 		return
 	}
 	if line := fmt.Sprintf("%s, round %d", s.Work, s.Round); line != p.last && s.Round > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func moduleFolder(ctx context.Context) (string, error) {
 	return filepath.Dir(file), nil
 }
 
-// goBuild builds a package of the module in dir as a release is built: without paths and
+// goBuild builds a package of the module in dir as a release is built: static, without paths and
 // symbols.
 func goBuild(ctx context.Context, dir, output, pkg string, flags ...string) error {
 	output, err := filepath.Abs(output)
@@ -34,6 +35,7 @@ func goBuild(ctx context.Context, dir, output, pkg string, flags ...string) erro
 func goTool(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if len(out) > 4000 {
 			out = out[len(out)-4000:]

@@ -2,7 +2,6 @@ package peer
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -63,7 +62,6 @@ type instance struct {
 	PrefixRoutes []route
 	RegexRoutes  []route
 
-	ctx       context.Context
 	proxy     *proxy
 	options   Options
 	binary    string
@@ -89,7 +87,7 @@ type host struct {
 // route leads what begins with Prefix, or matches Regex, to the path To.
 type route struct{ Name, Prefix, Regex, To string }
 
-func newInstance(ctx context.Context, p *proxy, site work.Site, o Options) (*instance, error) {
+func newInstance(p *proxy, site work.Site, o Options) (*instance, error) {
 	if len(site.Backends) == 0 {
 		return nil, errors.New("the site has no backends")
 	}
@@ -98,7 +96,7 @@ func newInstance(ctx context.Context, p *proxy, site work.Site, o Options) (*ins
 	}
 	raiseFiles()
 	site.Hosts, site.RoutesPerHost = max(site.Hosts, 1), max(site.RoutesPerHost, 1)
-	in := &instance{Site: site, Dir: o.Dir, Log: filepath.Join(o.Dir, "log", "access.log"), Cores: max(o.Cores, 1), ctx: context.WithoutCancel(ctx), proxy: p, options: o}
+	in := &instance{Site: site, Dir: o.Dir, Log: filepath.Join(o.Dir, "log", "access.log"), Cores: max(o.Cores, 1), proxy: p, options: o}
 	addrs := freeAddresses(2)
 	in.Address, in.Admin = addrs[0], addrs[1]
 	// A folder of its own, as logs have: the gateway watches those above its configuration.
@@ -175,6 +173,9 @@ func (in *instance) TCP() bool  { return in.Upstream == work.UpstreamTCP }
 func (in *instance) Plain() bool {
 	return in.Hosts == 1 && in.RoutesPerHost == 1 && in.Prefixes+in.Regexes == 0
 }
+
+// Many tells that clients have more connections than a proxy is ready for by default.
+func (in *instance) Many() bool { return in.options.Connections > 128 }
 
 // write fills a template in and puts it in the place of a file, all at once.
 func (in *instance) write(file, name string, data any) error {

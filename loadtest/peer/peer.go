@@ -20,6 +20,9 @@ type Options struct {
 	Cache string
 	// Cores are its workers, threads or GOMAXPROCS; 0 for 1.
 	Cores int
+	// Connections are those that clients will have at a time. Some proxies make memory ready for
+	// each that they may have, so that only those of a work which needs many are told of many.
+	Connections int
 	// CPUs are the processors that it may use, a list as taskset takes it; empty for any.
 	CPUs string
 	// Binary is run instead of the prepared program; sluice-sidecar is taken from beside it.
@@ -58,8 +61,8 @@ type proxy struct {
 	reload func(*instance) error
 	// renew writes the configuration again after a change; nil for files.
 	renew func(*instance) error
-	// noRequestID tells that it cannot make an x-request-id.
-	noRequestID bool
+	// untold are the headers of requests that it cannot make.
+	untold []string
 }
 
 var proxies = []*proxy{sluiceProxy, nginxProxy, haproxyProxy, caddyProxy, traefikProxy, envoyProxy}
@@ -110,7 +113,7 @@ func Start(ctx context.Context, name string, site work.Site, o Options) (*Runnin
 	if err != nil {
 		return nil, err
 	}
-	in, err := newInstance(ctx, p, site, o)
+	in, err := newInstance(p, site, o)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +146,7 @@ func (r *Running) Stop() { r.in.stop() }
 
 // Reload changes where the last route of the last host leads, tells the proxy in the way that its
 // users do, and returns how long it took from then until the change was served.
-func (r *Running) Reload(site work.Site) (took time.Duration, err error) {
+func (r *Running) Reload(ctx context.Context, site work.Site) (took time.Duration, err error) {
 	in := r.in
 	if in.proxy.reload == nil {
 		return 0, errors.New(r.Name + " has no configuration")
@@ -163,7 +166,7 @@ func (r *Running) Reload(site work.Site) (took time.Duration, err error) {
 	if err := in.proxy.reload(in); err != nil {
 		return 0, in.explain(err)
 	}
-	if err := in.await(in.ctx); err != nil {
+	if err := in.await(ctx); err != nil {
 		return 0, in.explain(err)
 	}
 	took = time.Since(began)

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicegate/sluice/loadtest/backend"
+	"github.com/sluicegate/sluice/loadtest/measure"
 	"github.com/sluicegate/sluice/loadtest/work"
 )
 
@@ -100,6 +102,12 @@ func folder(name string) string {
 
 func start(t *testing.T, name string, site work.Site) *Running {
 	t.Helper()
+	return startFor(t, name, site, 0)
+}
+
+// startFor starts a peer that is ready for so many connections.
+func startFor(t *testing.T, name string, site work.Site, connections int) *Running {
+	t.Helper()
 	if site.Upstream == work.UpstreamTCP && name == "nginx" && (&instance{}).StreamModule() == "" && os.Getenv("CI") != "true" {
 		t.Skip("nginx has no module for TCP (libnginx-mod-stream)")
 	}
@@ -111,7 +119,7 @@ func start(t *testing.T, name string, site work.Site) *Running {
 	site.Backends = addrs
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	r, err := Start(ctx, name, site, Options{Dir: t.TempDir(), Cache: folder(name)})
+	r, err := Start(ctx, name, site, Options{Dir: t.TempDir(), Cache: folder(name), Connections: connections})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +135,7 @@ func TestReload(t *testing.T) {
 			site := work.Site{Body: 1024, Hosts: 150, RoutesPerHost: 2, Metrics: true}
 			r := start(t, name, site)
 			for range 2 {
-				took, err := r.Reload(site)
+				took, err := r.Reload(t.Context(), site)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -135,6 +143,34 @@ func TestReload(t *testing.T) {
 				if len(r.PIDs) == 0 {
 					t.Error("no processes are left")
 				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := r.Reload(ctx, site); !errors.Is(err, context.Canceled) {
+				t.Errorf("a change that is not waited for: %v", err)
+			}
+		})
+	}
+}
+
+// TestMany has the peers of the work with idle connections start for that, and no memory filled for
+// connections that a work does not have: nginx's figure was three times what its users see.
+func TestMany(t *testing.T) {
+	for _, name := range []string{"sluice", "nginx", "haproxy"} {
+		t.Run(name, func(t *testing.T) {
+			prepare(t, name)
+			site := work.Site{Body: 1024, Metrics: true}
+			var resident [2]int64
+			for i, connections := range []int{64, 10000} {
+				r := startFor(t, name, site, connections)
+				var err error
+				if resident[i], err = measure.Resident(r.PIDs); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Logf("ready for 64 connections: %d KB, for 10,000: %d KB", resident[0]>>10, resident[1]>>10)
+			if name == "nginx" && resident[1]-resident[0] < 4<<20 {
+				t.Errorf("ready for 64 connections it holds %d bytes, for 10,000 %d", resident[0], resident[1])
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,13 +121,19 @@ func (in *instance) leads(ctx context.Context, host, path, to string) error {
 		return nil
 	}
 	from, proto, id := got.Header.Get("X-Forwarded-For"), got.Header.Get("X-Forwarded-Proto"), got.Header.Get("X-Request-Id")
+	attempt, original := got.Header.Get("X-Envoy-Attempt-Count"), got.Header.Get("X-Envoy-Original-Path")
+	tells := func(header string) bool { return !slices.Contains(in.proxy.untold, header) }
 	switch {
 	case got.URL.Path != to:
 		return wrong("the path", got.URL.Path, to)
 	case got.Host != host:
 		return wrong("Host", got.Host, host)
-	case id == "" && !in.proxy.noRequestID:
+	case id == "" && tells("X-Request-Id"):
 		return wrong("x-request-id", id, "an id")
+	case attempt != "1":
+		return wrong("x-envoy-attempt-count", attempt, "1")
+	case to != path && original != path+"?"+backend.Echo && tells("X-Envoy-Original-Path"):
+		return wrong("x-envoy-original-path", original, path+"?"+backend.Echo)
 	case in.Sidecars: // a sidecar leaves what its workload says of the client
 		return nil
 	case from != "127.0.0.1":

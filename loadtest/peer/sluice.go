@@ -41,9 +41,12 @@ var sluiceProxy = &proxy{
 		if in.Sidecars {
 			return in.startSidecars()
 		}
-		// Defaults, but for addresses, since several gateways share the machine, and for 10,000
-		// idle connections and a probe, which is one more than it lets in.
-		args := []string{"--config", in.path("config"), "--address", "127.0.0.1", "--admin", in.Admin, "--status", "", "--max-connections", "20000"}
+		// Defaults, but for addresses, since several gateways share the machine.
+		args := []string{"--config", in.path("config"), "--address", "127.0.0.1", "--admin", in.Admin, "--status", ""}
+		if in.Many() {
+			// 10,000 idle connections and a probe are one more than it lets in.
+			args = append(args, "--max-connections", "20000")
+		}
 		if in.AccessLog {
 			args = append(args, "--access-log", in.Log)
 		}

@@ -22,9 +22,9 @@ var traefikProxy = &proxy{
 		return err
 	},
 	// It watches the folder.
-	renew:       func(*instance) error { return nil },
-	reload:      (*instance).writeTraefikRoutes,
-	noRequestID: true,
+	renew:  func(*instance) error { return nil },
+	reload: (*instance).writeTraefikRoutes,
+	untold: []string{"X-Request-Id", "X-Envoy-Original-Path"},
 }
 
 func (in *instance) writeTraefikRoutes() error {

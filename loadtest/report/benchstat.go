@@ -2,8 +2,9 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/sluicegate/sluice/loadtest/work"
 )
 
 // Benchstat writes the records of one subject in the format that benchstat reads, one file a
@@ -12,7 +13,7 @@ func Benchstat(records []Record, subject string) string {
 	var b strings.Builder
 	b.WriteString("pkg: github.com/sluicegate/sluice/loadtest\n")
 	for _, r := range records {
-		if r.Peer != subject {
+		if r.Peer != subject || r.Figure == work.Offered || r.Figure == work.Lost {
 			continue
 		}
 		name := r.Work + "/" + string(r.Figure)
@@ -40,15 +41,4 @@ func unit(r Record) string {
 		return "us"
 	}
 	return "us/req"
-}
-
-// Subjects are the names in records, in their order.
-func Subjects(records []Record) []string {
-	var names []string
-	for _, r := range records {
-		if !slices.Contains(names, r.Peer) {
-			names = append(names, r.Peer)
-		}
-	}
-	return names
 }

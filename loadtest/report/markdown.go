@@ -2,7 +2,9 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sluicegate/sluice/loadtest/work"
@@ -13,7 +15,7 @@ import (
 func (s *Summary) Markdown(titles map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s next to each peer\n\n", s.Subject)
-	b.WriteString("Ratios of the same round each: below 1 is less than the peer. Median, and the range of the rounds.\n\n")
+	b.WriteString("Ratios of the same round each: below 1 is less than the peer. Median, and the range of the rounds where there are several.\n\n")
 	for _, k := range ratios {
 		s.ratios(&b, k, titles)
 	}
@@ -53,20 +55,40 @@ func (s *Summary) ratios(b *strings.Builder, k Key, titles map[string]string) {
 		}
 		fmt.Fprintf(b, "| %s |", titles[name])
 		for _, p := range s.Peers[1:] {
-			r := s.Ratio(k, p)
-			switch {
-			case r.Rounds == 0:
-				b.WriteString(" |")
-			case r.Median > 1:
-				// What is slower than a peer is shown as such.
-				fmt.Fprintf(b, " **%.2f** (%.2f to %.2f) %s |", r.Median, r.Min, r.Max, worse)
-			default:
-				fmt.Fprintf(b, " %.2f (%.2f to %.2f) |", r.Median, r.Min, r.Max)
+			if r := s.Ratio(k, p); r.Rounds > 0 {
+				b.WriteString(" " + r.ratio(worse))
 			}
+			b.WriteString(" |")
 		}
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
+}
+
+// ratio writes ratios, with the range where there is one. What is slower than a peer is shown as
+// such, unless the digits say that it is not.
+func (r Spread) ratio(worse string) string {
+	text := times(r.Median)
+	slower := r.Median > 1 && text != "1.00"
+	if slower {
+		text = "**" + text + "**"
+	}
+	if r.Rounds > 1 {
+		text += fmt.Sprintf(" (%s to %s)", times(r.Min), times(r.Max))
+	}
+	if slower {
+		text += " " + worse
+	}
+	return text
+}
+
+// times writes a ratio with two digits behind the point, or with as many as it takes to see that
+// it is more than nothing.
+func times(v float64) string {
+	if v > 0 && v < .005 {
+		return strconv.FormatFloat(v, 'f', int(math.Ceil(-math.Log10(v))), 64)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 // figures is the table of one work.
@@ -87,10 +109,10 @@ func (s *Summary) figures(b *strings.Builder, name, title string) {
 		}
 		b.WriteByte('\n')
 	}
-	if failed := s.Failed[name]; len(failed) > 0 {
-		b.WriteString("| requests lost |")
+	if lost := s.Lost[name]; len(lost) > 0 {
+		b.WriteString("| **requests lost** |")
 		for _, p := range s.Peers {
-			fmt.Fprintf(b, " %d |", failed[p])
+			fmt.Fprintf(b, " %d |", lost[p])
 		}
 		b.WriteByte('\n')
 	}
@@ -109,6 +131,8 @@ func lead(k Key) string {
 // Label says what a figure is, with its unit.
 func Label(k Key) string {
 	switch k.Figure {
+	case work.Offered:
+		return "requests a second, offered"
 	case work.CPU:
 		if k.Detail == "saturated" {
 			return "processor time of a request when it bears no more, microseconds"
@@ -139,7 +163,7 @@ func Label(k Key) string {
 // Format writes a value of a figure in the unit of its Label.
 func Format(f work.Figure, v float64) string {
 	switch f {
-	case work.Saturation:
+	case work.Saturation, work.Offered:
 		return fmt.Sprintf("%.0f", v)
 	case work.Latency, work.Load, work.Change:
 		return significant(v / 1000)

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -20,7 +23,7 @@ var colours = []color.Color{
 }
 
 // Plots draws processor time, latency and memory into a folder, each as SVG and PNG, and returns
-// the files' names. Of a figure that nobody else has there is no plot.
+// the files' names. Of a figure that nobody else has there is no plot, nor one of an earlier run.
 func (s *Summary) Plots(dir string, titles map[string]string) ([]string, error) {
 	var names []string
 	for _, p := range []struct {
@@ -45,6 +48,11 @@ func (s *Summary) Plots(dir string, titles map[string]string) ([]string, error) 
 func (s *Summary) bars(file, title string, k Key, titles map[string]string) ([]string, error) {
 	works, peers := s.compared(k)
 	if len(works) == 0 {
+		for _, kind := range kinds {
+			if err := os.Remove(file + kind); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
 		return nil, nil
 	}
 	p := plot.New()
@@ -107,9 +115,12 @@ func (s *Summary) compared(k Key) (works, peers []string) {
 	return works, peers
 }
 
+// kinds are the forms that a plot is saved in.
+var kinds = []string{".svg", ".png"}
+
 // save writes a plot in both forms.
 func save(p *plot.Plot, file string, height vg.Length) (written []string, err error) {
-	for _, kind := range []string{".svg", ".png"} {
+	for _, kind := range kinds {
 		if err := p.Save(vg.Points(720), height, file+kind); err != nil {
 			return written, fmt.Errorf("plot %s: %w", file+kind, err)
 		}

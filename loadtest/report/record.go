@@ -10,13 +10,14 @@ type Record struct {
 	Figure work.Figure `json:"figure"`
 	// Detail tells figures of one sort apart: "user" and "system" of processor time, "p50",
 	// "p99" and "p99.9" of latency, and "lag", how late the generator itself was on
-	// average; empty for the whole.
+	// average; of requests that were lost, during what; empty for the whole.
 	Detail string `json:"detail,omitempty"`
 	// Value is in microseconds a request for processor time and latency, requests a second
 	// for saturation, bytes for memory, calls a request for system calls, and microseconds
-	// for loads and changes.
+	// for loads and changes; a number of requests where they were lost. A measurement that lost
+	// some has no other record: what was lost is in none of its figures, and they would look
+	// better for it.
 	Value float64 `json:"value"`
-	// Requests and Failed are those of the round.
+	// Requests are those that were answered as they should be.
 	Requests int `json:"requests,omitempty"`
-	Failed   int `json:"failed,omitempty"`
 }

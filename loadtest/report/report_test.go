@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,9 @@ var records = []Record{
 	{Work: "w", Peer: "nginx", Round: 1, Figure: work.CPU, Value: 10},
 	{Work: "w", Peer: "nginx", Round: 2, Figure: work.CPU, Value: 20},
 	{Work: "w", Peer: "nginx", Round: 3, Figure: work.CPU, Value: 10},
-	{Work: "w", Peer: "haproxy", Round: 1, Figure: work.CPU, Value: 4, Failed: 3},
+	{Work: "w", Peer: "haproxy", Round: 1, Figure: work.CPU, Value: 4},
+	{Work: "w", Peer: "haproxy", Round: 2, Figure: work.Lost, Detail: "warming up", Value: 3},
+	{Work: "w", Peer: "sluice", Round: 1, Figure: work.Offered, Value: 8000},
 	{Work: "w", Peer: "nginx", Round: 1, Figure: work.Latency, Detail: "p99", Value: 1500},
 	{Work: "w", Peer: "sluice", Round: 1, Figure: work.Memory, Value: 24e6},
 }
@@ -42,11 +45,8 @@ func TestSummary(t *testing.T) {
 	if v := NewSpread([]float64{4, 1, 3, 2}); v.Median != 2.5 {
 		t.Errorf("the middle of four: %+v", v)
 	}
-	if s.Failed["w"]["haproxy"] != 3 {
-		t.Errorf("failed: %v", s.Failed)
-	}
-	if g := s.Geometric("nginx"); math.Abs(g-.8) > 1e-9 {
-		t.Errorf("mean: %v", g)
+	if s.Lost["w"]["haproxy"] != 3 {
+		t.Errorf("lost: %v", s.Lost)
 	}
 }
 
@@ -56,11 +56,12 @@ func TestMarkdown(t *testing.T) {
 	got := Summarise(records, "sluice").Markdown(map[string]string{"w": "the work"})
 	for _, want := range []string{
 		"| processor time of a request | of nginx | of haproxy |",
-		"| the work | 0.80 (0.80 to 0.90) | **2.00** (2.00 to 2.00) slower |",
+		"| the work | 0.80 (0.80 to 0.90) | **2.00** slower |",
 		"| processor time of a request, microseconds | 9.00 | 10.0 | 4.00 |",
 		"| latency p99, milliseconds | | 1.50 | |",
 		"| resident, MB | 24.0 | | |",
-		"| requests lost | 0 | 0 | 3 |",
+		"| requests a second, offered | 8000 | | |",
+		"| **requests lost** | 0 | 0 | 3 |",
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("no line %q in\n%s", want, got)
@@ -75,8 +76,27 @@ func TestBenchstat(t *testing.T) {
 	if got != want {
 		t.Errorf("got\n%s", got)
 	}
-	if names := Subjects(records); len(names) != 3 || names[2] != "haproxy" {
-		t.Errorf("subjects: %q", names)
+	if got := Benchstat(records, "haproxy"); strings.Contains(got, "/lost") {
+		t.Errorf("benchstat is told of what is no measurement:\n%s", got)
+	}
+}
+
+// TestRatio: one round has no range, and what is small is not nothing.
+func TestRatio(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		spread Spread
+		want   string
+	}{
+		{Spread{.5, .5, .5, 1}, "0.50"},
+		{Spread{1.5, 1.5, 1.5, 1}, "**1.50** more"},
+		{Spread{1.5, 1, 2, 3}, "**1.50** (1.00 to 2.00) more"},
+		{Spread{1.001, 1, 1.2, 3}, "1.00 (1.00 to 1.20)"},
+		{Spread{.0023, .0008, .006, 3}, "0.002 (0.0008 to 0.01)"},
+	} {
+		if got := c.spread.ratio("more"); got != c.want {
+			t.Errorf("%+v: %q, not %q", c.spread, got, c.want)
+		}
 	}
 }
 
@@ -84,8 +104,16 @@ func TestBenchstat(t *testing.T) {
 func TestPlots(t *testing.T) {
 	t.Parallel()
 	titles := map[string]string{"w": "the work"}
-	if files, err := Summarise(records, "sluice").Plots(t.TempDir(), titles); err != nil || len(files) != 2 {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "p99.png")
+	if err := os.WriteFile(old, []byte("of an earlier run"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := Summarise(records, "sluice").Plots(dir, titles); err != nil || len(files) != 2 {
 		t.Errorf("%v, %v: processor time alone is told of both", files, err)
+	}
+	if _, err := os.Stat(old); err == nil {
+		t.Error("beside them is a plot of an earlier run")
 	}
 	both := slices.Concat(records, []Record{
 		{Work: "w", Peer: "sluice", Round: 1, Figure: work.Latency, Detail: "p99", Value: 1400},

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"github.com/sluicegate/sluice/loadtest/work"
@@ -44,19 +43,26 @@ type Summary struct {
 	// Works are the names of works, in the order in which they were measured.
 	Works   []string
 	records map[Key]map[string]map[int]float64
-	// Failed are the requests lost, by work and peer.
-	Failed map[string]map[string]int
+	// Lost are the requests lost, by work and peer.
+	Lost map[string]map[string]int
 }
 
 // Summarise puts records in order.
 func Summarise(records []Record, subject string) *Summary {
-	s := &Summary{Subject: subject, Peers: []string{subject}, records: map[Key]map[string]map[int]float64{}, Failed: map[string]map[string]int{}}
+	s := &Summary{Subject: subject, Peers: []string{subject}, records: map[Key]map[string]map[int]float64{}, Lost: map[string]map[string]int{}}
 	for _, r := range records {
 		if !slices.Contains(s.Peers, r.Peer) {
 			s.Peers = append(s.Peers, r.Peer)
 		}
 		if !slices.Contains(s.Works, r.Work) {
 			s.Works = append(s.Works, r.Work)
+		}
+		if r.Figure == work.Lost {
+			if s.Lost[r.Work] == nil {
+				s.Lost[r.Work] = map[string]int{}
+			}
+			s.Lost[r.Work][r.Peer] += int(r.Value)
+			continue
 		}
 		k := Key{r.Work, r.Figure, r.Detail}
 		if s.records[k] == nil {
@@ -66,12 +72,6 @@ func Summarise(records []Record, subject string) *Summary {
 			s.records[k][r.Peer] = map[int]float64{}
 		}
 		s.records[k][r.Peer][r.Round] = r.Value
-		if r.Failed > 0 {
-			if s.Failed[r.Work] == nil {
-				s.Failed[r.Work] = map[string]int{}
-			}
-			s.Failed[r.Work][r.Peer] += r.Failed
-		}
 	}
 	return s
 }
@@ -105,27 +105,11 @@ func (s *Summary) Keys(name string) []Key {
 			keys = append(keys, k)
 		}
 	}
-	order := []work.Figure{work.CPU, work.Saturation, work.Latency, work.Memory, work.SystemCalls, work.Load, work.Change}
+	order := []work.Figure{work.Offered, work.CPU, work.Saturation, work.Latency, work.Memory, work.SystemCalls, work.Load, work.Change}
 	details := []string{"", "user", "system", "saturated", "p50", "p99", "p99.9", "lag"}
 	slices.SortFunc(keys, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.Figure), slices.Index(order, b.Figure)),
 			cmp.Compare(slices.Index(details, a.Detail), slices.Index(details, b.Detail)))
 	})
 	return keys
-}
-
-// Geometric returns the geometric mean of the subject's ratios to a peer over all works, of
-// processor time; 0 where there is none.
-func (s *Summary) Geometric(peer string) float64 {
-	sum, n := 0.0, 0
-	for _, name := range s.Works {
-		if r := s.Ratio(Key{Work: name, Figure: work.CPU}, peer); r.Rounds > 0 && r.Median > 0 {
-			sum += math.Log(r.Median)
-			n++
-		}
-	}
-	if n == 0 {
-		return 0
-	}
-	return math.Exp(sum / float64(n))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/loadtest/generate"
@@ -45,6 +46,9 @@ func (t turn) saturate(ctx context.Context, o Options, w work.Work, round int, l
 		return err
 	}
 	res, err := generate.Saturate(ctx, load)
+	if err == nil {
+		err = t.lost(o, w, round, "saturation", res)
+	}
 	if err != nil {
 		return err
 	}
@@ -56,11 +60,14 @@ func (t turn) saturate(ctx context.Context, o Options, w work.Work, round int, l
 	if w.Has(work.CPU) && res.Requests > 0 && len(t.PIDs) > 0 {
 		t.record(o, w, round, work.CPU, "saturated", float64((after.Total-before.Total).Nanoseconds())/1000/float64(res.Requests), res)
 	}
-	return lost(res)
+	return nil
 }
 
-// rate returns what is offered to everybody in a work that goes by what one peer bears.
+// rate returns what is offered to everybody, which some works take from what one peer bears.
 func (all turns) rate(ctx context.Context, o Options, w work.Work) (int, error) {
+	if w.HalfOf == "" {
+		return w.Rate, nil
+	}
 	for _, t := range all {
 		if t.subject.Peer != w.HalfOf {
 			continue
@@ -69,12 +76,15 @@ func (all turns) rate(ctx context.Context, o Options, w work.Work) (int, error) 
 		load := t.load(o, w)
 		load.Rate = 0
 		res, err := generate.Saturate(ctx, load)
-		if err != nil || res.Elapsed == 0 {
-			return w.Rate, err
+		if err == nil {
+			err = t.lost(o, w, 1, "saturation", res)
 		}
-		return int(float64(res.Requests) / res.Elapsed.Seconds() / 2), lost(res)
+		if err != nil {
+			return 0, err
+		}
+		return max(int(float64(res.Requests)/res.Elapsed.Seconds()/2), 1), nil
 	}
-	return w.Rate, nil
+	return 0, errors.New("half of what it bears is the rate of this work, and it does not take part")
 }
 
 // load is what a work asks of a proxy.
@@ -96,7 +106,7 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 	warm.Duration = warmUp
 	if res, err := generate.Open(ctx, warm); err != nil {
 		return err
-	} else if err := lost(res); err != nil {
+	} else if err := t.lost(o, w, round, "warming up", res); err != nil {
 		return err
 	}
 	// Opening the connections is no part of the requests.
@@ -104,6 +114,9 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 	var problem error
 	load.Ready = func() { before, problem = measure.Processor(t.PIDs) }
 	res, err := generate.Open(ctx, load)
+	if err == nil {
+		err = t.lost(o, w, round, "offered", res)
+	}
 	if err = errors.Join(err, problem); err != nil {
 		return err
 	}
@@ -111,6 +124,7 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 	if err != nil {
 		return err
 	}
+	t.record(o, w, round, work.Offered, "", float64(load.Rate), res)
 	if w.Has(work.CPU) && res.Requests > 0 && len(t.PIDs) > 0 {
 		each := func(d time.Duration) float64 {
 			return float64(d.Nanoseconds()) / 1000 / float64(res.Requests)
@@ -119,18 +133,16 @@ func (t turn) atRate(ctx context.Context, o Options, w work.Work, round int, loa
 		t.record(o, w, round, work.CPU, "user", each(after.User-before.User), res)
 		t.record(o, w, round, work.CPU, "system", each(after.System-before.System), res)
 	}
-	if w.Has(work.Latency) && res.Latency != nil {
+	if w.Has(work.Latency) && res.Requests > 0 {
 		for _, q := range []struct {
 			name string
 			at   float64
 		}{{"p50", .5}, {"p99", .99}, {"p99.9", .999}} {
 			t.record(o, w, round, work.Latency, q.name, float64(res.Latency.Quantile(q.at).Nanoseconds())/1000, res)
 		}
-	}
-	if w.Has(work.Latency) {
 		t.record(o, w, round, work.Latency, "lag", float64(res.Lag.Nanoseconds())/1000, res)
 	}
-	return lost(res)
+	return nil
 }
 
 // idle measures memory while connections are open that nobody uses.
@@ -173,28 +185,26 @@ func (t turn) conclude(ctx context.Context, o Options, w work.Work) error {
 		res, err = generate.Open(ctx, load)
 		return res.Requests, err
 	})
-	if err != nil {
+	if err = errors.Join(t.lost(o, w, 1, "counting system calls", res), err); err != nil {
 		return err
 	}
 	t.record(o, w, 1, work.SystemCalls, "", each, res)
-	return lost(res)
+	return nil
 }
 
 // configurations measures how long a proxy takes to serve a configuration, and a change of it.
-func (o Options) configurations(ctx context.Context, w work.Work, dir string) error {
+func (o Options) configurations(ctx context.Context, w work.Work, dir string, wrong *problems) {
+	subjects := slices.DeleteFunc(slices.Clone(o.Subjects), func(s Subject) bool { return !w.Takes(s.Peer) })
 	for round := 1; round <= o.Rounds; round++ {
-		for i := range o.Subjects {
-			s := o.Subjects[(i+round)%len(o.Subjects)]
-			if !w.Takes(s.Peer) {
-				continue
+		for _, i := range order(len(subjects), round) {
+			if ctx.Err() != nil {
+				return
 			}
+			s := subjects[i]
 			o.tell(Step{w.Name, s.Name, round, "starting, and changing one route"})
-			if err := o.configuration(ctx, w, s, dir, round); err != nil {
-				return fmt.Errorf("%s: %s: %w", w.Name, s.Name, err)
-			}
+			wrong.add(ctx, w.Name+": "+s.Name, o.configuration(ctx, w, s, dir, round))
 		}
 	}
-	return nil
 }
 
 func (o Options) configuration(ctx context.Context, w work.Work, s Subject, dir string, round int) error {
@@ -205,7 +215,7 @@ func (o Options) configuration(ctx context.Context, w work.Work, s Subject, dir 
 	defer r.Stop()
 	t := turn{s, r}
 	t.record(o, w, round, work.Load, "", float64(r.Loaded.Microseconds()), generate.Result{})
-	took, err := r.Reload(w.Site)
+	took, err := r.Reload(ctx, w.Site)
 	if err != nil {
 		return err
 	}
@@ -221,8 +231,17 @@ func (o Options) configuration(ctx context.Context, w work.Work, s Subject, dir 
 func (t turn) record(o Options, w work.Work, round int, figure work.Figure, detail string, value float64, res generate.Result) {
 	o.Record(report.Record{
 		Work: w.Name, Peer: t.subject.Name, Round: round, Figure: figure, Detail: detail, Value: value,
-		Requests: res.Requests, Failed: res.Failed,
+		Requests: res.Requests,
 	})
+}
+
+// lost tells of requests that were lost in a measurement, of which nothing else is told then.
+func (t turn) lost(o Options, w work.Work, round int, during string, res generate.Result) error {
+	err := lost(res)
+	if err != nil {
+		t.record(o, w, round, work.Lost, during, float64(res.Failed), res)
+	}
+	return err
 }
 
 // lost says that requests were lost.

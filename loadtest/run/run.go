@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/loadtest/backend"
@@ -52,64 +53,86 @@ type Step struct {
 	What  string
 }
 
-// ErrLost is returned, beside all records, where a request was lost.
+// ErrLost is returned, beside all other records, where a request was lost.
 var ErrLost = errors.New("requests were lost")
 
 // All carries out every work. A subject that cannot be started for a work is left out of it and
-// reported; a lost request ends nothing either.
+// reported; a lost request ends nothing either. Where the context ends all, its error is beside
+// those of what went wrong before.
 func All(ctx context.Context, o Options) error {
-	var problems []error
+	var wrong problems
 	for _, w := range o.Works {
-		if err := one(ctx, o, w); err != nil {
-			problems = append(problems, err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		o.one(ctx, w, &wrong)
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(wrong, ctx.Err())...)
+}
+
+// problems are what went wrong.
+type problems []error
+
+// add adds a problem, unless that is that all is to end: Ctrl-C ends the proxies, too.
+func (p *problems) add(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		*p = append(*p, fmt.Errorf("%s: %w", what, err))
+	}
 }
 
 // one carries out a work: all its subjects are started, and take turns.
-func one(ctx context.Context, o Options, w work.Work) error {
+func (o Options) one(ctx context.Context, w work.Work, wrong *problems) {
+	if ctx.Err() != nil {
+		return
+	}
 	dir := filepath.Join(o.Scratch, w.Name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		wrong.add(ctx, w.Name, err)
+		return
 	}
 	defer os.RemoveAll(dir)
 	addrs, stop, err := backend.Start(ctx, w.Site, o.LoadCPUs)
 	if err != nil {
-		return fmt.Errorf("%s: its backends: %w", w.Name, err)
+		wrong.add(ctx, w.Name+": its backends", err)
+		return
 	}
 	defer stop()
 	w.Site.Backends = addrs
-	var problems []error
 	if w.Has(work.Load) || w.Has(work.Change) {
-		return o.configurations(ctx, w, dir)
+		o.configurations(ctx, w, dir, wrong)
+		return
 	}
-	running, err := o.start(ctx, w, dir)
-	if err != nil {
-		problems = append(problems, err)
-	}
+	running := o.start(ctx, w, dir, wrong)
 	defer running.stop()
 	if w.Rate, err = running.rate(ctx, o, w); err != nil {
-		problems = append(problems, fmt.Errorf("%s: %s: %w", w.Name, w.HalfOf, err))
+		wrong.add(ctx, w.Name+": "+w.HalfOf, err)
+		return
 	}
-	for round := 1; round <= o.Rounds && ctx.Err() == nil; round++ {
-		for i := range running {
-			// Whoever is first in a round is first seldom.
-			t := running[(i+round)%len(running)]
-			if err := t.measure(ctx, o, w, round); err != nil {
-				problems = append(problems, fmt.Errorf("%s: %s: %w", w.Name, t.subject.Name, err))
+	for round := 1; round <= o.Rounds; round++ {
+		for _, i := range order(len(running), round) {
+			if ctx.Err() != nil {
+				return
 			}
+			wrong.add(ctx, w.Name+": "+running[i].subject.Name, running[i].measure(ctx, o, w, round))
 		}
 	}
 	for _, t := range running {
-		if err := t.conclude(ctx, o, w); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %s: %w", w.Name, t.subject.Name, err))
+		if ctx.Err() != nil {
+			return
 		}
+		wrong.add(ctx, w.Name+": "+t.subject.Name, t.conclude(ctx, o, w))
 	}
-	return errors.Join(problems...)
+}
+
+// order is the order in which so many subjects take their turns in a round, the first of which is
+// 1. Every other round goes backwards: what a machine does more and more of falls on nobody more
+// than on others, and nobody always comes after the same one.
+func order(n, round int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = (i + (round-1)/2) % n
+	}
+	if round%2 == 0 {
+		slices.Reverse(all)
+	}
+	return all
 }
 
 // turn is a subject at work.
@@ -127,22 +150,20 @@ func (all turns) stop() {
 }
 
 // start starts the subjects that can do a work.
-func (o Options) start(ctx context.Context, w work.Work, dir string) (turns, error) {
-	var all turns
-	var problems []error
+func (o Options) start(ctx context.Context, w work.Work, dir string, wrong *problems) (all turns) {
 	for _, s := range o.Subjects {
-		if !w.Takes(s.Peer) {
+		if !w.Takes(s.Peer) || ctx.Err() != nil {
 			continue
 		}
 		o.tell(Step{Work: w.Name, Subject: s.Name, What: "starting"})
 		r, err := o.launch(ctx, s, w, dir)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %s does not start: %w", w.Name, s.Name, err))
+			wrong.add(ctx, fmt.Sprintf("%s: %s does not start", w.Name, s.Name), err)
 			continue
 		}
 		all = append(all, turn{s, r})
 	}
-	return all, errors.Join(problems...)
+	return all
 }
 
 func (o Options) launch(ctx context.Context, s Subject, w work.Work, dir string) (*peer.Running, error) {
@@ -154,7 +175,7 @@ func (o Options) launch(ctx context.Context, s Subject, w work.Work, dir string)
 	if w.Cores > 1 {
 		cpus = o.AllCPUs
 	}
-	return peer.Start(ctx, s.Peer, w.Site, peer.Options{Dir: own, Cache: o.Cache, Cores: max(w.Cores, 1), CPUs: cpus, Binary: s.Binary})
+	return peer.Start(ctx, s.Peer, w.Site, peer.Options{Dir: own, Cache: o.Cache, Cores: max(w.Cores, 1), Connections: max(w.Connections, w.Idle), CPUs: cpus, Binary: s.Binary})
 }
 
 func (o Options) tell(s Step) {

@@ -118,7 +118,7 @@ func standing() []Work {
 	}
 }
 
-// Named returns the works of these names, or of all where there are none; unknown lists names
+// Named returns the works of these names, each once, or all where there are none; unknown lists names
 // that no work has.
 func Named(names []string) (works []Work, unknown []string) {
 	all := All()
@@ -131,7 +131,9 @@ func Named(names []string) (works []Work, unknown []string) {
 			unknown = append(unknown, name)
 			continue
 		}
-		works = append(works, all[i])
+		if !slices.ContainsFunc(works, func(w Work) bool { return w.Name == name }) {
+			works = append(works, all[i])
+		}
 	}
 	return works, unknown
 }

@@ -39,6 +39,10 @@ const (
 	// Load and Change are the time to serve a configuration, and one change of it.
 	Load   Figure = "load"
 	Change Figure = "change"
+	// Offered is the rate at which requests were due, and Lost how many had no right answer: they
+	// are told with what is measured, and no work asks for them.
+	Offered Figure = "offered"
+	Lost    Figure = "lost"
 )
 
 // Work is one line of the comparison.
@@ -53,7 +57,7 @@ type Work struct {
 	// keeps up; 0 where only saturation is measured.
 	Rate int
 	// HalfOf names the peer half of whose saturation the rate is, found out before the first
-	// round; Rate holds where it does not take part.
+	// round, in the place of Rate; where it does not take part the work cannot be done.
 	HalfOf string
 	// Upload is the size of a request's body, in bytes.
 	Upload int
