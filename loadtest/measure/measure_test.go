@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -144,6 +145,45 @@ func TestResident(t *testing.T) {
 	}
 	if got := after - before; got < size*9/10 || got > size*2 {
 		t.Errorf("%d more bytes in use, %d measured", size, got)
+	}
+}
+
+// TestResidentOfOthers: other processes with the same program take nothing from what one holds, and
+// what those of a family share counts once.
+func TestResidentOfOthers(t *testing.T) {
+	const idle = "SLUICE_MEASURE_IDLE"
+	if os.Getenv(idle) != "" {
+		fmt.Println()
+		io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	self, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, self, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	start := func() int {
+		return shell(t, "exec env "+idle+"=1 "+program+" -test.run '^TestResidentOfOthers$'")
+	}
+	resident := func(pids ...int) int64 {
+		n, err := Resident(pids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := start()
+	alone := resident(first)
+	second := start()
+	together, other := resident(first), resident(second)
+	if together < alone*95/100 {
+		t.Errorf("%d bytes alone, %d beside another process", alone, together)
+	}
+	if both := resident(first, second); both > (together+other)*95/100 || both < together {
+		t.Errorf("%d and %d bytes come to %d, though they share the program", together, other, both)
 	}
 }
 

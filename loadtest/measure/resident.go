@@ -12,33 +12,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Resident returns the memory that processes and all below them hold, in bytes: what several
-// share counts in parts (Pss), but where the kernel does not say that, in full for each (VmRSS).
+// Resident returns the memory that processes and all below them hold, in bytes. What they share
+// with each other counts once: as much as that of them has which shares most. What they share with
+// processes that are none of them counts in full, so that nothing depends on what else runs; but
+// where the kernel does not tell the two apart, all counts in full for each (VmRSS).
 func Resident(pids []int) (int64, error) {
 	all, err := family(pids)
 	if err != nil {
 		return 0, err
 	}
-	sum := int64(0)
+	own, shared := int64(0), int64(0)
 	for _, pid := range all {
-		n, err := resident(pid)
+		o, s, err := resident(pid)
 		if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)) && !slices.Contains(pids, pid) {
 			continue // a child that ended meanwhile
 		}
 		if err != nil {
 			return 0, fmt.Errorf("the memory of process %d: %w", pid, err)
 		}
-		sum += n
+		own += o
+		shared = max(shared, s)
 	}
-	return sum, nil
+	return own + shared, nil
 }
 
-func resident(pid int) (int64, error) {
-	n, err := kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+// resident returns what a process has for itself, and what it shares.
+func resident(pid int) (own, shared int64, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
-		n, err = kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+		own, err = kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS:")
+		return own, 0, err
 	}
-	return n, err
+	for line := range strings.Lines(string(text)) {
+		switch name, n, err := value(line); {
+		case err != nil:
+			return 0, 0, err
+		case strings.HasPrefix(name, "Private_"):
+			own += n
+		case strings.HasPrefix(name, "Shared_"):
+			shared += n
+		}
+	}
+	return own, shared, nil
+}
+
+// value reads a line of a file of /proc, "Name: 1 kB"; others have no name.
+func value(line string) (name string, bytes int64, err error) {
+	f := strings.Fields(line)
+	if len(f) != 3 || f[2] != "kB" {
+		return "", 0, nil
+	}
+	n, err := strconv.ParseInt(f[1], 10, 64)
+	return f[0], n << 10, err
 }
 
 // kilobytes returns the value, in bytes, of a line of a file of /proc.
@@ -48,9 +73,8 @@ func kilobytes(file, name string) (int64, error) {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == name && f[2] == "kB" {
-			n, err := strconv.ParseInt(f[1], 10, 64)
-			return n << 10, err
+		if got, n, err := value(line); got == name {
+			return n, err
 		}
 	}
 	return 0, fmt.Errorf("%s has no line %s", file, name)
