@@ -26,13 +26,17 @@ type Options struct {
 	// Name, Chain, ServerTLS, TLSState, Demands, Meets, Grace, MaxConnections,
 	// MaxConnectionsPerIP, Budget and Observe count.
 	listener.Options
-	// HTTP are those of the other codecs: of them, Engine, Limits, Policy, Timeouts and
-	// Pressure count. At proxy.PressureHigh, no connection is taken any more.
+	// HTTP are those of the other codecs: of them, Engine, Limits, Policy, Timeouts,
+	// MinBodyRate, MinBodyGrace and Pressure count. At proxy.PressureHigh, no connection is taken any more.
 	HTTP *http1.Options
 	// Headers are added to every response that does not have them.
 	Headers []router.Header
 	// MaxConcurrentStreams bounds the requests that a client may have in progress: 100.
 	MaxConcurrentStreams int
+	// Resets bounds the requests that a client leaves within ResetPeriod (10 s) before they
+	// are answered: 100. A connection that passes it is closed.
+	Resets      int
+	ResetPeriod time.Duration
 }
 
 const (
@@ -72,6 +76,12 @@ var (
 func NewServer(o Options) *Server {
 	if o.MaxConcurrentStreams == 0 {
 		o.MaxConcurrentStreams = 100
+	}
+	if o.Resets == 0 {
+		o.Resets = 100
+	}
+	if o.ResetPeriod == 0 {
+		o.ResetPeriod = 10 * time.Second
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 10_000
@@ -197,6 +207,7 @@ type connection struct {
 	// the first.
 	active, quiet atomic.Int64
 	review        review
+	left          left
 }
 
 // connected notes a new connection, and when it ends.

@@ -53,15 +53,17 @@ type stream struct {
 	reading, spoilt atomic.Bool
 
 	bodyless bool
-	// open: a response has begun, and not ended. cut: it is not to be completed.
-	open, cut bool
+	// answered: a response has begun; open: and not ended. cut: it is not to be completed.
+	answered, open, cut bool
+	// got is how much of the body has come, and waited how long that was waited for.
+	got, waited int64
 
 	mu       sync.Mutex
 	stop     func() bool
 	idle     idle
 	timedOut bool
-	// unwanted: CloseBody was called.
-	unwanted bool
+	// unwanted: CloseBody was called. slow: what is waited for is bounded by the least rate.
+	unwanted, slow bool
 }
 
 // serve serves one request.
@@ -84,6 +86,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.active.Add(-1)
 	defer func() { c.quiet.Store(proxy.Now()) }()
 	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
+	defer func() {
+		if !st.answered && r.Context().Err() != nil {
+			s.abandoned(c)
+		}
+	}()
 	ex := &st.ex
 	ex.Start, ex.HeadReceived = proxy.Now(), requestSize(r)
 	ex.Connection, ex.Local, ex.Remote, ex.Client = info, info.Local, info.Remote, info.Remote.Addr()
@@ -205,14 +212,31 @@ func (st *stream) readBody(p []byte) (int, error) {
 // boundRead bounds the wait for more of a body, unless nobody wants it.
 func (st *stream) boundRead() {
 	limit := st.idleTimeout()
+	left, rated := st.rateTimeout()
+	slow := rated && (limit <= 0 || left < limit)
+	if slow {
+		limit = max(left, time.Millisecond)
+	}
 	if limit <= 0 {
 		return
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.slow = slow
 	if !st.unwanted {
 		st.control.SetReadDeadline(time.Now().Add(limit))
 	}
+}
+
+// rateTimeout returns how long more of a body of known length may take to come, so that all of it
+// comes at the least rate; rated is false where there is none.
+func (st *stream) rateTimeout() (left time.Duration, rated bool) {
+	o := st.server.options.HTTP
+	if o.MinBodyRate <= 0 || st.r.ContentLength <= 0 {
+		return 0, false
+	}
+	may := time.Duration(st.got/int64(o.MinBodyRate)+1) * time.Second
+	return max(may, o.MinBodyGrace) - time.Duration(st.waited), true
 }
 
 // boundWrite bounds how long the client may leave no room for what is sent.
@@ -235,14 +259,21 @@ func (st *stream) late() bool {
 		return false
 	}
 	st.timedOut = true
-	st.server.observe(proxy.ConnStreamTimeout)
+	if st.slow {
+		st.server.observe(proxy.ConnSlowBody)
+	} else {
+		st.server.observe(proxy.ConnStreamTimeout)
+	}
 	return true
 }
 
 // more reads what comes of the body, and fails where it ends before its declared length (RFC 9114
 // section 4.1.2).
 func (st *stream) more(p []byte) (int, error) {
+	began := proxy.Now()
 	n, err := st.r.Body.Read(p)
+	st.waited += proxy.Now() - began
+	st.got += int64(n)
 	switch err {
 	case io.ErrUnexpectedEOF:
 		err = errShortBody
@@ -327,7 +358,7 @@ func (st *stream) Respond(ex *proxy.Exchange, r *proxy.Response, body []byte, en
 		header.Set("Content-Length", "0")
 	}
 	ex.HeadSent += responseSize(r.Status, header)
-	st.open = true
+	st.answered, st.open = true, true
 	st.boundWrite()
 	st.w.WriteHeader(r.Status)
 	err := st.WriteBody(body, nil, end)
