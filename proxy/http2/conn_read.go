@@ -88,6 +88,7 @@ func (c *Conn) rest() {
 		putBuffer(c.in)
 		c.in, c.r, c.w = nil, 0, 0
 	}
+	c.head.list.trim()
 }
 
 // tell wakes the streams that were handed something. They are woken once for all that came

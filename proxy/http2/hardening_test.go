@@ -300,6 +300,35 @@ func TestSlowHead(t *testing.T) {
 	}
 }
 
+// TestNothingIsKept: a connection that waits holds no memory for what it has turned down.
+func TestNothingIsKept(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{MaxConcurrentStreams: 1, Handler: wait})
+	p := s.greet()
+	p.headers(1, true, get...)
+	block := p.encode(with(get, "a", strings.Repeat("b", 50_000))...)
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block[:16<<10], EndStream: true})
+	for block = block[16<<10:]; len(block) > 0; {
+		part := block[:min(len(block), 16<<10)]
+		block = block[len(part):]
+		p.WriteContinuation(3, len(block) == 0, part)
+	}
+	if a := p.await(3); a.reset != http2.ErrCodeRefusedStream {
+		t.Fatal(a)
+	}
+	s.close()
+	s.each(func(one proxy.Session) {
+		l := &one.(*session).discard
+		n := cap(l.bytes)
+		for _, f := range l.fields[:cap(l.fields)] {
+			n += len(f.Value)
+		}
+		if n > maxKept {
+			t.Errorf("%d bytes are kept", n)
+		}
+	})
+}
+
 // TestSlowData: a frame that no stream waits for must come within the time for heads, since the
 // connection holds memory for it.
 func TestSlowData(t *testing.T) {

@@ -97,12 +97,13 @@ func (c *session) endBlock(block []byte) *connError {
 	c.mu.Unlock()
 	switch {
 	case known:
-		return c.gotTrailers(id, block)
+		err := c.gotTrailers(id, block)
+		c.discard.trim()
+		return err
 	case id > last:
 		return c.open(id, block)
 	}
-	c.discard.reset()
-	if err := c.dec.decode(block, &c.discard); err != nil {
+	if err := c.passOver(block); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -169,10 +170,17 @@ func (b *headerBlock) verdict() headVerdict {
 	return headGood
 }
 
+// passOver decodes a header block for its traces in the table alone.
+func (c *session) passOver(block []byte) *connError {
+	c.discard.reset()
+	err := c.dec.decode(block, &c.discard)
+	c.discard.trim()
+	return err
+}
+
 // refuse turns down a stream, which the client may open again elsewhere or later.
 func (c *session) refuse(id uint32, block []byte, reset bool) *connError {
-	c.discard.reset()
-	if err := c.dec.decode(block, &c.discard); err != nil {
+	if err := c.passOver(block); err != nil {
 		return err
 	}
 	if !reset {

@@ -103,6 +103,7 @@ const maxKept = 16 << 10
 func (l *fieldList) trim() {
 	if cap(l.bytes) > maxKept {
 		l.bytes = nil
+		clear(l.fields[:cap(l.fields)]) // They lie in it.
 	}
 }
 
@@ -134,13 +135,13 @@ func (st *serverStream) release() {
 	drainWake(st.sendWake)
 	left := st.ex.Leave()
 	list, trailers := st.list, st.trailerList
+	if grown := st.ex.Request.Headers; cap(grown) > cap(list.fields) {
+		list.fields = grown
+	}
 	list.trim()
 	trailers.trim()
 	// The next exchange may be another client's, and have none.
 	trailers.reset()
-	if grown := st.ex.Request.Headers; cap(grown) > cap(list.fields) {
-		list.fields = grown
-	}
 	*st = serverStream{
 		list: list, trailerList: trailers, pathBuf: st.pathBuf[:0],
 		bodyWake: st.bodyWake, sendWake: st.sendWake,
