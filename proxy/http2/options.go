@@ -47,9 +47,12 @@ type Options struct {
 type AbuseLimits struct {
 	// Resets bounds the streams that end within ResetPeriod (10 s) before they were
 	// answered, by the client or for its mistakes: 100. Beyond 2 x MaxConcurrentStreams
-	// streams, they must not be more than half of all either.
+	// streams, they must not be more than half of all either. One that the client leaves
+	// amid its response counts if that is sooner than ShortLife (1 s) after it was opened:
+	// players that seek do so, and clients of endless streams, but not at once.
 	Resets      int
 	ResetPeriod time.Duration
+	ShortLife   time.Duration
 	// QueuedControlFrames bounds the answers to PING and SETTINGS, and the resets, that a
 	// client does not read: 1000.
 	QueuedControlFrames int
@@ -86,7 +89,7 @@ func (l AbuseLimits) withDefaults() AbuseLimits {
 	for _, v := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&l.ResetPeriod, 10 * time.Second}, {&l.Stall, 30 * time.Second}, {&l.Write, 10 * time.Second}} {
+	}{{&l.ResetPeriod, 10 * time.Second}, {&l.ShortLife, time.Second}, {&l.Stall, 30 * time.Second}, {&l.Write, 10 * time.Second}} {
 		if *v.value == 0 {
 			*v.value = v.fallback
 		}

@@ -171,7 +171,7 @@ func (c *session) gotReset(h frameHeader, payload []byte) *connError {
 		c.refused.remove(h.stream)
 		return nil
 	}
-	premature := !st.answered
+	premature := !st.localDone && (!st.answered || c.now-st.ex.Start < int64(c.options.Abuse.ShortLife))
 	c.lose(st)
 	c.forget(st)
 	if premature {

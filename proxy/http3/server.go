@@ -34,9 +34,11 @@ type Options struct {
 	// MaxConcurrentStreams bounds the requests that a client may have in progress: 100.
 	MaxConcurrentStreams int
 	// Resets bounds the requests that a client leaves within ResetPeriod (10 s) before they
-	// are answered: 100. A connection that passes it is closed.
+	// are answered, or amid their response but sooner than ShortLife (1 s): 100. A connection
+	// that passes it is closed.
 	Resets      int
 	ResetPeriod time.Duration
+	ShortLife   time.Duration
 }
 
 const (
@@ -82,6 +84,9 @@ func NewServer(o Options) *Server {
 	}
 	if o.ResetPeriod == 0 {
 		o.ResetPeriod = 10 * time.Second
+	}
+	if o.ShortLife == 0 {
+		o.ShortLife = time.Second
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = 10_000

@@ -87,7 +87,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { c.quiet.Store(proxy.Now()) }()
 	st := &stream{server: s, r: r, w: w, control: http.NewResponseController(w)}
 	defer func() {
-		if !st.answered && r.Context().Err() != nil {
+		early := !st.answered || st.open && proxy.Now()-st.ex.Start < int64(s.options.ShortLife)
+		if early && r.Context().Err() != nil {
 			s.abandoned(c)
 		}
 	}()
