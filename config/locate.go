@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"weak"
 
 	"go.yaml.in/yaml/v3"
 
@@ -14,16 +16,41 @@ import (
 // object has one, but "metadata.name", "kind" and "spec.ports[0]" work too. It
 // returns 0 where o does not know its own line.
 //
-// It reads the manifest again each time; see [Object.Place] for many conditions.
+// It reads the manifest, but where the object asked last was the same.
 func (o *Object) Locate(field string) int {
 	if o.Line == 0 {
 		return 0
 	}
-	root, err := manifest.Parse(o.Text())
-	if err != nil || root == nil {
+	root := o.root()
+	if root == nil {
 		return o.Line
 	}
 	return o.Line + lineOf(root, field) - 1
+}
+
+// lastRead is the manifest that was read last: who asks for one field of an object mostly asks
+// for others of it next, of which a large one has thousands. It is the collector's to take.
+var lastRead atomic.Pointer[readManifest]
+
+type readManifest struct {
+	object weak.Pointer[Object]
+	root   weak.Pointer[yaml.Node]
+}
+
+// root returns the object's manifest; nil where there is nothing to be read.
+func (o *Object) root() *yaml.Node {
+	own := weak.Make(o)
+	if last := lastRead.Load(); last != nil && last.object == own {
+		if root := last.root.Value(); root != nil {
+			return root
+		}
+	}
+	root, err := manifest.Parse(o.Text())
+	if err != nil || root == nil {
+		return nil
+	}
+	lastRead.Store(&readManifest{own, weak.Make(root)})
+	return root
 }
 
 // Place says of each condition, in place, that it is about o: it fills the key, the
@@ -31,7 +58,7 @@ func (o *Object) Locate(field string) int {
 func (o *Object) Place(conditions []Condition) {
 	var root *yaml.Node
 	if o.Line > 0 && len(conditions) > 0 {
-		root, _ = manifest.Parse(o.Text())
+		root = o.root()
 	}
 	for i := range conditions {
 		c := &conditions[i]
