@@ -196,6 +196,8 @@ func (e *clusterEdit) repeats(new []*Cluster) (repeated []*Cluster) {
 
 // done returns the changed set.
 func (e *clusterEdit) done() *clusterSet {
+	// The old set has the list too, so that the first ID to be added copies it.
+	e.free = slices.Clip(e.free)
 	for _, id := range e.released {
 		if e.uses[id] != 0 {
 			continue
@@ -203,7 +205,7 @@ func (e *clusterEdit) done() *clusterSet {
 		e.own()
 		e.ids.delete(e.names[id])
 		e.names[id], e.uses[id] = "", unused
-		e.free = append(slices.Clip(e.free), id)
+		e.free = append(e.free, id)
 	}
 	return &clusterSet{
 		ids: e.ids.cowMap, defined: e.defined, names: e.names, uses: e.uses, free: e.free, repeated: e.repeated,

@@ -5,6 +5,11 @@ import (
 	"strings"
 )
 
+// maxFiling bounds under how many conditions one route is filed, that on the path included.
+// Those that tell it from others come first: routes that agree in so many are scanned, rather
+// than filed by each of the hundreds that an author may write alike.
+const maxFiling = 16
+
 // filer builds a routeIndex.
 type filer struct{ routes []CompiledRoute }
 
@@ -86,7 +91,7 @@ func (f filing) compare(than filing) int {
 
 // set makes a set of routes, and files them further if they are many.
 func (f *filer) set(routes []filing, used []fileKey) *routeSet {
-	if len(routes) <= scanLimit/2 {
+	if len(routes) <= scanLimit/2 || len(used) >= maxFiling {
 		return f.flat(routes, used)
 	}
 	count := map[fileKey]int{}
