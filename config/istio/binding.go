@@ -166,9 +166,10 @@ func (h *gatewayHost) build() (*router.VirtualHost, []config.Condition) {
 	return vh, joined.conditions
 }
 
-// domains is the list of the host alone: a part of that of a VirtualService, where it has it.
+// domains is the list of the host alone: a part of that of a VirtualService, where it has it and
+// its list is short.
 func (h *gatewayHost) domains() []string {
-	if len(h.claims) > 0 {
+	if len(h.claims) > 0 && len(h.claims[0].vs.hosts) <= fewStrings {
 		hosts := h.claims[0].vs.hosts
 		if i := slices.Index(hosts, h.host); i >= 0 {
 			return hosts[i : i+1 : i+1]

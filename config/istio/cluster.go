@@ -131,12 +131,9 @@ func (c *clusters) allChanged() {
 // another reason than before, of those that there were.
 func (c *clusters) settle() (bool, map[string]struct{}) {
 	listChanged, affected := false, map[string]struct{}{}
-	for k := range c.idle {
-		listChanged = listChanged || k.built != nil
-		c.drop(k)
-		delete(c.changed, k)
+	if len(c.idle) > 0 {
+		listChanged = c.dropIdle()
 	}
-	clear(c.idle)
 	for k := range c.changed {
 		before, beforeMissing := k.built, k.missing
 		built, why := c.build(k.key)
@@ -159,15 +156,28 @@ func (c *clusters) settle() (bool, map[string]struct{}) {
 	return listChanged, affected
 }
 
-// drop forgets a cluster that nobody names any more.
-func (c *clusters) drop(k *cluster) {
-	c.order.set(k, false)
-	delete(c.byKey, k.key)
-	// A host has few: one for each of its ports and subsets that are named.
-	c.byHost[k.key.host] = slices.DeleteFunc(c.byHost[k.key.host], func(other *cluster) bool { return other == k })
-	if len(c.byHost[k.key.host]) == 0 {
-		delete(c.byHost, k.key.host)
+// dropIdle forgets the clusters that nobody names any more, and returns whether one of them
+// existed.
+func (c *clusters) dropIdle() (existed bool) {
+	hosts := map[string]struct{}{}
+	for k := range c.idle {
+		existed = existed || k.built != nil
+		c.order.set(k, false)
+		delete(c.byKey, k.key)
+		delete(c.changed, k)
+		hosts[k.key.host] = struct{}{}
 	}
+	for host := range hosts {
+		c.byHost[host] = slices.DeleteFunc(c.byHost[host], func(k *cluster) bool {
+			_, idle := c.idle[k]
+			return idle
+		})
+		if len(c.byHost[host]) == 0 {
+			delete(c.byHost, host)
+		}
+	}
+	clear(c.idle)
+	return existed
 }
 
 // all returns the clusters that exist.
@@ -259,21 +269,34 @@ func (c *clusters) noSubset(key clusterKey, p *policy) missing {
 		return missing{SubsetNotFound, "subset",
 			fmt.Sprintf("no DestinationRule for %s applies here; requests get 503. Add one with that subset", key.host)}
 	}
-	names := make([]string, len(p.rules))
-	for i, r := range p.rules {
-		names[i] = r.object.Namespace + "/" + r.object.Name
-	}
+	rules := listed(len(p.rules), func(i int) string { return p.rules[i].object.Namespace + "/" + p.rules[i].object.Name })
 	return missing{SubsetNotFound, "subset",
-		fmt.Sprintf("no such subset in DestinationRule %s (has %s); requests get 503", strings.Join(names, ", "), p.subsetNames())}
+		fmt.Sprintf("no such subset in DestinationRule %s (has %s); requests get 503", rules, p.subsetNames())}
 }
 
 func portNames(s *service) string {
 	if len(s.ports) == 0 {
 		return "none"
 	}
-	names := make([]string, len(s.ports))
-	for i, p := range s.ports {
-		names[i] = strconv.Itoa(int(p.number))
+	return listed(len(s.ports), func(i int) string { return strconv.Itoa(int(s.ports[i].number)) })
+}
+
+// maxListed is how many names a message lists: there may be as many messages as names.
+const maxListed = 20
+
+// listed writes so many names for people.
+func listed(n int, name func(i int) string) string {
+	more := n - maxListed
+	if more < 2 {
+		more = 0
 	}
-	return strings.Join(names, ", ")
+	names := make([]string, n-more)
+	for i := range names {
+		names[i] = name(i)
+	}
+	list := strings.Join(names, ", ")
+	if more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
 }

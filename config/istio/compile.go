@@ -73,11 +73,23 @@ type compilation struct {
 	routes  []*router.Route
 	streams []*streamRule
 	targets []target
+	// targetAt has where each target is among many; nil where they are few.
+	targetAt map[namedTarget]int
 	// origins are where each route's match is written.
 	origins []source
 	// uses are the clusters named, each time that they are.
 	uses []clusterUse
 }
+
+// namedTarget is what tells targets of one compilation apart.
+type namedTarget struct {
+	key      clusterKey
+	host     string
+	explicit uint16
+}
+
+// fewTargets is up to how many targets are looked through.
+const fewTargets = 16
 
 // clusterUse is a destination and where it is written.
 type clusterUse struct {
@@ -217,13 +229,29 @@ func (c *Compiler) destination(u *compilation, at source, d *networking.Destinat
 
 // target returns what the compilation knows of a cluster, of which it takes note.
 func (u *compilation) target(key clusterKey, host string, explicit uint16) *target {
-	at := slices.IndexFunc(u.targets, func(t target) bool { return t.key == key && t.host == host && t.explicit == explicit })
-	if at < 0 {
-		at = len(u.targets)
-		u.targets = append(u.targets, target{key: key, host: host, explicit: explicit})
+	named := namedTarget{key, host, explicit}
+	at, ok := u.targetAt[named]
+	if u.targetAt == nil {
+		at = slices.IndexFunc(u.targets, func(t target) bool { return t.named() == named })
+		ok = at >= 0
 	}
-	return &u.targets[at]
+	if ok {
+		return &u.targets[at]
+	}
+	u.targets = append(u.targets, target{key: key, host: host, explicit: explicit})
+	switch {
+	case u.targetAt != nil:
+		u.targetAt[named] = len(u.targets) - 1
+	case len(u.targets) > fewTargets:
+		u.targetAt = map[namedTarget]int{}
+		for i, t := range u.targets {
+			u.targetAt[t.named()] = i
+		}
+	}
+	return &u.targets[len(u.targets)-1]
 }
+
+func (t *target) named() namedTarget { return namedTarget{t.key, t.host, t.explicit} }
 
 // infer works out a destination's cluster: an ExternalName service stands for
 // another; without a port, the only one of the service serves, else the one that

@@ -140,6 +140,8 @@ type pending struct {
 	judge map[*virtualService]struct{}
 	// rules are the DestinationRules whose credentials may have come or gone.
 	rules map[config.Key]struct{}
+	// merged are the hosts whose DestinationRules have changed.
+	merged map[*hostRules]struct{}
 	// read are the VirtualServices whose readings are held.
 	read []*virtualService
 }
@@ -177,7 +179,9 @@ func NewCompiler(o Options) *Compiler {
 }
 
 func (p *pending) reset() {
-	*p = pending{virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}, rules: map[config.Key]struct{}{}}
+	*p = pending{
+		virtualServices: map[objectName]struct{}{}, judge: map[*virtualService]struct{}{}, rules: map[config.Key]struct{}{}, merged: map[*hostRules]struct{}{},
+	}
 }
 
 // virtualService returns the VirtualService in force of a name, or nil.

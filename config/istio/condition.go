@@ -26,7 +26,8 @@ const (
 	// DelegateNotFound: the VirtualService that a rule delegates to does not exist,
 	// has hosts of its own, or is not exported to the rule's namespace.
 	DelegateNotFound config.Reason = "DelegateNotFound"
-	// DelegateConflict: a delegate's rule takes requests that the delegating rule
+	// DelegateConflict: a delegate's rules, joined with the rule that delegates to them, come to
+	// more match blocks than are served; or one takes requests that the delegating rule
 	// does not.
 	DelegateConflict config.Reason = "DelegateConflict"
 	// HostTaken: an older VirtualService has a host for sidecars, which use one

@@ -68,9 +68,12 @@ func (d *destinationRules) fileCredentials(key config.Key, r *destinationRule, n
 // credentialSource is where the conditions of a rule's credentials come from.
 type credentialSource config.Key
 
-// judgeRules looks at the credentials of the DestinationRules that were touched, or whose
-// Secrets were.
+// judgeRules looks at the hosts whose DestinationRules were touched, and at the credentials of
+// those, or of the ones whose Secrets were.
 func (c *Compiler) judgeRules() {
+	for h := range c.pending.merged {
+		c.conditions.replace(h, h.conditions())
+	}
 	for key := range c.pending.rules {
 		var found []config.Condition
 		if r := c.rules.byObject[key]; r != nil {

@@ -23,7 +23,14 @@ type expansion struct {
 	// delegates are the VirtualServices named.
 	delegates  []objectName
 	conditions []config.Condition
+	// joined counts the match blocks that came of joining rules with delegates'.
+	joined int
 }
+
+// maxJoined bounds how many match blocks come of a VirtualService's rules and those of its
+// delegates. Each block of one is joined with each of the other, so that two objects of a
+// megabyte would make hundreds of millions.
+const maxJoined = 100_000
 
 // expand returns a VirtualService's rules, and what is wrong between them and the delegates'.
 func (c *Compiler) expand(v *virtualService) *expansion {
@@ -42,6 +49,13 @@ func (c *Compiler) expand(v *virtualService) *expansion {
 			x.conditions = append(x.conditions, newCondition(config.Error, DelegateNotFound, v.object, field+".delegate", problem))
 			continue
 		}
+		if blocks := x.blocks(http, delegate); x.joined+blocks > maxJoined {
+			x.conditions = append(x.conditions, newCondition(config.Error, DelegateConflict, v.object, field+".delegate",
+				fmt.Sprintf("with VirtualService %s/%s the rules would come to %d match blocks, and there may be %d of them; the rule takes no requests. Delegate from fewer match blocks, or from another VirtualService",
+					name.namespace, name.name, x.joined+blocks, maxJoined)))
+			continue
+		}
+		x.joined += x.blocks(http, delegate)
 		x.delegate(http, field, delegate)
 	}
 	return x
@@ -59,6 +73,15 @@ func (x *expansion) problem(name objectName, delegate *virtualService) string {
 		return fmt.Sprintf("VirtualService %s/%s is not exported to namespace %s; the rule takes no requests. Add it to its exportTo", name.namespace, name.name, v.object.Namespace)
 	}
 	return ""
+}
+
+// blocks is how many match blocks come of a rule and a delegate's rules at most.
+func (x *expansion) blocks(root *networking.HTTPRoute, delegate *virtualService) int {
+	inner := 0
+	for _, http := range x.compiler.open(delegate).spec.Http {
+		inner += max(len(http.Match), 1)
+	}
+	return inner * max(len(root.Match), 1)
 }
 
 // exportsToDelegator says whether a delegate of a namespace is for rules of another.

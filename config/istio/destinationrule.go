@@ -3,7 +3,6 @@ package istio
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -56,8 +55,13 @@ type policy struct {
 	// rules are those merged, the oldest first.
 	rules   []*destinationRule
 	subsets []subset
+	// place has where each subset is among many; nil where they are few.
+	place   map[string]int
 	traffic *networking.TrafficPolicy
 }
+
+// fewSubsets is up to how many subsets are looked through.
+const fewSubsets = 16
 
 type subset struct {
 	*networking.Subset
@@ -68,6 +72,13 @@ type subset struct {
 func (p *policy) subset(name string) (subset, bool) {
 	if p == nil {
 		return subset{}, false
+	}
+	if p.place != nil {
+		at, ok := p.place[name]
+		if !ok {
+			return subset{}, false
+		}
+		return p.subsets[at], true
 	}
 	for _, s := range p.subsets {
 		if s.Name == name {
@@ -82,18 +93,16 @@ func (p *policy) subsetNames() string {
 	if p == nil || len(p.subsets) == 0 {
 		return "none"
 	}
-	names := make([]string, len(p.subsets))
-	for i, s := range p.subsets {
-		names[i] = s.Name
-	}
-	return strings.Join(names, ", ")
+	return listed(len(p.subsets), func(i int) string { return p.subsets[i].Name })
 }
 
 // hostRules are the DestinationRules of one namespace for one host, and what they
 // come to for clients of that namespace, for others, and, in the root namespace,
 // for its own clients only.
 type hostRules struct {
-	rules                    []*destinationRule
+	rules []*destinationRule
+	// stale: the rules have changed since the policies were made of them.
+	stale                    bool
 	local, exported, private []*policy
 }
 
@@ -118,8 +127,9 @@ func newDestinationRules(o Options) *destinationRules {
 	}
 }
 
-// replace sets a rule, nil where it is gone. It returns the hosts whose policy may
-// have changed, and the conditions of the rules for each.
+// replace sets a rule, nil where it is gone. It returns the hosts whose policies may
+// have changed. They are merged when they are asked for: of a thousand rules for one host,
+// which come in one change, once.
 func (d *destinationRules) replace(key config.Key, rule *destinationRule) []*hostRules {
 	var touched []*hostRules
 	old := d.byObject[key]
@@ -148,7 +158,7 @@ func (d *destinationRules) replace(key config.Key, rule *destinationRule) []*hos
 		}
 	}
 	for _, h := range touched {
-		h.merge(d.root)
+		h.stale = true
 	}
 	if old != nil {
 		d.forget(key.Namespace, old.host)
@@ -178,7 +188,12 @@ func compareRules(a, b *destinationRule) int {
 	return ageOf(a.object).compare(ageOf(b.object))
 }
 
-func (h *hostRules) merge(root string) {
+// merge makes policies of the rules where they have changed, and returns h.
+func (h *hostRules) merge(root string) *hostRules {
+	if !h.stale {
+		return h
+	}
+	h.stale = false
 	h.local, h.exported, h.private = nil, nil, nil
 	for _, r := range h.rules {
 		if r.inOwnNamespace() {
@@ -190,6 +205,7 @@ func (h *hostRules) merge(root string) {
 			h.private = mergeRule(h.private, r)
 		}
 	}
+	return h
 }
 
 // mergeRule adds a younger rule for a host to the policies of the older ones. It
@@ -232,7 +248,7 @@ func (p *policy) add(r *destinationRule) {
 	p.rules = append(p.rules, r)
 	for i, s := range r.spec.Subsets {
 		if _, ok := p.subset(s.Name); !ok {
-			p.subsets = append(p.subsets, subset{s, originOf(r.object, fmt.Sprintf("subsets[%d]", i))})
+			p.addSubset(subset{s, originOf(r.object, fmt.Sprintf("subsets[%d]", i))})
 		}
 	}
 	if p.traffic == nil {
@@ -240,19 +256,39 @@ func (p *policy) add(r *destinationRule) {
 	}
 }
 
+func (p *policy) addSubset(s subset) {
+	if p.place == nil && len(p.subsets) == fewSubsets {
+		p.place = map[string]int{}
+		for i, s := range p.subsets {
+			p.place[s.Name] = i
+		}
+	}
+	if p.place != nil {
+		p.place[s.Name] = len(p.subsets)
+	}
+	p.subsets = append(p.subsets, s)
+}
+
 // conditions says which subsets of the rules are shadowed by an older rule's.
 func (h *hostRules) conditions() []config.Condition {
+	if len(h.rules) < 2 {
+		return nil
+	}
 	var out []config.Condition
-	for i, r := range h.rules {
+	// first are, by the names of subsets, the oldest rules that have them: one for each way
+	// to be seen.
+	first := map[string][]*destinationRule{}
+	for _, r := range h.rules {
 		for j, s := range r.spec.Subsets {
-			for _, older := range h.rules[:i] {
-				if older.selected != r.selected || !slices.Equal(older.exportTo, r.exportTo) || !hasSubset(older, s.Name) {
-					continue
-				}
-				out = append(out, newCondition(config.Warning, DuplicateSubset, r.object, fmt.Sprintf("subsets[%d].name", j),
-					fmt.Sprintf("%q: the older %s has a subset of that name for %s, which stays; rename one of them", s.Name, older.object.Key, r.host)))
-				break
+			at := slices.IndexFunc(first[s.Name], func(older *destinationRule) bool {
+				return older.selected == r.selected && slices.Equal(older.exportTo, r.exportTo)
+			})
+			if at < 0 {
+				first[s.Name] = append(first[s.Name], r)
+				continue
 			}
+			out = append(out, newCondition(config.Warning, DuplicateSubset, r.object, fmt.Sprintf("subsets[%d].name", j),
+				fmt.Sprintf("%q: the older %s has a subset of that name for %s, which stays; rename one of them", s.Name, first[s.Name][at].object.Key, r.host)))
 		}
 	}
 	return out
@@ -266,9 +302,9 @@ func hasSubset(r *destinationRule, name string) bool {
 // is none. It looks in the proxy's namespace, then in the service's, then in the
 // root namespace; in each, the most specific host wins.
 func (d *destinationRules) forService(s *service) *policy {
-	local := func(h *hostRules) bool { return len(h.local) > 0 }
+	local := func(h *hostRules) bool { return len(h.merge(d.root).local) > 0 }
 	if d.namespace == d.root {
-		local = func(h *hostRules) bool { return len(h.private) > 0 }
+		local = func(h *hostRules) bool { return len(h.merge(d.root).private) > 0 }
 	}
 	if h, ok := mostSpecific(d.byNamespace[d.namespace], s.host, local); ok {
 		if d.namespace == d.root {
@@ -277,7 +313,7 @@ func (d *destinationRules) forService(s *service) *policy {
 		return d.pick(h.local, d.namespace)
 	}
 	for _, namespace := range []string{s.namespace, d.root} {
-		h, ok := mostSpecific(d.byNamespace[namespace], s.host, func(h *hostRules) bool { return len(h.exported) > 0 })
+		h, ok := mostSpecific(d.byNamespace[namespace], s.host, func(h *hostRules) bool { return len(h.merge(d.root).exported) > 0 })
 		if !ok {
 			continue
 		}

@@ -37,12 +37,7 @@ func (w *workloads) of(services []*service, port uint16) []*router.Endpoint {
 // selects, or, where it is resolved by DNS, its host itself.
 func (w *workloads) ofEntry(s *service, port servicePort) []*router.Endpoint {
 	entry := s.entry
-	target := uint32(port.number)
-	for _, p := range entry.Ports {
-		if p.Number == uint32(port.number) && p.TargetPort != 0 {
-			target = p.TargetPort
-		}
-	}
+	target := uint32(cmp.Or(port.target, port.number))
 	switch {
 	case s.resolution == router.ResolutionOriginal:
 		return nil

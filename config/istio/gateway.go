@@ -51,14 +51,10 @@ func (g *gatewayConfig) serversFor(v *virtualService) iter.Seq2[int, []string] {
 // candidates are the servers that may take one of the hosts.
 func (g *gatewayConfig) candidates(hosts []string) []int {
 	var found []int
+	for _, servers := range eachCovered(hosts, g.byHost) {
+		found = append(found, servers...)
+	}
 	for _, host := range hosts {
-		if isWildcard(host) {
-			for narrower, servers := range g.byHost {
-				if covers(host, narrower) {
-					found = append(found, servers...)
-				}
-			}
-		}
 		eachCovering(host, func(wide string) bool {
 			found = append(found, g.byHost[wide]...)
 			return true

@@ -1,7 +1,9 @@
 package istio
 
 import (
+	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -84,6 +86,42 @@ func eachCovering(host string, f func(wide string) bool) {
 	}
 	if host != "*" {
 		f("*")
+	}
+}
+
+// eachCovered yields the hosts that one of several wildcards covers, each once, with their
+// values. Hosts among the several that are no wildcards do not count.
+func eachCovered[V any](wide []string, byHost map[string]V) iter.Seq2[string, V] {
+	// whole are the wildcards that stand for whole labels: those that a host has above it.
+	var odd []string
+	whole := map[string]struct{}{}
+	for _, h := range wide {
+		switch {
+		case !isWildcard(h):
+		case h == "*" || h[1] == '.':
+			whole[h] = struct{}{}
+		default:
+			odd = append(odd, h)
+		}
+	}
+	covered := func(host string) (is bool) {
+		if len(whole) > 0 {
+			eachCovering(host, func(w string) bool {
+				_, is = whole[w]
+				return !is
+			})
+		}
+		return is || slices.ContainsFunc(odd, func(w string) bool { return covers(w, host) })
+	}
+	return func(yield func(string, V) bool) {
+		if len(whole)+len(odd) == 0 {
+			return
+		}
+		for host, v := range byHost {
+			if covered(host) && !yield(host, v) {
+				return
+			}
+		}
 	}
 }
 

@@ -209,9 +209,14 @@ func (o *outbound) settle() ([]*router.Listener, bool) {
 // widen marks the other hosts of the VirtualServices that have a say in a host that
 // changed: which of them a table has depends on whether it has one that is a service.
 func (o *outbound) widen() {
+	seen := map[*virtualService]struct{}{}
 	for _, host := range slices.Collect(maps.Keys(o.changed)) {
 		for _, s := range o.scopes {
 			for _, v := range s.covering(host) {
+				if _, ok := seen[v]; ok {
+					continue
+				}
+				seen[v] = struct{}{}
 				for _, h := range v.hosts {
 					o.changed[h] = struct{}{}
 				}

@@ -196,16 +196,22 @@ func merge(services []*service) *service {
 	}
 	merged := *first
 	merged.ports = slices.Clone(first.ports)
+	has := make(map[uint16]bool, len(merged.ports))
+	for _, p := range merged.ports {
+		has[p.number] = true
+	}
 	for _, s := range services[1:] {
 		if s.kube || s.resolution != first.resolution {
 			continue
 		}
 		for _, p := range s.ports {
-			if _, ok := merged.port(p.number); !ok {
+			if !has[p.number] {
+				has[p.number] = true
 				merged.ports = append(merged.ports, p)
 			}
 		}
 	}
+	merged.portAt = indexPorts(merged.ports)
 	return &merged
 }
 

@@ -45,42 +45,32 @@ func newServerHosts(hosts []string, namespace string) *serverHosts {
 
 // names are the hosts without their namespaces, each once.
 func (s *serverHosts) names() []string {
-	names := make([]string, 0, len(s.written))
+	names := distinct{list: make([]string, 0, len(s.written))}
 	for _, h := range s.written {
 		if _, host, ok := strings.Cut(h, "/"); ok {
 			h = host
 		}
-		if !slices.Contains(names, h) {
-			names = append(names, h)
-		}
+		names.add(h)
 	}
-	return names
+	return names.list
 }
 
 // intersect returns the hosts that are both the server's and among those of a
 // VirtualService of a namespace: of two that overlap, the narrower.
 func (s *serverHosts) intersect(hosts []string, namespace string) []string {
-	var out []string
-	add := func(host string) {
-		if !slices.Contains(out, host) {
-			out = append(out, host)
-		}
-	}
+	var out distinct
 	takes := func(namespaces []string) bool { return takesFrom(namespaces, namespace) }
 	for _, h := range hosts {
 		if _, ok := mostSpecific(s.namespaces, h, takes); ok {
-			add(h)
-		}
-		if !isWildcard(h) {
-			continue
-		}
-		for narrower, namespaces := range s.namespaces {
-			if covers(h, narrower) && takes(namespaces) {
-				add(narrower)
-			}
+			out.add(h)
 		}
 	}
-	return out
+	for narrower, namespaces := range eachCovered(hosts, s.namespaces) {
+		if takes(namespaces) {
+			out.add(narrower)
+		}
+	}
+	return out.list
 }
 
 func takesFrom(namespaces []string, namespace string) bool {

@@ -20,6 +20,8 @@ type service struct {
 	kube      bool
 	exportTo  []string
 	ports     []servicePort
+	// portAt has where each port is among many; nil where they are few.
+	portAt map[uint16]int
 	// resolution says how endpoints are found.
 	resolution router.Resolution
 	// headless services resolve to their endpoints, each of which has a name under
@@ -47,7 +49,9 @@ func (s *service) telemetryName() router.Service {
 
 // servicePort is a port as callers know it.
 type servicePort struct {
-	number   uint16
+	number uint16
+	// target is the endpoints' port where a ServiceEntry says that it is another.
+	target   uint16
 	name     string
 	protocol portProtocol
 	// upstream is what the endpoints speak.
@@ -56,12 +60,35 @@ type servicePort struct {
 
 // port returns the port with that number.
 func (s *service) port(number uint16) (servicePort, bool) {
+	if s.portAt != nil {
+		if at, ok := s.portAt[number]; ok {
+			return s.ports[at], true
+		}
+		return servicePort{}, false
+	}
 	for _, p := range s.ports {
 		if p.number == number {
 			return p, true
 		}
 	}
 	return servicePort{}, false
+}
+
+// fewPorts is up to how many ports are looked through.
+const fewPorts = 16
+
+// indexPorts returns where each port is among many, the first of a number; nil for few.
+func indexPorts(ports []servicePort) map[uint16]int {
+	if len(ports) <= fewPorts {
+		return nil
+	}
+	at := make(map[uint16]int, len(ports))
+	for i, p := range ports {
+		if _, ok := at[p.number]; !ok {
+			at[p.number] = i
+		}
+	}
+	return at
 }
 
 // selector is what finds the service's workloads; empty where none does.
@@ -92,6 +119,7 @@ func kubeServices(o *config.Object, spec *kube.ServiceSpec, domain string) []*se
 			s.ports = append(s.ports, port)
 		}
 	}
+	s.portAt = indexPorts(s.ports)
 	switch {
 	case spec.Type == kube.ServiceTypeExternalName && spec.ExternalName != "":
 		s.alias = strings.ToLower(strings.TrimSuffix(spec.ExternalName, "."))
@@ -131,9 +159,11 @@ func entryServices(o *config.Object, entry *networking.ServiceEntry) []*service 
 	var ports []servicePort
 	for _, p := range entry.Ports {
 		if port := newServicePort(uint16(p.Number), p.Name, p.Protocol); port.protocol != udpProtocol {
+			port.target = uint16(p.TargetPort)
 			ports = append(ports, port)
 		}
 	}
+	portAt := indexPorts(ports)
 	services := make([]*service, 0, len(entry.Hosts))
 	for _, host := range entry.Hosts {
 		services = append(services, &service{
@@ -142,6 +172,7 @@ func entryServices(o *config.Object, entry *networking.ServiceEntry) []*service 
 			object:     o,
 			exportTo:   entry.ExportTo,
 			ports:      ports,
+			portAt:     portAt,
 			resolution: entryResolution(entry.Resolution),
 			addresses:  entryAddresses(entry.Addresses),
 			entry:      entry,

@@ -121,7 +121,7 @@ func (c *Compiler) setDestinationRule(key config.Key, rule *destinationRule) {
 	}
 	c.pending.rules[key] = struct{}{}
 	for _, h := range c.rules.replace(key, rule) {
-		c.conditions.replace(h, h.conditions())
+		c.pending.merged[h] = struct{}{}
 	}
 	for _, host := range hosts {
 		c.clusters.hostChanged(host)

@@ -98,15 +98,14 @@ func (c *Compiler) newVirtualService(o *config.Object, r *reading) *virtualServi
 		rules:      [3]int32{httpRules: int32(len(spec.Http)), tlsRules: int32(len(spec.Tls)), tcpRules: int32(len(spec.Tcp))},
 	}
 	c.keep(v, r)
+	var hosts distinct
 	for _, h := range spec.Hosts {
 		if o.Derived == nil {
 			h = c.registry.fullName(h, o.Namespace)
 		}
-		if !slices.Contains(v.hosts, h) {
-			v.hosts = append(v.hosts, c.strings.one(h))
-		}
+		hosts.add(c.strings.one(h))
 	}
-	v.hosts = slices.Clip(v.hosts)
+	v.hosts = slices.Clip(hosts.list)
 	v.gateways = c.gatewaysOf(spec, o.Namespace)
 	return v
 }
@@ -278,11 +277,13 @@ func (c *Compiler) expandFirst(v *virtualService) particulars {
 	x := c.expand(v)
 	v.reading.rules, v.reading.expanded = x.rules, true
 	more := particulars{delegates: x.delegates, conditions: slices.Concat(c.meshConditions(v), v.claimConditions(), x.conditions)}
+	var shorts distinct
 	for host := range v.hostsWritten() {
-		if full, ok := c.longest(host, v.object.Namespace); ok && !slices.Contains(more.shorts, full) {
-			more.shorts = append(more.shorts, full)
+		if full, ok := c.longest(host, v.object.Namespace); ok {
+			shorts.add(full)
 		}
 	}
+	more.shorts = shorts.list
 	if len(more.delegates)+len(more.conditions)+len(more.shorts) > 0 {
 		v.more = &more
 	}

@@ -1,6 +1,9 @@
 package validate
 
 import (
+	"slices"
+	"strings"
+
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
@@ -34,12 +37,37 @@ func (c *checker) sniHost(at *config.Path, host string, spec *networking.Virtual
 		c.badHost(at, host, problem)
 		return
 	}
-	for _, wide := range spec.Hosts {
-		if covers(wide, host) {
-			return
-		}
+	if c.coveredByHosts(host, spec) {
+		return
 	}
 	c.fail(BadHost, at, "%q is not covered by hosts: add it there, or a wildcard", host)
+}
+
+// fewHosts is up to how many hosts are looked through.
+const fewHosts = 16
+
+// coveredByHosts reports whether one of a VirtualService's hosts takes every host that
+// another takes.
+func (c *checker) coveredByHosts(host string, spec *networking.VirtualService) bool {
+	if len(spec.Hosts) <= fewHosts {
+		return slices.ContainsFunc(spec.Hosts, func(wide string) bool { return covers(wide, host) })
+	}
+	if c.hosts == nil {
+		c.hosts = make(map[string]struct{}, len(spec.Hosts))
+		for _, h := range spec.Hosts {
+			c.hosts[h] = struct{}{}
+		}
+	}
+	if _, found := c.hosts[host]; found {
+		return true
+	}
+	rest := strings.TrimPrefix(host, "*")
+	for start := range len(rest) + 1 {
+		if _, found := c.hosts["*"+rest[start:]]; found {
+			return true
+		}
+	}
+	return false
 }
 
 // tcpRule checks one rule of tcp.

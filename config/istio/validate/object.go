@@ -54,6 +54,8 @@ type checker struct {
 	// namespace and labels are the object's own.
 	namespace string
 	labels    map[string]string
+	// hosts are those of a VirtualService that has many; nil while nobody has asked.
+	hosts map[string]struct{}
 }
 
 func (c *checker) metadata(meta *kube.ObjectMeta) {
