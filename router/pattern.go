@@ -45,7 +45,8 @@ func compilePattern(source string) (*pattern, error) {
 	if p.shape != general {
 		return p, nil
 	}
-	p.full, err = regexp.Compile(`^(?:` + source + `)$`)
+	// As the parser understood it: a \Q that nothing closes would take what stands around it.
+	p.full, err = regexp.Compile(`^(?:` + tree.String() + `)$`)
 	return p, err
 }
 

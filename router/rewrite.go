@@ -96,6 +96,23 @@ func parseSubstitution(s string, groups int) ([]substitutionPart, error) {
 	return parts, nil
 }
 
+// CheckTarget says why a text cannot be a part of a path, an authority or a Location; nil where
+// it can.
+func CheckTarget(text string) error { return checkTarget("the text", text) }
+
+// CheckSubstitution says why a text cannot take the place of what an expression matches, as
+// [Rewrite.Substitution] does; nil where it can.
+func CheckSubstitution(expression, substitution string) error {
+	regex, err := regexp.Compile(expression)
+	if err == nil {
+		_, err = parseSubstitution(substitution, regex.NumSubexp())
+	}
+	if err == nil {
+		err = CheckTarget(substitution)
+	}
+	return err
+}
+
 // checkTarget refuses what would break a request line or a Location.
 func checkTarget(what string, values ...string) error {
 	for _, v := range values {

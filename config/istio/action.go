@@ -42,7 +42,7 @@ func (c *Compiler) compileAction(u *compilation, r rule) *action {
 	a.sources, a.limits = a.policy.sources(), a.policy.limits(r)
 	switch {
 	case r.http.Redirect != nil:
-		a.redirect = compileRedirect(r.http.Redirect, u.key.port)
+		a.redirect = compileRedirect(r.http.Redirect, u.key.port, u.key.overTLS)
 	case r.http.DirectResponse != nil:
 		a.direct = compileDirectResponse(r.http.DirectResponse)
 	default:

@@ -114,7 +114,7 @@ func (t *gatewaySockets) host(table *gatewayTable, name string) *gatewayHost {
 // claimHosts gives a VirtualService the hosts that a server takes from it, with the routes
 // made for a port.
 func (t *gatewaySockets) claimHosts(table *gatewayTable, s *gatewayServer, v *virtualService, hosts []string, port uint16) {
-	u := t.compiler.unit(v, unitKey{gateway: s.gateway.name, port: port})
+	u := t.compiler.unit(v, unitKey{gateway: s.gateway.name, port: port, overTLS: s.kind == terminatedHTTP})
 	if len(u.routes) == 0 {
 		return
 	}

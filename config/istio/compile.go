@@ -16,6 +16,8 @@ type unitKey struct {
 	gateway string
 	port    uint16
 	rules   ruleKind
+	// overTLS: requests come out of TLS that ends here.
+	overTLS bool
 }
 
 // ruleKind is which of a VirtualService's lists of rules is meant.

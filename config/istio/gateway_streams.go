@@ -76,7 +76,7 @@ func (t *gatewaySockets) stream(socket *gatewaySocket, key streamKey) *gatewaySt
 
 // claimConnections gives a VirtualService the connections of a server that routes bytes.
 func (t *gatewaySockets) claimConnections(socket *gatewaySocket, server *gatewayServer, v *virtualService) {
-	u := t.compiler.unit(v, unitKey{server.gateway.name, server.port, tcpRules})
+	u := t.compiler.unit(v, unitKey{gateway: server.gateway.name, port: server.port, rules: tcpRules})
 	if u.streams != nil {
 		t.claimStream(t.stream(socket, streamKey{server: server}), streamClaim{server, v, u, u.streams.list})
 	}
@@ -85,7 +85,7 @@ func (t *gatewaySockets) claimConnections(socket *gatewaySocket, server *gateway
 // claimNames gives a VirtualService the TLS server names of its rules that are a server's,
 // and of two that overlap the narrower.
 func (t *gatewaySockets) claimNames(socket *gatewaySocket, server *gatewayServer, v *virtualService) {
-	u := t.compiler.unit(v, unitKey{server.gateway.name, server.port, tlsRules})
+	u := t.compiler.unit(v, unitKey{gateway: server.gateway.name, port: server.port, rules: tlsRules})
 	rules := map[string][]*streamRule{}
 	var names []string
 	if u.streams == nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// compileRedirect returns a redirect for routes of a port. A port that is its
+// compileRedirect returns a redirect for routes of a port, behind TLS or not. A port that is its
 // scheme's own is left out.
-func compileRedirect(r *networking.HTTPRedirect, port uint16) *router.Redirect {
+func compileRedirect(r *networking.HTTPRedirect, port uint16, overTLS bool) *router.Redirect {
 	out := &router.Redirect{Status: int(r.RedirectCode), Scheme: r.Scheme, Host: r.Authority, Path: r.Uri}
 	if out.Status == 0 {
 		out.Status = 301
@@ -29,7 +29,10 @@ func compileRedirect(r *networking.HTTPRedirect, port uint16) *router.Redirect {
 			out.Port = port
 		}
 	}
-	if out.Port == 80 && out.Scheme != "https" || out.Port == 443 && out.Scheme == "https" {
+	if r.Scheme != "" {
+		overTLS = r.Scheme == "https"
+	}
+	if out.Port == 80 && !overTLS || out.Port == 443 && overTLS {
 		out.Port = 0
 	}
 	return out

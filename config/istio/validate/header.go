@@ -52,6 +52,9 @@ func (c *checker) headerChanges(at *config.Path, changes *networking.Headers_Hea
 			at := at.Field(change.name).Key(name)
 			c.changedHeader(at, name, request)
 			c.headerValue(at, change.values[name])
+			if request && isAuthorityHeader(name) {
+				c.target(at, change.values[name])
+			}
 		}
 	}
 	for i, name := range changes.Remove {

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/sluicegate/sluice/config"
+	"github.com/sluicegate/sluice/router"
 )
 
 // httpRule checks one rule of http.
@@ -124,6 +126,9 @@ func (c *checker) redirect(at *config.Path, rule *networking.HTTPRoute) {
 	if redirect.Scheme != "" && redirect.Scheme != "http" && redirect.Scheme != "https" {
 		c.fail(OutOfRange, at.Field("scheme"), "%q is not a scheme of HTTP: write http or https", redirect.Scheme)
 	}
+	c.target(at.Field("uri"), redirect.Uri)
+	c.target(at.Field("prefixRewrite"), redirect.PrefixRewrite)
+	c.target(at.Field("authority"), redirect.Authority)
 	if redirect.GetPort() > 0 {
 		c.portNumber(at.Field("port"), redirect.GetPort())
 	}
@@ -211,6 +216,8 @@ func (c *checker) rewrite(at *config.Path, rule *networking.HTTPRoute) {
 	if rewrite.Uri == "" && rewrite.UriRegexRewrite == nil && rewrite.Authority == "" {
 		c.fail(Missing, at, "a rewrite must change something: give uri, uriRegexRewrite or authority")
 	}
+	c.target(at.Field("uri"), rewrite.Uri)
+	c.target(at.Field("authority"), rewrite.Authority)
 	regex := rewrite.UriRegexRewrite
 	if regex == nil {
 		return
@@ -225,6 +232,17 @@ func (c *checker) rewrite(at *config.Path, rule *networking.HTTPRoute) {
 	}
 	if regex.Rewrite == "" {
 		c.fail(Missing, at.Field("uriRegexRewrite").Field("rewrite"), "uriRegexRewrite needs both match and rewrite")
+	} else if _, err := regexp.Compile(regex.Match); err == nil {
+		if err := router.CheckSubstitution(regex.Match, regex.Rewrite); err != nil {
+			c.fail(BadRegex, at.Field("uriRegexRewrite").Field("rewrite"), "%q cannot take the place of what match matches: %v", regex.Rewrite, err)
+		}
+	}
+}
+
+// target checks a text that becomes a part of a path, an authority or a Location.
+func (c *checker) target(at *config.Path, text string) {
+	if err := router.CheckTarget(text); err != nil {
+		c.fail(OutOfRange, at, "%v", err)
 	}
 }
 

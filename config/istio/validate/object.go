@@ -18,8 +18,8 @@ type Rules struct {
 // Object returns what [Rules.Object] of the zero Rules does.
 func Object(typed any) []config.Condition { return Rules{}.Object(typed) }
 
-// Object returns what is wrong inside typed, an object of Istio's API as package
-// decode returns it; nothing for other types. The conditions name the field; the key,
+// Object returns what is wrong inside typed, an object of Istio's API or a Service or endpoints
+// of Kubernetes', as package decode returns it; nothing for other types. The conditions name the field; the key,
 // file and line are for [config.Object.Place] to fill. An object with an Error is not
 // to be served. It does not keep typed and may run on many goroutines.
 func (r Rules) Object(typed any) []config.Condition {
@@ -43,6 +43,12 @@ func (r Rules) Object(typed any) []config.Condition {
 	case *resource.Sidecar:
 		c.metadata(&o.ObjectMeta)
 		c.sidecar(&o.Spec)
+	case *kube.Service:
+		c.service(&o.Spec)
+	case *kube.Endpoints:
+		c.endpoints(o)
+	case *kube.EndpointSlice:
+		c.endpointSlice(o)
 	}
 	return c.conditions
 }
