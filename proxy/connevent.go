@@ -59,6 +59,9 @@ const (
 	// was read.
 	ConnHTTP2Stalled
 	ConnHTTP2WriteTimeout
+	// ConnHTTP3RapidReset: a connection of HTTP/3 ended because its client left too many requests
+	// before they were answered.
+	ConnHTTP3RapidReset
 
 	connEvents // how many there are
 )
@@ -70,5 +73,5 @@ var ConnEventNames = [connEvents]string{
 	"handshake_timeout", "handshake", "resumed", "unproven", "http2",
 	"http2_error", "http2_stream_error", "http2_stream_refused",
 	"http2_rapid_reset", "http2_control_flood", "http2_header_flood", "http2_empty_flood", "http2_priority_flood",
-	"http2_window_update_flood", "http2_stalled", "http2_write_timeout",
+	"http2_window_update_flood", "http2_stalled", "http2_write_timeout", "http3_rapid_reset",
 }

@@ -67,7 +67,7 @@ func TestRapidReset(t *testing.T) {
 	_, _, url := serve(t, func(o *Options) {
 		o.Resets, o.ShortLife = most, time.Nanosecond
 		o.Observe = func(e proxy.ConnEvent) {
-			if e == proxy.ConnHTTP2RapidReset {
+			if e == proxy.ConnHTTP3RapidReset {
 				told.Add(1)
 			}
 		}

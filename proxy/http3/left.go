@@ -36,7 +36,7 @@ func (s *Server) abandoned(c *connection) {
 		return // It has left them all at once.
 	}
 	if c.left.count(proxy.Now(), s.options.ResetPeriod) == s.options.Resets+1 {
-		s.observe(proxy.ConnHTTP2RapidReset)
+		s.observe(proxy.ConnHTTP3RapidReset)
 		c.conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many requests are left before they are answered")
 	}
 }
