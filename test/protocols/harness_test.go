@@ -61,9 +61,15 @@ func binary(t testing.TB) string {
 	return filepath.Join(binaries, "sluice-gateway")
 }
 
+// tools has go look for one tool at a time: of two who have the same one built at once, the build
+// cache tells the second of a binary that is not there yet.
+var tools sync.Mutex
+
 // tool returns the binary of one of this module's tools, built once by the build cache.
 func tool(t testing.TB, name string) string {
 	t.Helper()
+	tools.Lock()
+	defer tools.Unlock()
 	out, err := exec.Command("go", "tool", "-n", name).Output()
 	if err != nil {
 		t.Fatalf("go tool -n %s: %v", name, err)
