@@ -263,17 +263,24 @@ func TestEditorsAndDroppings(t *testing.T) {
 	}
 }
 
+// followUnwatched follows a folder or file of which the system gives no events.
+func followUnwatched(t *testing.T, root string) *follower {
+	t.Helper()
+	f := newFollower(t)
+	w := newWatcher(Options{Dirs: []string{root}, Rescan: -1}.withDefaults(), f.apply)
+	w.refusal = os.ErrPermission
+	w.first()
+	run(t, w)
+	f.wantsReasons(ReasonUnwatched)
+	return f
+}
+
 func TestWithoutEventsFoldersArePolled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.yaml")
 	write(t, path, objects("a=1"))
-	f := newFollower(t)
-	w := newWatcher(Options{Dirs: []string{dir}, Rescan: -1}.withDefaults(), f.apply)
-	w.refusal = os.ErrPermission
-	w.first()
-	run(t, w)
-	f.wantsReasons(ReasonUnwatched)
+	f := followUnwatched(t, dir)
 	write(t, path, objects("a=2"))
 	f.wants("a=2")
 	must(t, os.Remove(path))
@@ -284,12 +291,7 @@ func TestSingleFileIsPolledToo(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.yaml")
 	write(t, path, objects("a=1"))
-	f := newFollower(t)
-	w := newWatcher(Options{Dirs: []string{path}, Rescan: -1}.withDefaults(), f.apply)
-	w.refusal = os.ErrPermission
-	w.first()
-	run(t, w)
-	f.wantsReasons(ReasonUnwatched)
+	f := followUnwatched(t, path)
 	write(t, path, objects("a=2"))
 	f.wants("a=2")
 }

@@ -63,11 +63,10 @@ func TestPipeWithoutReader(t *testing.T) {
 	}
 }
 
-// TestPipeWithReaderAsleep: a pipe that somebody has open and does not read from ends as a log that
-// is stuck, and leaves neither its goroutine nor its file behind; each line is counted.
-func TestPipeWithReaderAsleep(t *testing.T) {
-	t.Parallel()
-	name := filepath.Join(t.TempDir(), "pipe")
+// openPipe makes a named pipe that somebody has open, until the test ends.
+func openPipe(t *testing.T) (name string, reader *os.File) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +74,15 @@ func TestPipeWithReaderAsleep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reader.Close()
+	t.Cleanup(func() { reader.Close() })
+	return name, reader
+}
+
+// TestPipeWithReaderAsleep: a pipe that somebody has open and does not read from ends as a log that
+// is stuck, and leaves neither its goroutine nor its file behind; each line is counted.
+func TestPipeWithReaderAsleep(t *testing.T) {
+	t.Parallel()
+	name, _ := openPipe(t)
 	l, err := New(Options{File: name, Shards: 1, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
@@ -102,15 +109,7 @@ func TestPipeWithReaderAsleep(t *testing.T) {
 // TestTornInPipe: a line that came to a pipe in part is followed by a new one.
 func TestTornInPipe(t *testing.T) {
 	t.Parallel()
-	name := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(name, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	reader, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
+	name, reader := openPipe(t)
 	f, err := openLogFile(name)
 	if err != nil {
 		t.Fatal(err)
