@@ -49,9 +49,11 @@ type session struct {
 	last    uint32
 	refused resetRing
 
-	// clock is the time of the last read or write; moved, of the last that let DATA go.
+	// clock is the time of the last read or write. moved is that of the last that let DATA go, of
+	// which the client has taken enough since the time before; taken is what it took since.
 	clock    int64
 	moved    int64
+	taken    int
 	out      []byte
 	flushing bool
 	control  int // frames in out that answer or reset

@@ -3,6 +3,7 @@ package http2
 import (
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 )
@@ -160,6 +161,11 @@ func (c *session) fill() {
 	}
 }
 
+// leastTaken is how much of all responses, in bytes a second over the time of AbuseLimits.Stall, a
+// client must take while some of them have no turn. One that gives windows of single bytes would
+// hold all of them for as long as it likes.
+const leastTaken = 64
+
 // sendFrame moves one frame of DATA to out. The caller holds mu, and has seen to it that the
 // windows are open.
 func (c *session) sendFrame(st *serverStream) {
@@ -177,7 +183,9 @@ func (c *session) sendFrame(st *serverStream) {
 	c.out = appendFrameHeader(c.out, n, frameData, flags, st.id)
 	c.out = append(c.out, data...)
 	c.dataSent++
-	c.moved = c.clock
+	if c.taken += n; time.Duration(c.taken)*time.Second >= leastTaken*c.options.Abuse.Stall {
+		c.moved, c.taken = c.clock, 0
+	}
 	st.since = max(st.since, c.clock)
 }
 
