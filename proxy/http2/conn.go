@@ -86,10 +86,11 @@ type Conn struct {
 	enc       encoder
 	queue     outQueue
 	// retired: it takes no more streams, and ends with the last. refusing: the endpoint
-	// takes none (GOAWAY). closing: nothing more is written. closed: all is over, and why.
-	retired, refusing, closing, closed bool
-	why                                error
-	pingSent                           int64
+	// takes none (GOAWAY). leaving: the last stream has ended. closing: nothing more is
+	// written. closed: all is over, and why.
+	retired, refusing, leaving, closing, closed bool
+	why                                         error
+	pingSent                                    int64
 }
 
 var (
@@ -203,21 +204,27 @@ func (c *Conn) Close() { c.kill(errClosed) }
 // endIfDone ends a connection that takes no more streams, when it has none. The caller holds
 // mu.
 func (c *Conn) endIfDone() {
-	if c.active == 0 && !c.closing && (c.retired || c.refusing) {
+	if c.active == 0 && !c.closing && !c.leaving && (c.retired || c.refusing) {
+		c.leaving = true
 		go c.leave()
 	}
 }
 
 // leave ends a connection that nobody uses, with a word to the endpoint where it does not
-// know.
+// know. What is being written, such as the answer to a SETTINGS, comes first.
 func (c *Conn) leave() {
 	c.mu.Lock()
-	if c.closing || c.refusing || c.queue.writing {
+	if !c.refusing && !c.closing {
+		c.conn.SetWriteDeadline(time.Now().Add(farewellTime))
+	}
+	for c.queue.writing && !c.closing && !c.refusing {
+		c.quiet.Wait()
+	}
+	if c.closing || c.refusing {
 		c.mu.Unlock()
 		c.kill(errClosed)
 		return
 	}
-	c.conn.SetWriteDeadline(time.Now().Add(farewellTime))
 	c.queue.out = appendGoAway(c.queue.room(32), 0, codeNone, "")
 	c.send()
 	c.kill(errClosed)

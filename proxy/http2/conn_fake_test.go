@@ -113,6 +113,19 @@ func (f *fakeOrigin) read() (*received, error) {
 	return r, nil
 }
 
+// end returns with what error reading ends, and an own one where anything comes before that but
+// the answer to our settings, for which no test waits.
+func (f *fakeOrigin) end() error {
+	for {
+		switch r, err := f.read(); {
+		case err != nil:
+			return err
+		case r.kind != frameSettings:
+			return fmt.Errorf("a frame of type %d", r.kind)
+		}
+	}
+}
+
 // next returns the next frame of one of the types.
 func (f *fakeOrigin) next(kinds ...frameType) *received {
 	f.t.Helper()

@@ -41,7 +41,7 @@ func TestConnGoAway(t *testing.T) {
 		t.Errorf("before the last: %+v %q", res, down.body.String())
 	}
 	// With the last stream the connection ends.
-	if _, err := f.read(); err != io.EOF {
+	if err := f.end(); err != io.EOF {
 		t.Errorf("read: %v", err)
 	}
 	for s := range changes {
@@ -69,7 +69,7 @@ func TestConnRetire(t *testing.T) {
 	if r := f.next(frameGoAway, frameReset); r.kind != frameGoAway || r.code() != codeNone {
 		t.Errorf("frame %d", r.kind)
 	}
-	if _, err := f.read(); err != io.EOF {
+	if err := f.end(); err != io.EOF {
 		t.Errorf("read: %v", err)
 	}
 }

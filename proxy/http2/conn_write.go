@@ -89,7 +89,7 @@ func (c *Conn) write(rounds int) {
 		c.wakeBlocked()
 	}
 	c.queue.writing = false
-	if c.closing {
+	if c.closing || c.leaving {
 		c.quiet.Broadcast()
 	}
 	c.mu.Unlock()
