@@ -54,8 +54,14 @@ func (n *arithmetic) eval(m *machine) value {
 	case a.kind == kindDouble && b.kind == kindDouble:
 		return doubleArithmetic(n.name, a.double(), b.double())
 	case n.name == '+' && a.kind == b.kind && (a.kind == kindString || a.kind == kindBytes):
+		if !m.spend(len(a.s) + len(b.s)) {
+			return failed
+		}
 		return value{kind: a.kind, s: m.join(a.s, b.s)}
 	case n.name == '+' && a.kind == kindList && b.kind == kindList:
+		if !m.spend((len(a.list) + len(b.list)) * elementWork) {
+			return failed
+		}
 		at := len(m.list)
 		m.list = append(append(m.list, a.list...), b.list...)
 		return value{kind: kindList, list: m.list[at:len(m.list):len(m.list)]}

@@ -45,7 +45,12 @@ var functions = map[string]function{
 }
 
 func onStrings(test func(s, part string) bool) function {
-	return function{false, true, []overload{{[]kind{kindString, kindString}, kindBool, func(_ *machine, a, b value) value { return boolValue(test(a.s, b.s)) }}}}
+	return function{false, true, []overload{{[]kind{kindString, kindString}, kindBool, func(m *machine, a, b value) value {
+		if !m.spend(len(a.s) / 16) {
+			return failed
+		}
+		return boolValue(test(a.s, b.s))
+	}}}}
 }
 
 func conversion(to kind, run func(m *machine, a value) value, from ...kind) function {
@@ -222,7 +227,7 @@ type match struct {
 }
 
 func (n *match) eval(m *machine) value {
-	if of := n.of.eval(m); of.kind == kindString {
+	if of := n.of.eval(m); of.kind == kindString && m.spend(len(of.s)/2) {
 		return boolValue(n.re.MatchString(of.s))
 	}
 	return failed

@@ -66,11 +66,14 @@ func (n *literal) constant() (value, bool) {
 		list = append(list, c.v)
 	}
 	v := value{kind: n.kind, list: list}
-	return v, n.kind != kindMap || keysDiffer(list)
+	return v, n.kind != kindMap || keysDiffer(nil, list)
 }
 
 func (n *literal) eval(m *machine) value {
 	// Parts may be lists themselves: they go in place once they are all made.
+	if !m.spend(len(n.parts) * elementWork) {
+		return failed
+	}
 	at := len(m.list)
 	m.list = append(m.list, make([]value, len(n.parts))...)
 	for i, p := range n.parts {
@@ -81,7 +84,7 @@ func (n *literal) eval(m *machine) value {
 		m.list[at+i] = v
 	}
 	list := m.list[at : at+len(n.parts) : at+len(n.parts)]
-	if n.kind == kindMap && !keysDiffer(list) {
+	if n.kind == kindMap && !keysDiffer(m, list) {
 		return failed
 	}
 	return value{kind: n.kind, list: list}
@@ -89,7 +92,7 @@ func (n *literal) eval(m *machine) value {
 
 // keysDiffer tells whether no key of a map stands in it twice, and all are such that may be
 // keys.
-func keysDiffer(list []value) bool {
+func keysDiffer(m *machine, list []value) bool {
 	for i := 0; i < len(list); i += 2 {
 		switch list[i].kind {
 		case kindBool, kindInt, kindUint, kindString:
@@ -97,7 +100,7 @@ func keysDiffer(list []value) bool {
 			return false
 		}
 		for j := 0; j < i; j += 2 {
-			if equal(nil, list[i], list[j]).is(true) {
+			if v := equal(m, list[i], list[j]); !v.is(false) {
 				return false
 			}
 		}

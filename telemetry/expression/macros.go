@@ -149,6 +149,9 @@ func (n *loop) eval(m *machine) value {
 	}
 	t := tally{list: len(m.list)}
 	if n.kind == macroMap || n.kind == macroFilter {
+		if !m.spend(size * elementWork) {
+			return failed
+		}
 		m.list = append(m.list, make([]value, size)...)
 	}
 	m.vars = append(m.vars, failed)
@@ -164,7 +167,7 @@ func (n *loop) eval(m *machine) value {
 
 // step goes through one element; it returns false where the rest does not matter.
 func (n *loop) step(m *machine, element value, t *tally) bool {
-	if m.steps++; m.steps > maxSteps {
+	if !m.spend(bodyWork) {
 		return false
 	}
 	m.vars[n.slot] = element
@@ -202,8 +205,6 @@ func (n *loop) step(m *machine, element value, t *tally) bool {
 // result returns what a loop has come to.
 func (n *loop) result(m *machine, t tally) value {
 	switch {
-	case m.steps > maxSteps:
-		return failed
 	case t.decided:
 		return boolValue(n.kind == macroExists)
 	case t.failed:

@@ -65,6 +65,7 @@ func eachKey(m *machine, of value, yield func(value) bool) {
 	}
 	fields := m.fields(of.source)
 	for i := range fields {
+		m.spend(i / 4) // for the look at those before
 		if !named(fields[:i], fields[i].Name) && !yield(stringValue(fields[i].Name)) {
 			return
 		}
@@ -130,6 +131,7 @@ func (m *machine) header(source headerSource, name string) (string, bool) {
 		case 2:
 			m.text = append(m.text, first...)
 		}
+		m.spend(len(fields[i].Value))
 		m.text = append(m.text, ',')
 		m.text = append(m.text, fields[i].Value...)
 	}

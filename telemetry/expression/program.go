@@ -60,7 +60,7 @@ func (p *Program) ResponseTrailers() []string { return p.trailers }
 // error, such as an attribute that is missing; value is false then.
 func (p *Program) Bool(ex *proxy.Exchange) (value, ok bool) {
 	m := p.machine(ex, nil)
-	v := p.root.eval(m)
+	v := m.run(p.root)
 	p.done(m)
 	return v.kind == kindBool && v.n != 0, v.kind == kindBool
 }
@@ -68,7 +68,7 @@ func (p *Program) Bool(ex *proxy.Exchange) (value, ok bool) {
 // BoolStream is Bool for a connection, which has no attributes of requests and responses.
 func (p *Program) BoolStream(st *proxy.Stream) (value, ok bool) {
 	m := p.machine(nil, st)
-	v := p.root.eval(m)
+	v := m.run(p.root)
 	p.done(m)
 	return v.kind == kindBool && v.n != 0, v.kind == kindBool
 }
@@ -77,7 +77,7 @@ func (p *Program) BoolStream(st *proxy.Stream) (value, ok bool) {
 // and nothing appended, where that is an error or null.
 func (p *Program) AppendString(dst []byte, ex *proxy.Exchange) (text []byte, ok bool) {
 	m := p.machine(ex, nil)
-	dst, ok = appendText(dst, p.root.eval(m))
+	dst, ok = appendText(dst, m.run(p.root))
 	p.done(m)
 	return dst, ok
 }
@@ -85,7 +85,7 @@ func (p *Program) AppendString(dst []byte, ex *proxy.Exchange) (text []byte, ok 
 // AppendStringStream is AppendString for a connection.
 func (p *Program) AppendStringStream(dst []byte, st *proxy.Stream) (text []byte, ok bool) {
 	m := p.machine(nil, st)
-	dst, ok = appendText(dst, p.root.eval(m))
+	dst, ok = appendText(dst, m.run(p.root))
 	p.done(m)
 	return dst, ok
 }
@@ -98,19 +98,44 @@ type machine struct {
 	connection *proxy.Connection
 	// text holds strings that were made, list the elements of lists and maps, vars the
 	// variables of macros, the innermost last.
-	text  []byte
-	list  []value
-	vars  []value
-	steps int
+	text []byte
+	list []value
+	vars []value
+	// work is what the evaluation has taken so far.
+	work int
 }
 
-// What is kept of a machine between evaluations, and how often the bodies of macros may run in
-// one.
+// What is kept of a machine between evaluations.
 const (
 	keptText = 16 << 10
 	keptList = 1 << 10
-	maxSteps = 10_000
 )
+
+// maxWork bounds what one evaluation may take: a byte that is copied, or two that a pattern looks
+// at, count as one, and so does each comparison. Expressions without macros come nowhere near;
+// with them, a short text can ask for more than there is of memory and time.
+const (
+	maxWork     = 1 << 20
+	bodyWork    = 100 // of a macro's body, each time that it runs
+	elementWork = 16  // of each element of a list that is made
+)
+
+// run evaluates a program. What took too much comes to an error, whatever it seems to come to.
+func (m *machine) run(root node) value {
+	if v := root.eval(m); m.work <= maxWork {
+		return v
+	}
+	return failed
+}
+
+// spend counts work, and tells whether there may be any more.
+func (m *machine) spend(n int) bool {
+	if m == nil { // as the program is compiled
+		return true
+	}
+	m.work += min(n, maxWork+1)
+	return m.work <= maxWork
+}
 
 func (p *Program) machine(ex *proxy.Exchange, st *proxy.Stream) *machine {
 	m := p.machines.Get().(*machine)

@@ -85,7 +85,7 @@ func timeValue(t time.Time) value {
 // of different kinds differ.
 func equal(m *machine, a, b value) value {
 	switch {
-	case a.kind == kindError || b.kind == kindError:
+	case a.kind == kindError || b.kind == kindError || !m.spend(1):
 		return failed
 	case a.isNumber() && b.isNumber():
 		order, ok := compareNumbers(a, b)
