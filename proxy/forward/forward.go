@@ -34,7 +34,10 @@ type delivery struct {
 	need    upstream.Need
 	tried   [maxTried]*upstream.Endpoint
 
-	// timeout bounds all tries, counting from began; perTry bounds each. 0 for no bound.
+	// up is what the try in progress goes by.
+	up proxy.Upstream
+	// timeout bounds all tries, counting from began; perTry bounds each until its response
+	// begins. 0 for no bound.
 	timeout, perTry time.Duration
 	began           int64
 	// ended is when the last try was over.
@@ -212,6 +215,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	if ex.UpstreamStart == 0 {
 		ex.UpstreamStart = d.need.Now
 	}
+	d.up = up
 	armed := d.arm(up)
 	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
 	res = up.RoundTrip(ex, d, d.down)
@@ -263,6 +267,7 @@ func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 	if d.retry != nil && r.Status != 101 && retriesResponse(d.retry, r) && d.begin() {
 		return false
 	}
+	d.responding()
 	d.takePeer(r)
 	d.engine.decorate(ex, r)
 	if d.cookie != "" {

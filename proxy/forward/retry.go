@@ -164,8 +164,13 @@ func (d *delivery) again(endpoint *upstream.Endpoint, res *proxy.Result) bool {
 	if d.timeout > 0 {
 		pause = min(pause, d.left())
 	}
-	if !proxy.Wait(d.down, pause) {
+	switch {
+	case !proxy.Wait(d.down, pause):
 		*res = proxy.Result{Failure: proxy.FailDownstream}
+		return false
+	case d.overdue():
+		// The upstream is spared a try whose answer nobody waits for any more.
+		*res = proxy.Result{Failure: proxy.FailTimeout}
 		return false
 	}
 	return d.down.Rewind()

@@ -62,6 +62,23 @@ func (d *delivery) arm(up proxy.Upstream) bool {
 	return true
 }
 
+// unbound is the bound of a response that may take any time. It is none that Bound(0) would
+// lift: that could undo an abort of this very moment.
+const unbound = 10 * 365 * 24 * time.Hour
+
+// responding lets a response that is relayed take what is left for all tries: a try's own time
+// is for a response to begin, as no other can take its place then.
+func (d *delivery) responding() {
+	if d.perTry <= 0 {
+		return
+	}
+	limit := d.left()
+	if limit == 0 {
+		limit = unbound
+	}
+	d.up.Bound(limit)
+}
+
 // overdue tells whether the time for all tries has run out.
 func (d *delivery) overdue() bool {
 	return d.timeout > 0 && proxy.Now()-d.began >= int64(d.timeout)
