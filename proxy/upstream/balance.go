@@ -22,8 +22,8 @@ type balancer struct {
 
 // group is a set of endpoints that stand in for each other.
 type group struct {
-	// load is its part of the balancer's total, health how much of its load it can take,
-	// in percent (Envoy's health with an overprovisioning factor of 1.4).
+	// load is its part of the balancer's total, health how much of its load it can take, in
+	// parts of wholeLoad (Envoy's health with an overprovisioning factor of 1.4).
 	load, health uint64
 	// members are those that may be used, weights their weights with what warming up
 	// takes from them, in parts of weightUnit.

@@ -106,12 +106,12 @@ func (b *balancer) elsewhere(tried []*Endpoint, key uint64) *group {
 	if total == 0 {
 		return nil
 	}
-	at, left := key%100, uint64(100)
+	at, left := key%wholeLoad, uint64(wholeLoad)
 	for i := range b.groups {
 		if used(i) {
 			continue
 		}
-		load := min(b.groups[i].health*100/min(total, 100), left)
+		load := min(b.groups[i].health*wholeLoad/min(total, wholeLoad), left)
 		if at < load {
 			return &b.groups[i]
 		}

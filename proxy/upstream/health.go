@@ -2,6 +2,10 @@ package upstream
 
 import "github.com/sluicegate/sluice/router"
 
+// wholeLoad stands for all of a load, and is what a group in good health can take. It is fine
+// enough that one healthy endpoint of very many counts for something.
+const wholeLoad = 100_000_000
+
 // newBalancer makes the set to pick from of the plan and the endpoints' health.
 func (c *Cluster) newBalancer() *balancer {
 	b := &balancer{kind: c.Spec.Balancer, levels: c.plan.levels, groups: make([]group, len(c.plan.groups))}
@@ -13,7 +17,7 @@ func (c *Cluster) newBalancer() *balancer {
 			}
 		}
 		if n := len(c.plan.groups[i].members); n > 0 {
-			b.groups[i].health = uint64(min(140*healthy[i]/n, 100))
+			b.groups[i].health = min(uint64(healthy[i])*wholeLoad*14/10/uint64(n), wholeLoad)
 		}
 	}
 	panicking := c.panicking(b, healthy)
@@ -43,7 +47,7 @@ func (c *Cluster) panicking(b *balancer, healthy []int) []bool {
 	}
 	least := c.Spec.Outlier.MinHealthPercent
 	if len(healthy) > 1 && b.levels {
-		if b.health() >= 100 {
+		if b.health() >= wholeLoad {
 			return result
 		}
 		for i, n := range healthy {
@@ -82,11 +86,11 @@ func (b *balancer) spill(panicking []bool) {
 		for i := range b.groups {
 			b.groups[i].load = uint64(len(b.groups[i].members))
 		}
-	} else if total := min(b.health(), 100); total > 0 {
-		left := uint64(100)
+	} else if total := min(b.health(), wholeLoad); total > 0 {
+		left := uint64(wholeLoad)
 		for i := range b.groups {
 			g := &b.groups[i]
-			g.load = min(g.health*100/total, left)
+			g.load = min(g.health*wholeLoad/total, left)
 			left -= g.load
 		}
 		// The first that is healthy takes what rounding leaves.
@@ -108,7 +112,7 @@ func (b *balancer) divide(p *plan, panicking []bool) {
 	for i := range b.groups {
 		g := &b.groups[i]
 		if g.load = p.groups[i].share; !panicking[i] {
-			g.load = g.load * g.health / 100
+			g.load = g.load * g.health / wholeLoad
 		}
 	}
 }

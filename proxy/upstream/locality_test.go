@@ -131,6 +131,31 @@ func TestFailoverSpills(t *testing.T) {
 	}
 }
 
+// One healthy endpoint of very many serves, whichever priority or locality it is of.
+func TestLastOfMany(t *testing.T) {
+	t.Parallel()
+	const each = 1_000
+	var list, out []string
+	for i := range each {
+		near, far := fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i)
+		list = append(list, near+"@r/z1", far+"@r/z2")
+		out = append(out, near, far)
+	}
+	for name, locality := range map[string]*router.Locality{
+		"failover":   {Own: "r/z1"},
+		"distribute": {Own: "r/z1", Distribute: []router.LocalityShare{{Locality: "r/z1", Percent: 70}, {Locality: "r/z2", Percent: 30}}},
+	} {
+		s := newScales(t, router.Cluster{Endpoints: endpoints(list...), Outlier: &router.Outlier{}, Locality: locality})
+		for _, last := range []string{"a7", "b7"} {
+			s.eject(true, out...)
+			s.eject(false, last)
+			if got := s.count(100, Choice{}); got[last] != 100 {
+				t.Errorf("%s: %v with %s in use", name, got, last)
+			}
+		}
+	}
+}
+
 // In panic the endpoints of a priority are used, healthy or not.
 func TestFailoverPanic(t *testing.T) {
 	t.Parallel()
