@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -59,4 +60,44 @@ func bindsToInterfaces(t *testing.T) error {
 	}
 	defer unix.Close(fd)
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, math.MaxInt32)
+}
+
+// A process that may do nothing special has handshakes that have begun end too, however often
+// its socket is told to stop.
+func TestStopTwice(t *testing.T) {
+	t.Parallel()
+	s, err := bind(t.Context(), freeAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	took := make(chan time.Duration)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		if err := giveUp(unix.CAP_NET_RAW); err != nil {
+			t.Error(err)
+		}
+		began := time.Now()
+		s.stop()
+		s.stop()
+		_, err := s.Accept()
+		took <- time.Since(began)
+		if !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}()
+	if d := <-took; d < handshake && bindsToInterfaces(t) == nil {
+		t.Errorf("the socket closed after %v, want at least %v", d, handshake)
+	}
+}
+
+// giveUp takes a capability from the thread.
+func giveUp(capability uint) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	data[capability/32].Effective &^= 1 << (capability % 32)
+	return unix.Capset(&header, &data[0])
 }

@@ -61,6 +61,7 @@ type listeners struct {
 
 	mu     sync.Mutex
 	held   []*binding // in the order wanted
+	freed  bool       // an address has come free since acquire
 	closed bool
 	retry  *time.Timer
 
@@ -117,20 +118,36 @@ func (s *listeners) release(wanted []Bind) {
 	if s.closed {
 		return
 	}
+	stay := make(map[Bind]struct{}, len(wanted))
+	for _, b := range wanted {
+		stay[b] = struct{}{}
+	}
+	var going []*binding
 	s.held = slices.DeleteFunc(s.held, func(l *binding) bool {
-		if slices.Contains(wanted, l.Bind) {
-			return false
+		_, stays := stay[l.Bind]
+		if !stays && l.server != nil {
+			going = append(going, l)
 		}
-		s.leave(l)
-		return true
+		return !stays
 	})
+	halt(going)
+	for _, l := range going {
+		s.leave(l)
+	}
+	s.freed = s.freed || len(going) > 0
+}
+
+// halt has sockets stop accepting, all at once: each takes a moment.
+func halt(list []*binding) {
+	for _, l := range list {
+		if l.socket != nil {
+			l.socket.stop()
+		}
+	}
 }
 
 // leave stops a listener and ends its connections in the background.
 func (s *listeners) leave(l *binding) {
-	if l.server == nil {
-		return
-	}
 	s.logger.Info("listener closes", "listener", l.Listener, "address", l.at, "connections", l.server.Connections())
 	l.stop()
 	s.leaving.Go(func() {
@@ -159,29 +176,38 @@ func (s *listeners) end(ctx context.Context, l *binding) error {
 }
 
 // acquire binds every wanted socket that is not held yet, and puts them in order. Those
-// that cannot be bound are tried again later.
+// that cannot be bound are tried again later, or with the change that lets another one go.
 func (s *listeners) acquire(wanted []Bind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	held := make([]*binding, 0, len(wanted))
-	for _, b := range wanted {
-		if slices.ContainsFunc(held, func(l *binding) bool { return l.Bind == b }) {
-			continue
-		}
-		if i := slices.IndexFunc(s.held, func(l *binding) bool { return l.Bind == b }); i >= 0 {
-			held = append(held, s.held[i])
-			continue
-		}
-		l := &binding{Bind: b, pause: s.backoff}
-		held = append(held, l)
-		// It is let go again even if opening the next one panics.
-		s.held = append(s.held, l)
-		s.open(l)
+	known := make(map[Bind]*binding, len(wanted))
+	for _, l := range s.held {
+		known[l.Bind] = l
 	}
-	s.held = held
+	held := make([]*binding, 0, len(wanted))
+	taken := make(map[*binding]struct{}, len(wanted))
+	for _, b := range wanted {
+		l := known[b]
+		if _, twice := taken[l]; twice {
+			continue
+		}
+		fresh := l == nil
+		if fresh {
+			l = &binding{Bind: b}
+			known[b] = l
+			// It is let go again even if opening the next one panics.
+			s.held = append(s.held, l)
+		}
+		held, taken[l] = append(held, l), struct{}{}
+		if fresh || s.freed && l.server == nil {
+			l.pause = s.backoff
+			s.open(l)
+		}
+	}
+	s.held, s.freed = held, false
 	s.schedule()
 }
 
@@ -283,11 +309,7 @@ func (s *listeners) drain(ctx context.Context) error {
 
 	stop := context.AfterFunc(ctx, s.rush)
 	defer stop()
-	for _, l := range held {
-		if l.socket != nil {
-			l.socket.stop()
-		}
-	}
+	halt(held)
 	errs := make([]error, len(held))
 	var ending sync.WaitGroup
 	for i, l := range held {

@@ -312,3 +312,42 @@ func TestDrainIsBounded(t *testing.T) {
 		t.Errorf("drain: %v", err)
 	}
 }
+
+// TestAddressComesFree: a listener whose address another one had is bound with the change that
+// lets that one go, however long it would have been until the next attempt.
+func TestAddressComesFree(t *testing.T) {
+	t.Parallel()
+	s := start(t, &echo{})
+	s.backoff = time.Hour
+	_, port, _ := net.SplitHostPort(freeAddress())
+	wide, narrow := Bind{Listener: "wide", Address: "0.0.0.0:" + port}, Bind{Listener: "narrow", Address: "127.0.0.1:" + port}
+	s.set(wide)
+	s.set(wide, narrow)
+	if list := s.conditions(); len(list) != 1 || list[0].Reason != PortTaken || list[0].Object.Name != "narrow" {
+		t.Fatalf("conditions: %+v", list)
+	}
+	s.set(narrow)
+	dial(t, s.at(t, "narrow")).get(t, "/", "narrow")
+	if list := s.conditions(); len(list) != 0 {
+		t.Errorf("conditions: %+v", list)
+	}
+}
+
+// TestManyGo: listeners that go together do so together, not each after the moment that the one
+// before has for its handshakes.
+func TestManyGo(t *testing.T) {
+	t.Parallel()
+	s := start(t, &echo{})
+	const many = 200
+	var binds []Bind
+	for i := range many {
+		binds = append(binds, Bind{Listener: fmt.Sprint(i), Address: fmt.Sprintf("127.0.0.%d:0", i+1)})
+	}
+	s.set(binds...)
+	s.at(t, fmt.Sprint(many-1))
+	began := time.Now()
+	s.set()
+	if took := time.Since(began); took > many*handshake/2 {
+		t.Errorf("%d listeners took %v", many, took)
+	}
+}

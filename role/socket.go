@@ -97,9 +97,12 @@ func (s *socket) Accept() (net.Conn, error) {
 
 // stop lets Accept empty the queue and end. Where the kernel can be told to refuse further
 // handshakes, those that have begun get a moment to end in the queue: what comes into it between
-// the last look and the close would be reset.
+// the last look and the close would be reset. Whoever calls it again changes nothing: without
+// privileges the kernel is told only once, and would then seem unable.
 func (s *socket) stop() {
-	s.stopping.Store(true)
+	if s.stopping.Swap(true) {
+		return
+	}
 	until := time.Unix(1, 0)
 	if refuseHandshakes(s.Listener) {
 		until = time.Now().Add(handshake)
