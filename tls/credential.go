@@ -112,12 +112,12 @@ func (c *credential) version() uint64 {
 // evaluate parses what has changed.
 func (c *credential) evaluate(s *Store) outcome {
 	now := s.options.Clock()
-	version := c.version()
-	// A staple that has run out has to go.
-	if g := c.good; g != nil && !g.stapled.IsZero() && !now.Before(g.stapled) && c.seen == version && c.err == nil {
-		c.seen = 0
+	// A staple that has run out has to go, also where the certificate is an older version that stays.
+	if g := c.good; g != nil && !g.stapled.IsZero() && !now.Before(g.stapled) {
+		c.good, c.warned = g.bare(), leftOut(heldUntil(g.stapled))
+		s.ledger.note(c.name, "staple", c.warned, now)
 	}
-	o := c.take(version, c.secret == nil, func() (*certificate, error) { return c.parse(now) })
+	o := c.take(c.version(), c.secret == nil, func() (*certificate, error) { return c.parse(now) })
 	s.settled(c.name, o, c.err, c.good != nil)
 	if o == loaded || o == replaced {
 		s.ledger.note(c.name, "staple", c.warned, now)
@@ -140,7 +140,7 @@ func (c *credential) parse(now time.Time) (*certificate, error) {
 	c.warned = nil
 	if len(staple) > 0 {
 		if err := cert.staple(staple, now); err != nil {
-			c.warned = fmt.Errorf("its OCSP staple is left out: %w", err)
+			c.warned = leftOut(err)
 		}
 	}
 	return cert, nil

@@ -31,9 +31,22 @@ func (c *certificate) staple(der []byte, now time.Time) error {
 	case response.NextUpdate.IsZero():
 		return errors.New("it does not say until when it holds")
 	case !now.Before(response.NextUpdate):
-		return fmt.Errorf("it held until %s", response.NextUpdate.UTC().Format(time.RFC3339))
+		return heldUntil(response.NextUpdate)
 	}
 	c.tls.OCSPStaple = der
 	c.stapled = response.NextUpdate
 	return nil
+}
+
+// bare returns the certificate without its staple.
+func (c *certificate) bare() *certificate {
+	other := *c
+	other.tls.OCSPStaple, other.stapled = nil, time.Time{}
+	return &other
+}
+
+func leftOut(why error) error { return fmt.Errorf("its OCSP staple is left out: %w", why) }
+
+func heldUntil(end time.Time) error {
+	return fmt.Errorf("it held until %s", end.UTC().Format(time.RFC3339))
 }

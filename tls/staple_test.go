@@ -87,4 +87,18 @@ func TestStaple(t *testing.T) {
 		p := s.Problems()
 		return len(p) == 1 && strings.Contains(p[0].Err, "it held until")
 	})
+
+	// So it does where what is in the Secret by then cannot be used.
+	offset.Store(0)
+	settings, secret = simple("other"), secretOf("other", leaf)
+	secret.OCSPStaple = good
+	s.Update(serverSpec(settings, secret))
+	broken := secretOf("other", leaf)
+	broken.Key = other.keyPEM()
+	s.Update(serverSpec(settings, broken))
+	if !stapled() {
+		t.Fatal("no staple is presented")
+	}
+	offset.Store(int64(2 * time.Hour))
+	eventually(t, "the staple of the last good certificate to go", func() bool { return !stapled() })
 }
