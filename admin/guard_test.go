@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"net"
+	"path/filepath"
 	"testing"
 )
 
@@ -68,6 +70,26 @@ func TestListen(t *testing.T) {
 	}
 	l, err := Listen("0.0.0.0:0", true)
 	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+}
+
+// TestStaleSocket: the socket that a killed process left in the file system does not keep the next
+// one from starting; one at which somebody answers does.
+func TestStaleSocket(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "admin")
+	l, err := Listen("unix://"+path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen("unix://"+path, false); err == nil {
+		t.Error("the socket of a living process was taken")
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	if l, err = Listen("unix://"+path, false); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()

@@ -66,12 +66,17 @@ func tap(r *recent.Recorder) http.HandlerFunc {
 			writeProblem(w, http.StatusBadRequest, err.Error())
 			return
 		}
+		s := stream{out: http.NewResponseController(w), w: w, events: strings.Contains(req.Header.Get("Accept"), "text/event-stream")}
+		if req.Method == http.MethodHead {
+			// Whoever asks so takes the head for all of it, and never ends the rest.
+			s.begin()
+			return
+		}
 		defer open.Add(-1)
 		if open.Add(1) > maxTaps {
 			writeProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d taps are open already; close one", maxTaps))
 			return
 		}
-		s := stream{out: http.NewResponseController(w), w: w, events: strings.Contains(req.Header.Get("Accept"), "text/event-stream")}
 		s.begin()
 		t := r.Subscribe(o.filter)
 		defer t.Close()

@@ -75,3 +75,42 @@ func TestTapAfterQuiet(t *testing.T) {
 		}
 	})
 }
+
+// TestHeadOfStreams: HEAD asks for no stream, and is answered without one.
+func TestHeadOfStreams(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := everything(t)
+		defer o.Recent.Close()
+		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{Handler: NewHandler(o)}
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(l) }()
+		client, peer := net.Pipe()
+		defer func() {
+			client.Close()
+			server.Close()
+			<-ended
+			synctest.Wait()
+		}()
+		l.conns <- peer
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(client.SetDeadline(time.Now().Add(time.Minute)))
+		from := bufio.NewReader(client)
+		for range maxTaps + 1 {
+			// What comes next on the connection is the next answer.
+			_, err := fmt.Fprint(client, "HEAD /tap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+			must(err)
+			response, err := http.ReadResponse(from, &http.Request{Method: http.MethodHead})
+			must(err)
+			if response.StatusCode != 200 || response.Header.Get("Content-Type") != "application/x-ndjson" {
+				t.Fatalf("got %s, %v", response.Status, response.Header)
+			}
+		}
+	})
+}

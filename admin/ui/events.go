@@ -13,6 +13,11 @@ const slowClient = 10 * time.Second
 
 // events streams updates to a page (server-sent events, HTML standard section 9.2).
 func (h *hub) events(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		// Whoever asks so takes the head for all of it, and never ends the rest.
+		w.Header().Set("Content-Type", "text/event-stream")
+		return
+	}
 	l := h.join()
 	if l == nil {
 		admin.WriteProblem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d pages are open already; close one", h.max))

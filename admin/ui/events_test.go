@@ -152,3 +152,23 @@ func TestSnapshotNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadOfEvents: HEAD asks for no stream, and takes no page's place.
+func TestHeadOfEvents(t *testing.T) {
+	t.Parallel()
+	here := serve(t, (&proxy{}).options())
+	transport := &http.Transport{MaxConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: patience}
+	for range MaxListeners + 1 {
+		response, err := client.Head("http://" + here + "/ui/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("got %s, %v", response.Status, response.Header)
+		}
+	}
+	open(t, here).next()
+}

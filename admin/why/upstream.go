@@ -2,9 +2,11 @@ package why
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry/recent"
 )
@@ -21,7 +23,7 @@ func (c *inquiry) noCluster() {
 	place := c.at("route")
 	var at Fix
 	for _, condition := range c.evidence.Conditions {
-		if about(condition, c.Rule) && strings.HasPrefix(condition.Field, c.ruleField()+".") && strings.Contains(condition.Field, "destination") {
+		if about(condition, c.Rule) && strings.HasPrefix(condition.Field, c.ruleField()+".route") && c.saysOf(condition) {
 			c.because("the route's destination %s does not exist: %s", c.Cluster, condition.Message)
 			place.Field = condition.Field
 			at = Fix{File: condition.File, Line: condition.Line}
@@ -34,6 +36,21 @@ func (c *inquiry) noCluster() {
 		c.fix(place, "correct the destination, or add a Service or ServiceEntry for %s with port %s", host, port)
 	}
 	c.Fix.File, c.Fix.Line = at.File, at.Line
+}
+
+// saysOf tells whether what is wrong with a destination is said of the one that was picked: a rule
+// may have several bad ones. The message begins with what its author wrote.
+func (c *inquiry) saysOf(condition config.Condition) bool {
+	_, port, subset, host := parts(c.Cluster)
+	said, _, _ := strings.Cut(condition.Message, ": ")
+	switch {
+	case strings.HasSuffix(condition.Field, "destination.subset"):
+		return said == strconv.Quote(subset)
+	case strings.HasSuffix(condition.Field, "destination.host"):
+		name, err := strconv.Unquote(said)
+		return err == nil && (strings.EqualFold(host, name) || strings.HasPrefix(host, strings.ToLower(name)+"."))
+	}
+	return strings.Contains(condition.Field, "destination.port") && said == port
 }
 
 // ruleField is what the fields of the request's rule begin with: "http[0]".

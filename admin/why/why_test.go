@@ -210,6 +210,35 @@ func TestRelated(t *testing.T) {
 	}
 }
 
+// TestTheDestinationThatFailed: of a rule with several bad destinations, the answer is about the one
+// that was picked, not about the first, nor about a mirror.
+func TestTheDestinationThatFailed(t *testing.T) {
+	t.Parallel()
+	vs := config.Key{Kind: rule.Kind, Namespace: rule.Namespace, Name: rule.Name}
+	bad := []config.Condition{
+		{Object: vs, Field: "http[0].mirrors[0].destination.subset", Message: `"v9": a mirror`, File: "shop.yaml", Line: 1},
+		{Object: vs, Field: "http[0].route[0].destination.host", Message: `"cart": no Service`, File: "shop.yaml", Line: 2},
+		{Object: vs, Field: "http[0].route[1].destination.subset", Message: `"v8": no such subset`, File: "shop.yaml", Line: 3},
+		{Object: vs, Field: "http[0].route[2].destination.subset", Message: `"v9": no such subset`, File: "shop.yaml", Line: 4},
+		{Object: vs, Field: "http[0].route[3].destination.host", Message: `"gone": no Service`, File: "shop.yaml", Line: 5},
+		{Object: vs, Field: "http[0].route[4].destination.port.number", Message: `81: no such port`, File: "shop.yaml", Line: 6},
+	}
+	for cluster, place := range map[string]string{
+		"outbound|80|v9|reviews.default.svc.cluster.local": "VirtualService default/shop http[0].route[2].destination.subset (shop.yaml:4)",
+		"outbound|80||gone.default.svc.cluster.local":      "VirtualService default/shop http[0].route[3].destination.host (shop.yaml:5)",
+		"outbound|81||shop.default.svc.cluster.local":      "VirtualService default/shop http[0].route[4].destination.port.number (shop.yaml:6)",
+		"outbound|82||carts.default.svc.cluster.local":     "VirtualService default/shop http[0].route (shop.yaml:9)",
+	} {
+		f := failure(503, "NC", "cluster_not_found")
+		f.Cluster = cluster
+		e := evidence()
+		e.Conditions = bad
+		if a := Of(f, e); a.Fix.Place() != place {
+			t.Errorf("%s: %s, at %s, want %s", cluster, a.Cause, a.Fix.Place(), place)
+		}
+	}
+}
+
 func TestIsFlag(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{"NR": true, "uh": true, "404": false, "": false, "XX": false} {
