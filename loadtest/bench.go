@@ -150,8 +150,10 @@ func newRun() *cobra.Command {
 			for _, name := range all {
 				o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
 			}
-			if slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(work.Direct) }) {
-				o.Subjects = append(o.Subjects, run.Subject{Name: work.Direct, Peer: work.Direct})
+			for _, name := range []string{work.Direct, work.Relay} {
+				if slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(name) }) {
+					o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
+				}
 			}
 			return s.carryOut(cmd, o, "sluice", ready)
 		},

@@ -23,8 +23,8 @@ type misuse struct{ error }
 func misusef(format string, args ...any) error { return misuse{fmt.Errorf(format, args...)} }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "backend" { // started by the test itself
-		if err := backend.Main(os.Args[2:]); err != nil {
+	if len(os.Args) > 1 && backend.Commands[os.Args[1]] != nil { // started by the test itself
+		if err := backend.Commands[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "Error:", err)
 			os.Exit(1)
 		}

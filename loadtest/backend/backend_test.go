@@ -18,8 +18,8 @@ import (
 
 // TestMain lets the test binary be the command, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "backend" {
-		if err := Main(os.Args[2:]); err != nil {
+	if len(os.Args) > 1 && Commands[os.Args[1]] != nil {
+		if err := Commands[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

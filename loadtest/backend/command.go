@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -22,6 +22,9 @@ import (
 // Echo is a query that has backends answer with the request's head as they got it, behind a
 // line that says which backend it was.
 const Echo = "echo"
+
+// Commands are those that the load test starts itself, by name.
+var Commands = map[string]func(args []string) error{"backend": Main, "relay": RelayMain}
 
 // Start starts as many backends as the site has weights, one at least, and returns their
 // addresses in that order. They are one process, which is pinned to cpus (a list as taskset
@@ -128,7 +131,7 @@ func listen(count int, speaks work.Upstream, body int) (*loop, []string, error) 
 	}
 	var addrs []string
 	for i := range count {
-		fd, addr, err := socket()
+		fd, addr, err := socket(syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -140,27 +143,30 @@ func listen(count int, speaks work.Upstream, body int) (*loop, []string, error) 
 	return l, addrs, nil
 }
 
-// socket listens at a free port of loopback.
-func socket() (fd int, addr string, err error) {
+// socket listens at an address, at a free port where that has none.
+func socket(at syscall.SockaddrInet4) (fd int, addr string, err error) {
 	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, "", err
 	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return 0, "", err
+	}
+	if err := syscall.Bind(fd, &at); err != nil {
 		return 0, "", err
 	}
 	if err := syscall.Listen(fd, 4096); err != nil {
 		return 0, "", err
 	}
-	at, err := syscall.Getsockname(fd)
+	bound, err := syscall.Getsockname(fd)
 	if err != nil {
 		return 0, "", err
 	}
-	in4, ok := at.(*syscall.SockaddrInet4)
+	in4, ok := bound.(*syscall.SockaddrInet4)
 	if !ok {
 		return 0, "", errors.New("a socket of IPv4 has another address")
 	}
-	return fd, net.JoinHostPort("127.0.0.1", strconv.Itoa(in4.Port)), nil
+	return fd, netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), uint16(in4.Port)).String(), nil
 }
 
 // echoBytes returns what comes.

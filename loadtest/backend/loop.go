@@ -124,17 +124,24 @@ func (l *loop) take(fd int, greet func(*loop, *conn) handler) {
 		if err != nil {
 			return
 		}
-		syscall.SetsockoptInt(nfd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 		c := &conn{fd: nfd}
 		c.handle = greet(l, c)
-		if nfd >= len(l.conns) {
-			l.conns = append(l.conns, make([]*conn, nfd+1-len(l.conns))...)
-		}
-		l.conns[nfd] = c
-		if l.watch(syscall.EPOLL_CTL_ADD, nfd, syscall.EPOLLIN) != nil {
-			l.drop(c)
-		}
+		l.keep(c)
 	}
+}
+
+// keep has the loop read a connection, which is closed where that cannot be.
+func (l *loop) keep(c *conn) error {
+	syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	if c.fd >= len(l.conns) {
+		l.conns = append(l.conns, make([]*conn, c.fd+1-len(l.conns))...)
+	}
+	l.conns[c.fd] = c
+	err := l.watch(syscall.EPOLL_CTL_ADD, c.fd, syscall.EPOLLIN)
+	if err != nil {
+		l.drop(c)
+	}
+	return err
 }
 
 func (l *loop) drop(c *conn) {

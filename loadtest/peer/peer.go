@@ -63,12 +63,14 @@ type proxy struct {
 	renew func(*instance) error
 	// untold are the headers of requests that it cannot make.
 	untold []string
+	// blind ones have no routes and tell the backend nothing.
+	blind bool
 }
 
 var proxies = []*proxy{sluiceProxy, nginxProxy, haproxyProxy, caddyProxy, traefikProxy, envoyProxy}
 
-// Names returns the peers, the gateway first. Beside them there is "direct", which is no proxy:
-// the backend's own address.
+// Names returns the peers, the gateway first. Beside them there are work.Direct, which is no proxy
+// but the backend's own address, and work.Relay, which is not much of one.
 func Names() []string {
 	names := make([]string, len(proxies))
 	for i, p := range proxies {
@@ -78,12 +80,12 @@ func Names() []string {
 }
 
 func named(name string) (*proxy, error) {
-	for _, p := range append(proxies[:len(proxies):len(proxies)], directProxy) {
+	for _, p := range append(proxies[:len(proxies):len(proxies)], directProxy, relayProxy) {
 		if p.name == name {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no peer %q; there are %q and \"direct\"", name, Names())
+	return nil, fmt.Errorf("there is no peer %q; there are %q, %q and %q", name, Names(), work.Direct, work.Relay)
 }
 
 // Prepare finds or builds the programs of peers and returns their versions, and why others are

@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,12 @@ var cache = sync.OnceValue(func() string {
 	return dir
 })
 
+// TestMain lets the test binary be the relay, too.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == work.Relay {
+		fmt.Fprintln(os.Stderr, backend.RelayMain(os.Args[2:]))
+		os.Exit(1)
+	}
 	status := m.Run()
 	os.RemoveAll(cache())
 	os.Exit(status)
@@ -185,6 +191,17 @@ func TestSidecars(t *testing.T) {
 	}
 	if r := start(t, "direct", site); len(r.PIDs) != 0 {
 		t.Errorf("without a proxy there are the processes %v", r.PIDs)
+	}
+}
+
+// TestRelay has the relay, which knows no routes, pass requests on as they are.
+func TestRelay(t *testing.T) {
+	r := start(t, work.Relay, work.Site{Body: 1024})
+	if len(r.PIDs) != 1 {
+		t.Errorf("the processes are %v, not one", r.PIDs)
+	}
+	if _, err := Start(t.Context(), work.Relay, work.Site{Body: 1024, TLS: true, Backends: []string{"127.0.0.1:1"}}, Options{Dir: t.TempDir()}); err == nil {
+		t.Error("it says to serve inside TLS")
 	}
 }
 

@@ -35,7 +35,7 @@ func half(w Work) Work {
 
 // plain are those of HTTP/1.1 without TLS.
 func plain() []Work {
-	small := Work{Name: "http1-1k", Title: "HTTP/1.1 keep-alive, 1 KB", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: everything, Smoke: true}
+	small := Work{Name: "http1-1k", Title: "HTTP/1.1 keep-alive, 1 KB", Protocol: HTTP1, Connections: 64, Rate: 8000, Site: with(func(s *Site) { s.Body = kilobyte }), Figures: everything, Smoke: true, Relay: true}
 	return []Work{
 		small,
 		half(small),
@@ -138,11 +138,19 @@ func Named(names []string) (works []Work, unknown []string) {
 	return works, unknown
 }
 
-// Direct is the peer that is none: clients reach the backend itself, in works that say so.
-const Direct = "direct"
+const (
+	// Direct is the peer that is none: clients reach the backend itself, in works that say so.
+	Direct = "direct"
+	// Relay is the peer that does nothing but to pass on bytes, in works that say so: what it costs
+	// is what no proxy can do without.
+	Relay = "relay"
+)
 
 // Takes tells whether a peer can do the work.
 func (w Work) Takes(peer string) bool {
+	if peer == Relay {
+		return w.Relay
+	}
 	return w.Peers == nil && peer != Direct || slices.Contains(w.Peers, peer)
 }
 

@@ -71,6 +71,8 @@ type Work struct {
 	Figures  []Figure
 	// Peers are the proxies that can do it; nil for all.
 	Peers []string
+	// Relay has the relay take part.
+	Relay bool
 	// Smoke puts the work among the few of the smoke test.
 	Smoke bool
 }
