@@ -2,8 +2,11 @@ package tls
 
 import (
 	ctls "crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,5 +121,46 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("chain %d asks for something else than %d, and has its policy %q", i, before, policy)
 		}
 		seen[policy] = i
+	}
+}
+
+// Authorities whose names are more than a handshake can tell clients of are not told; who is let
+// in stays the same.
+func TestManyAuthorities(t *testing.T) {
+	t.Parallel()
+	host, known := newRoot(t, "servers"), newRoot(t, "clients")
+	bundle := []*pair{known}
+	for i := range 1000 {
+		bundle = append(bundle, newRoot(t, strings.Repeat("authority ", 6)+strconv.Itoa(i)))
+	}
+	settings := simple("shop")
+	settings.ClientAuth = router.RequireClientCertificate
+	settings.Authorities.Secrets = []string{"default/ca"}
+	s := newStore(t, Options{})
+	s.Update(serverSpec(settings, secretOf("shop", host.host(t, "shop.example.com")), secretOf("ca", nil, bundle...)))
+	late := known.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "late"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	for _, version := range []uint16{ctls.VersionTLS12, ctls.VersionTLS13} {
+		as := func(p *pair, sessions ctls.ClientSessionCache) result {
+			client := &ctls.Config{RootCAs: pool(host), ServerName: "shop.example.com", MaxVersion: version, ClientSessionCache: sessions}
+			if p != nil {
+				client.Certificates = []ctls.Certificate{p.tls()}
+			}
+			return s.shake(settings, client)
+		}
+		good, sessions := known.client(t, "good"), ctls.NewLRUClientSessionCache(1)
+		for i := range 2 {
+			r := as(good, sessions)
+			expect(t, r.err(), "")
+			if r.server.DidResume != (i == 1) {
+				t.Errorf("visit %d: resumed %t", i, r.server.DidResume)
+			}
+			state := s.State(settings, r.server)
+			if state.Peer == nil || state.Peer.Subject != "CN=good" || state.Policy != s.Policy(settings) || !state.Meets(settings) {
+				t.Errorf("visit %d: state is %+v", i, state)
+			}
+		}
+		expect(t, as(newRoot(t, "elsewhere").client(t, "good"), nil).serverErr, "unknown authority")
+		expect(t, as(late, nil).serverErr, "expired")
+		expect(t, as(nil, nil).serverErr, "didn't provide a certificate")
 	}
 }

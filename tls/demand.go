@@ -19,6 +19,10 @@ import (
 // request.
 const maxClientLeaf = 16 << 10
 
+// maxNaming bounds the names of authorities that clients are told of, in bytes: a message of a
+// handshake has no room for more, and the names are a help to choose a certificate, no more.
+const maxNaming = 60 << 10
+
 var (
 	errUnverified  = errors.New("the certificate was not verified")
 	errNoneGiven   = errors.New("the client presented no certificate")
@@ -38,6 +42,8 @@ type demand struct {
 	spki, hash map[[sha256.Size]byte]bool
 	clock      func() time.Time
 	policy     string
+	// unnamed: clients are not told of the authorities, whereupon crypto/tls does not verify.
+	unnamed bool
 }
 
 // noDemand is the policy of servers that ask for no certificate.
@@ -53,6 +59,7 @@ func newDemand(t *router.ServerTLS, trust *trust, clock func() time.Time) (*dema
 	if t.ClientAuth == router.NoClientCertificate {
 		return d, nil
 	}
+	d.unnamed = trust.naming > maxNaming
 	mode := "required"
 	if t.ClientAuth == router.OptionalClientCertificate {
 		mode = "optional"
@@ -94,21 +101,43 @@ func sums(texts []string, decode func(string) ([]byte, error)) (map[[sha256.Size
 
 // apply has crypto/tls verify clients, and check what it does not know.
 func (d *demand) apply(c *ctls.Config) {
-	switch d.auth {
-	case router.NoClientCertificate:
+	switch optional := d.auth == router.OptionalClientCertificate; {
+	case d.auth == router.NoClientCertificate:
 		return
-	case router.OptionalClientCertificate:
+	case d.unnamed && optional:
+		c.ClientAuth = ctls.RequestClientCert
+	case d.unnamed:
+		c.ClientAuth = ctls.RequireAnyClientCert
+	case optional:
 		c.ClientAuth = ctls.VerifyClientCertIfGiven
 	default:
 		c.ClientAuth = ctls.RequireAndVerifyClientCert
 	}
-	c.ClientCAs = d.trust.pool
+	if !d.unnamed {
+		c.ClientCAs = d.trust.pool
+	}
 	c.VerifyConnection = d.verify
 }
 
 // verify is called at the end of every handshake, full or resumed.
 func (d *demand) verify(cs ctls.ConnectionState) error {
-	return d.examine(cs.PeerCertificates, cs.VerifiedChains)
+	verified := cs.VerifiedChains
+	if d.unnamed && len(cs.PeerCertificates) > 0 {
+		var err error
+		if verified, err = d.chains(cs.PeerCertificates, d.clock()); err != nil {
+			return &ctls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+		}
+	}
+	return d.examine(cs.PeerCertificates, verified)
+}
+
+// chains verifies what a client has shown.
+func (d *demand) chains(shown []*x509.Certificate, at time.Time) ([][]*x509.Certificate, error) {
+	o := x509.VerifyOptions{Roots: d.trust.pool, Intermediates: x509.NewCertPool(), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	for _, cert := range shown[1:] {
+		o.Intermediates.AddCert(cert)
+	}
+	return shown[0].Verify(o)
 }
 
 // examine returns what is wrong with the certificates that a client has shown, given the chains
@@ -161,14 +190,11 @@ func (d *demand) holds(shown []*x509.Certificate, verified [][]*x509.Certificate
 // again verifies what a client has shown by the authorities as they are now: an authority's own
 // certificate may have been renewed. That the client's has run out in the meantime does not count.
 func (d *demand) again(shown []*x509.Certificate) [][]*x509.Certificate {
-	o := x509.VerifyOptions{Roots: d.trust.pool, Intermediates: x509.NewCertPool(), CurrentTime: d.clock(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	if end := shown[0].NotAfter; o.CurrentTime.After(end) {
-		o.CurrentTime = end
+	at := d.clock()
+	if end := shown[0].NotAfter; at.After(end) {
+		at = end
 	}
-	for _, cert := range shown[1:] {
-		o.Intermediates.AddCert(cert)
-	}
-	chains, err := shown[0].Verify(o)
+	chains, err := d.chains(shown, at)
 	if err != nil {
 		return nil
 	}

@@ -35,7 +35,9 @@ func (s *Store) State(t *router.ServerTLS, cs ctls.ConnectionState) *proxy.TLSSt
 	}
 	presented, issued := now.presented(&cs)
 	state.Covers = covers(presented, issued, state.ServerName)
-	if len(cs.PeerCertificates) > 0 && len(cs.VerifiedChains) > 0 {
+	// Where authorities are not named to clients it is the demand alone that verifies.
+	verified := len(cs.VerifiedChains) > 0 || state.Policy == now.policy && now.policy != noDemand
+	if len(cs.PeerCertificates) > 0 && verified {
 		var by []string
 		if len(presented) > 0 {
 			if own, err := namesOf(presented[0].leaf); err == nil {

@@ -16,7 +16,9 @@ type trust struct {
 	pool *x509.CertPool
 	// roots are the authorities in the pool, by their DER.
 	roots map[string]bool
-	crls  revocations
+	// naming is how many bytes it takes to name the authorities to clients.
+	naming int
+	crls   revocations
 	// id tells trusts of different content apart.
 	id string
 }
@@ -36,6 +38,9 @@ func parseTrust(ca, crl []byte, system bool) (*trust, error) {
 		parts = nil
 		for _, cert := range certs {
 			t.pool.AddCert(cert)
+			if !t.roots[string(cert.Raw)] {
+				t.naming += 2 + len(cert.RawSubject)
+			}
 			t.roots[string(cert.Raw)] = true
 			parts = append(parts, digest(cert.Raw))
 		}
