@@ -254,25 +254,6 @@ func TestStoreAway(t *testing.T) {
 	await(t, "the problem stays", func() bool { return m.Problems()[shop] == nil })
 }
 
-// Clients without ECDSA are told from others.
-func TestNeedsRSA(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		hello *tls.ClientHelloInfo
-		rsa   bool
-	}{
-		{"modern", modern(shop), false},
-		{"legacy", legacy(shop), true},
-		{"TLS 1.1 with ECDSA", &tls.ClientHelloInfo{CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}}, false},
-		{"TLS 1.1 without", &tls.ClientHelloInfo{CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}, true},
-	} {
-		if got := needsRSA(c.hello); got != c.rsa {
-			t.Errorf("%s: %v", c.name, got)
-		}
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]Options{
