@@ -21,11 +21,8 @@ type multiplex struct {
 	// conns take exchanges. alive are all that have not closed.
 	conns []*shared
 	alive map[*shared]struct{}
-	// dials are in progress: each serves as many as wait for its kind of connection and will
-	// have room.
-	dials []*identity
-	// list are those who wait, first come, first served; waiting is their number.
-	list    []*streamWaiter
+	// kinds are the connections that are wanted, or made; waiting is how many wait for one.
+	kinds   []*wanted
 	waiting atomic.Int64
 	retired bool
 	// eldest is until when the endpoint is taken to know HTTP/1.1 only, of proxy.Now: it
@@ -43,6 +40,15 @@ type shared struct {
 	// connections. The lock of the endpoint's multiplex guards both.
 	requests int64
 	counted  bool
+}
+
+// wanted is a kind of connection that is waited for, or being made.
+type wanted struct {
+	id *identity
+	// list are those who wait, first come, first served.
+	list []*streamWaiter
+	// dials are in progress: each serves as many of the list as will have room.
+	dials int
 }
 
 // streamWaiter waits for a stream.
@@ -122,44 +128,80 @@ func (m *multiplex) end(x *shared) {
 	x.conn.Retire()
 }
 
-// serve gives streams to those who wait, as far as there are any. The caller holds mu.
-func (m *multiplex) serve(c *Cluster) {
-	for i := 0; i < len(m.list); {
-		w := m.list[i]
-		s, _ := m.take(c, w.id)
-		if s == nil {
-			i++
-			continue
+// want returns a kind of connection, which is wanted from now on. The caller holds mu.
+func (m *multiplex) want(id *identity) *wanted {
+	for _, k := range m.kinds {
+		if k.id == id || *k.id == *id {
+			return k
 		}
-		m.give(i, streamGrant{stream: s})
 	}
+	k := &wanted{id: id}
+	m.kinds = append(m.kinds, k)
+	return k
 }
 
-// give grants something to the ith of those who wait. The caller holds mu.
-func (m *multiplex) give(i int, g streamGrant) {
-	w := m.list[i]
-	m.leave(i)
+// tidy forgets kinds of connections that nobody wants any more. The caller holds mu.
+func (m *multiplex) tidy() {
+	m.kinds = slices.DeleteFunc(m.kinds, func(k *wanted) bool { return len(k.list) == 0 && k.dials == 0 })
+}
+
+// serve gives streams to those who wait, as far as there are any. The caller holds mu.
+func (m *multiplex) serve(c *Cluster) {
+	for _, k := range m.kinds {
+		for len(k.list) > 0 {
+			s, _ := m.take(c, k.id)
+			if s == nil {
+				break
+			}
+			m.give(k, streamGrant{stream: s})
+		}
+	}
+	m.tidy()
+}
+
+// give grants something to the first of those who wait for a kind. The caller holds mu.
+func (m *multiplex) give(k *wanted, g streamGrant) {
+	w := k.list[0]
+	k.list[0] = nil
+	k.list = k.list[1:]
+	m.waiting.Add(-1)
 	w.granted = true
 	w.grant <- g
 }
 
-func (m *multiplex) leave(i int) {
-	m.list = slices.Delete(m.list, i, i+1)
+// join has somebody wait. The caller holds mu.
+func (m *multiplex) join(w *streamWaiter) {
+	k := m.want(w.id)
+	k.list = append(k.list, w)
+	m.waiting.Add(1)
+}
+
+// leave takes out one who waits no longer. The caller holds mu.
+func (m *multiplex) leave(w *streamWaiter) {
+	k := m.want(w.id)
+	at := slices.Index(k.list, w)
+	k.list = slices.Delete(k.list, at, at+1)
 	m.waiting.Add(-1)
+	m.tidy()
 }
 
 // giveAll grants to all who wait for id what each grant says of the nth of them. The caller
 // holds mu.
 func (m *multiplex) giveAll(id *identity, grant func(n int) streamGrant) {
-	n := 0
-	for i := 0; i < len(m.list); {
-		if *m.list[i].id != *id {
-			i++
-			continue
-		}
-		m.give(i, grant(n))
-		n++
+	k := m.want(id)
+	for n := 0; len(k.list) > 0; n++ {
+		m.give(k, grant(n))
 	}
+	m.tidy()
+}
+
+// dialing counts a connection that is about to be made. The caller holds mu.
+func (m *multiplex) dialing(id *identity) { m.want(id).dials++ }
+
+// undial ends the count of a dial. The caller holds mu.
+func (m *multiplex) undial(id *identity) {
+	m.want(id).dials--
+	m.tidy()
 }
 
 // short returns for whom another connection is wanted, because more wait for it than those
@@ -169,20 +211,9 @@ func (m *multiplex) short(c *Cluster) *identity {
 	if most := c.Spec.Pool.MaxRequestsPerConnection; most > 0 {
 		limit = min(limit, most)
 	}
-	for _, w := range m.list {
-		wait, come := 0, 0
-		for _, other := range m.list {
-			if *other.id == *w.id {
-				wait++
-			}
-		}
-		for _, id := range m.dials {
-			if *id == *w.id {
-				come += limit
-			}
-		}
-		if wait > come {
-			return w.id
+	for _, k := range m.kinds {
+		if len(k.list) > k.dials*limit {
+			return k.id
 		}
 	}
 	return nil

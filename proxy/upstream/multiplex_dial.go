@@ -22,7 +22,7 @@ func (c *Cluster) expand(e *Endpoint, reclaims bool) bool {
 		m.mu.Lock()
 		id := m.short(c)
 		if id != nil {
-			m.dials = append(m.dials, id)
+			m.dialing(id)
 		}
 		m.mu.Unlock()
 		if id == nil {
@@ -78,13 +78,6 @@ func (s *clusterState) feed() {
 	s.queue.mu.Unlock()
 	for _, e := range starved {
 		s.current.Load().expand(e, false)
-	}
-}
-
-// undial ends the count of a dial. The caller holds mu.
-func (m *multiplex) undial(id *identity) {
-	if i := slices.Index(m.dials, id); i >= 0 {
-		m.dials = slices.Delete(m.dials, i, i+1)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -217,6 +218,42 @@ func TestSharedReclaims(t *testing.T) {
 		b.over("b:1", b1)
 		b.over("b:1", b2)
 	})
+}
+
+// What it costs to wait does not grow with those who wait already: an endpoint that is slow to
+// connect must not take the processor from the others.
+func TestManyWaitForStreams(t *testing.T) {
+	t.Parallel()
+	const waiters = 2_000
+	gate := make(chan struct{})
+	b := shareBench(t, gate, nil, "a:1")
+	e, c := b.endpoint("a:1"), b.c
+	began := time.Now()
+	var all sync.WaitGroup
+	for range waiters {
+		all.Go(func() {
+			up, _, err := c.Acquire(e, &Need{}, false, 0, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Release(e, up, Report{Status: 200})
+		})
+	}
+	for c.Status().Stats[RqPendingActive] < waiters {
+		runtime.Gosched()
+	}
+	close(gate)
+	all.Wait()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("%d requests took %v", waiters, took)
+	}
+	b.hangUp()
+	e.shared.mu.Lock()
+	defer e.shared.mu.Unlock()
+	if len(e.shared.kinds) != 0 || e.shared.waiting.Load() != 0 {
+		t.Errorf("%d kinds, %d waiting afterwards", len(e.shared.kinds), e.shared.waiting.Load())
+	}
 }
 
 // A failed dial is that of all who wait for it.
@@ -460,8 +497,7 @@ func TestSharedStarves(t *testing.T) {
 		id := b.c.terms.identity(&Need{}, new(identity)).keep()
 		for round := range 50_000 {
 			w := &streamWaiter{id: id, grant: make(chan streamGrant, 1)}
-			e.shared.list = append(e.shared.list, w)
-			e.shared.waiting.Add(1)
+			e.shared.join(w)
 			s.reserve(e)
 			go b.c.expand(e, false)
 			go func() {

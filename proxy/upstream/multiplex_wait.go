@@ -3,7 +3,6 @@ package upstream
 import (
 	"math"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -21,7 +20,7 @@ func (m *multiplex) knowsHTTP1() bool {
 func (c *Cluster) acquireShared(e *Endpoint, id *identity, need *Need, within time.Duration, down proxy.Downstream) (up proxy.Upstream, reused bool, err error) {
 	m := &e.shared
 	m.mu.Lock()
-	if len(m.list) == 0 {
+	if m.waiting.Load() == 0 {
 		if s, reused := m.take(c, id); s != nil {
 			m.mu.Unlock()
 			return s, reused, nil
@@ -54,8 +53,7 @@ func (c *Cluster) awaitStream(e *Endpoint, p *patience) streamGrant {
 	m := &e.shared
 	w := &streamWaiter{id: p.id, grant: make(chan streamGrant, 1)}
 	m.mu.Lock()
-	m.list = append(m.list, w)
-	m.waiting.Add(1)
+	m.join(w)
 	m.serve(c)
 	m.mu.Unlock()
 	if !c.expand(e, true) {
@@ -78,7 +76,7 @@ func (c *Cluster) awaitStream(e *Endpoint, p *patience) streamGrant {
 	m.mu.Lock()
 	granted := w.granted
 	if !granted {
-		m.leave(slices.Index(m.list, w))
+		m.leave(w)
 	}
 	m.mu.Unlock()
 	if granted {
