@@ -78,12 +78,13 @@ func (in Inbound) port() uint16 {
 	return uint16(port)
 }
 
-// cluster is the name of the application's cluster, as Istio names it.
-func (in Inbound) cluster() string {
+// cluster is the name of the application's cluster, as Istio names it: of a subset, where there
+// is one.
+func (in Inbound) cluster(subset string) string {
 	if port := in.port(); port != 0 {
-		return "inbound|" + strconv.Itoa(int(port)) + "||"
+		return "inbound|" + strconv.Itoa(int(port)) + "|" + subset + "|"
 	}
-	return "inbound|" + in.Listen + "||"
+	return "inbound|" + in.Listen + "|" + subset + "|"
 }
 
 // inboundSpec returns the listeners for what calls the workload: each forwards
@@ -91,22 +92,36 @@ func (in Inbound) cluster() string {
 func inboundSpec(list []Inbound) *router.Spec {
 	spec := &router.Spec{}
 	for _, in := range list {
-		cluster := in.cluster()
+		cluster, calls := in.cluster(""), in.cluster(grpc)
 		if slices.ContainsFunc(spec.Clusters, func(c *router.Cluster) bool { return c.Name == cluster }) {
-			cluster += in.Listen // the same port of another address
+			cluster, calls = cluster+in.Listen, calls+in.Listen // the same port of another address
 		}
-		spec.Clusters = append(spec.Clusters, &router.Cluster{
-			Name: cluster, Port: in.port(), Endpoints: []*router.Endpoint{{Address: local(in.Local)}},
-		})
+		address := local(in.Local)
+		spec.Clusters = append(spec.Clusters,
+			&router.Cluster{Name: cluster, Port: in.port(), Endpoints: []*router.Endpoint{{Address: address}}},
+			&router.Cluster{Name: calls, Port: in.port(), Endpoints: []*router.Endpoint{{Address: address}}, Protocol: router.ProtocolHTTP2})
 		spec.Listeners = append(spec.Listeners, &router.Listener{
 			Name: in.name(), Port: in.port(),
 			Tables: []*router.RouteTable{{Name: cluster, VirtualHosts: []*router.VirtualHost{{
-				Name: cluster, Domains: []string{"*"},
-				Routes: []*router.Route{{RouteAction: &router.RouteAction{Name: "default", Destinations: []router.Destination{{Cluster: cluster}}}}},
+				Name: cluster, Domains: []string{"*"}, Routes: []*router.Route{route(calls, isGRPC), route(cluster, router.Match{})},
 			}}}},
 		})
 	}
 	return spec
+}
+
+// grpc is the subset of the cluster for calls of gRPC: these are HTTP/2, whatever else the
+// application speaks.
+const grpc = "grpc"
+
+// isGRPC matches the calls of gRPC, and those of gRPC-Web, which are translated.
+var isGRPC = router.Match{Rest: &router.Conditions{Headers: []router.HeaderMatch{
+	{Name: "content-type", Match: router.StringMatch{Kind: router.MatchPrefix, Value: "application/grpc"}},
+}}}
+
+// route returns one to a cluster, for what matches.
+func route(cluster string, match router.Match) *router.Route {
+	return &router.Route{Match: match, RouteAction: &router.RouteAction{Name: "default", Destinations: []router.Destination{{Cluster: cluster}}}}
 }
 
 // local spells localhost out: a cluster's endpoints are addresses.

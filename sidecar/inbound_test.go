@@ -62,7 +62,7 @@ func TestInboundSpec(t *testing.T) {
 		{"inbound_10.0.0.2:9080", "inbound|9080||10.0.0.2:9080", "127.0.0.1:2"},
 		{"inbound_unix:///in", "inbound|unix:///in||", "unix:///app"},
 	} {
-		if l, c := spec.Listeners[i], spec.Clusters[i]; l.Name != want.listener || c.Name != want.cluster || c.Endpoints[0].Address != want.endpoint {
+		if l, c := spec.Listeners[i], spec.Clusters[2*i]; l.Name != want.listener || c.Name != want.cluster || c.Endpoints[0].Address != want.endpoint {
 			t.Errorf("%d: listener %s, cluster %s at %s; want %+v", i, l.Name, c.Name, c.Endpoints[0].Address, want)
 		}
 	}
@@ -73,6 +73,11 @@ func TestInboundSpec(t *testing.T) {
 	d := table.Route(&router.Request{Listener: "inbound_10.0.0.2:9080", Method: "GET", Authority: "any", Path: "/x"})
 	if picked := d.Pick(0); picked == nil || picked.Cluster.Name != "inbound|9080||10.0.0.2:9080" {
 		t.Errorf("picked %+v", picked)
+	}
+	d = table.Route(&router.Request{Listener: "inbound_10.0.0.2:9080", Method: "POST", Authority: "any", Path: "/x",
+		Headers: []router.Header{{Name: "content-type", Value: "application/grpc+proto"}}})
+	if picked := d.Pick(0); picked == nil || picked.Cluster.Name != "inbound|9080|grpc|10.0.0.2:9080" {
+		t.Errorf("picked %+v for gRPC", picked)
 	}
 }
 

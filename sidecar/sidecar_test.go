@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -91,9 +92,12 @@ func TestSidecar(t *testing.T) {
 			}
 		},
 		Outbound: "127.0.0.1:0",
-		Inbound:  []Inbound{{Listen: "127.0.0.1:0", Local: "127.0.0.1:" + server(t, "app")}},
-		Logger:   slog.New(slog.DiscardHandler),
-		Notify:   func(s role.Status) { states <- s },
+		Inbound: []Inbound{
+			{Listen: "127.0.0.1:0", Local: "127.0.0.1:" + server(t, "app")},
+			{Listen: "localhost:0", Local: grpcServer(t)},
+		},
+		Logger: slog.New(slog.DiscardHandler),
+		Notify: func(s role.Status) { states <- s },
 	}
 	go func() { ended <- Run(ctx, o) }()
 	var s role.Status
@@ -140,6 +144,7 @@ func TestSidecar(t *testing.T) {
 	}
 	viaProxy(t, out)
 	asSent(t, out)
+	callGRPC(t, s.Address("inbound_localhost:0"))
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
@@ -176,5 +181,52 @@ func asSent(t *testing.T, out string) {
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "reviews /a/b " {
 		t.Errorf("an escaped slash and a header with an underscore: %d %q, %v", resp.StatusCode, body, err)
+	}
+}
+
+// grpcServer starts an application that speaks gRPC, which is HTTP/2 and nothing else, and
+// returns its address.
+func grpcServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Protocols: onlyHTTP2(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		io.Copy(w, r.Body)
+		w.Header().Set("Grpc-Status", "0")
+	})}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return l.Addr().String()
+}
+
+func onlyHTTP2() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+// callGRPC calls the workload by gRPC.
+func callGRPC(t *testing.T, in string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", "http://"+in+"/echo.Echo/Say", strings.NewReader("\x00\x00\x00\x00\x02hi"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/grpc")
+	r.Header.Set("TE", "trailers")
+	transport := &http.Transport{Protocols: onlyHTTP2()}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || string(body) != "\x00\x00\x00\x00\x02hi" || resp.Trailer.Get("Grpc-Status") != "0" {
+		t.Errorf("gRPC: %d %q, header %v, trailer %v, %v", resp.StatusCode, body, resp.Header, resp.Trailer, err)
 	}
 }
