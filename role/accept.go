@@ -12,9 +12,9 @@ import (
 )
 
 // newServer returns the server of one socket.
-func (p *process) newServer(b Bind) *listener.Server {
+func (p *process) newServer(b Bind, headers func() []router.Header) *listener.Server {
 	o := p.listenerOptions(b)
-	o.HTTP = p.requests(p.http(b, o.Observe), p.o.TLS.responseHeaders(b))
+	o.HTTP = p.requests(p.http(b, o.Observe), headers)
 	o.Bytes = p.bytes(o.Observe)
 	return listener.NewServer(o)
 }
@@ -71,7 +71,7 @@ type session = func(conn net.Conn, early []byte, info *proxy.Connection) proxy.S
 // requests returns what serves the connections of a socket that carry requests: those inside
 // TLS by the protocol that was agreed on, others by how the client begins. Responses inside
 // TLS have the headers too.
-func (p *process) requests(single *http1.Options, headers []router.Header) session {
+func (p *process) requests(single *http1.Options, headers func() []router.Header) session {
 	multiplexed := http2.Options{
 		Handler:           single.Engine,
 		Pressure:          single.Pressure,
@@ -88,7 +88,7 @@ func (p *process) requests(single *http1.Options, headers []router.Header) sessi
 	}
 	return func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
 		if info.TLS != nil {
-			info.Headers = headers
+			info.Headers = headers()
 			if info.TLS.Protocol == "h2" {
 				return single.HTTP2(conn, early, info)
 			}

@@ -36,7 +36,18 @@ func bindCondition(b Bind, err error) config.Condition {
 // explainBind says why a socket cannot be bound, and the way out.
 func explainBind(b Bind, err error) string {
 	_, text := diagnose(b, err)
-	return fmt.Sprintf("cannot listen on %s: %s; it is tried again", b.Address, text)
+	return fmt.Sprintf("cannot listen on %s: %s; it is tried again", b.asked(), text)
+}
+
+// ofDatagrams marks the address of a UDP socket, for people.
+const ofDatagrams = "/udp"
+
+// asked is the address that was asked for, for people.
+func (b Bind) asked() string {
+	if b.Datagrams {
+		return b.Address + ofDatagrams
+	}
+	return b.Address
 }
 
 func diagnose(b Bind, err error) (config.Reason, string) {

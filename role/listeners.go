@@ -7,11 +7,13 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/proxy/listener"
+	"github.com/sluicegate/sluice/router"
 )
 
 const (
@@ -47,9 +49,13 @@ type Bind struct {
 // listeners holds the sockets that are wanted, and lets the others go. A socket that is
 // wanted before and after a change is not touched, and so neither is a connection of it.
 type listeners struct {
-	newServer func(Bind) *listener.Server
+	// newServer returns the server of a socket. What headers returns is added to responses inside
+	// TLS, and may change while the socket stays.
+	newServer func(b Bind, headers func() []router.Header) *listener.Server
 	// newDatagramServer is nil where there is no HTTP/3.
 	newDatagramServer func(Bind) DatagramServer
+	// headers are what responses inside TLS say of a socket.
+	headers func(Bind) []router.Header
 	// grace bounds how long the connections of a socket that is let go may take.
 	grace   time.Duration
 	logger  *slog.Logger
@@ -76,7 +82,8 @@ type binding struct {
 	Bind
 	server server  // nil while it cannot be bound
 	socket *socket // nil for datagrams
-	at     string  // where it is bound
+	said   atomic.Pointer[said]
+	at     string // where it is bound
 	served chan struct{}
 	err    error
 	pause  time.Duration
@@ -97,8 +104,9 @@ type DatagramServer interface {
 	Serve(conn net.PacketConn) error
 }
 
-func newListeners(newServer func(Bind) *listener.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
+func newListeners(newServer func(Bind, func() []router.Header) *listener.Server, grace time.Duration, logger *slog.Logger, changed func()) *listeners {
 	s := &listeners{newServer: newServer, grace: grace, logger: logger, changed: changed, backoff: firstRetry, settled: settled}
+	s.headers = func(Bind) []router.Header { return nil }
 	s.hurry, s.rush = context.WithCancel(context.Background())
 	return s
 }
@@ -120,11 +128,11 @@ func (s *listeners) release(wanted []Bind) {
 	}
 	stay := make(map[Bind]struct{}, len(wanted))
 	for _, b := range wanted {
-		stay[b] = struct{}{}
+		stay[b.socket()] = struct{}{}
 	}
 	var going []*binding
 	s.held = slices.DeleteFunc(s.held, func(l *binding) bool {
-		_, stays := stay[l.Bind]
+		_, stays := stay[l.Bind.socket()]
 		if !stays && l.server != nil {
 			going = append(going, l)
 		}
@@ -156,7 +164,23 @@ func (s *listeners) leave(l *binding) {
 		if err := s.end(ctx, l); err != nil {
 			s.logger.Warn("connections were cut when their listener closed", "listener", l.Listener, "after", s.grace)
 		}
+		if l.Datagrams {
+			<-l.served
+			s.vacated()
+		}
 	})
+}
+
+// vacated tries the UDP sockets that may have waited for the address of one that has closed now.
+func (s *listeners) vacated() {
+	s.mu.Lock()
+	for _, l := range s.held {
+		if l.Datagrams && l.server == nil {
+			l.due, l.pause = time.Now(), s.backoff
+		}
+	}
+	s.mu.Unlock()
+	s.again()
 }
 
 // stop stops accepting. A UDP socket goes on until its connections have ended.
@@ -185,22 +209,23 @@ func (s *listeners) acquire(wanted []Bind) {
 	}
 	known := make(map[Bind]*binding, len(wanted))
 	for _, l := range s.held {
-		known[l.Bind] = l
+		known[l.Bind.socket()] = l
 	}
 	held := make([]*binding, 0, len(wanted))
 	taken := make(map[*binding]struct{}, len(wanted))
 	for _, b := range wanted {
-		l := known[b]
+		l := known[b.socket()]
 		if _, twice := taken[l]; twice {
 			continue
 		}
 		fresh := l == nil
 		if fresh {
 			l = &binding{Bind: b}
-			known[b] = l
+			known[b.socket()] = l
 			// It is let go again even if opening the next one panics.
 			s.held = append(s.held, l)
 		}
+		l.AltSvc = b.AltSvc
 		held, taken[l] = append(held, l), struct{}{}
 		if fresh || s.freed && l.server == nil {
 			l.pause = s.backoff
@@ -208,6 +233,7 @@ func (s *listeners) acquire(wanted []Bind) {
 		}
 	}
 	s.held, s.freed = held, false
+	s.tell()
 	s.schedule()
 }
 
@@ -242,13 +268,14 @@ func (s *listeners) bind(l *binding) (serve func() error, err error) {
 		if err != nil {
 			return nil, err
 		}
-		l.server, l.at = server, conn.LocalAddr().String()+"/udp"
+		l.server, l.at = server, conn.LocalAddr().String()+ofDatagrams
 		return func() error {
 			defer conn.Close()
 			return server.Serve(conn)
 		}, nil
 	}
-	server := s.newServer(l.Bind)
+	l.say(s, false) // until tell knows better
+	server := s.newServer(l.Bind, func() []router.Header { return l.said.Load().headers })
 	if l.socket, err = bind(s.hurry, l.Address); err != nil {
 		l.socket = nil
 		return nil, err
@@ -289,6 +316,7 @@ func (s *listeners) again() {
 			bound = bound || l.server != nil
 		}
 	}
+	s.tell()
 	s.schedule()
 	s.mu.Unlock()
 	if bound {
@@ -346,7 +374,7 @@ func (s *listeners) status() []admin.Listener {
 	defer s.mu.Unlock()
 	list := make([]admin.Listener, len(s.held))
 	for i, l := range s.held {
-		list[i] = admin.Listener{Name: l.Listener, Address: l.Address, Port: l.Port, Inbound: l.Inbound}
+		list[i] = admin.Listener{Name: l.Listener, Address: l.asked(), Port: l.Port, Inbound: l.Inbound}
 		if l.server == nil {
 			list[i].Error = explainBind(l.Bind, l.err)
 			continue

@@ -62,7 +62,7 @@ func (e *echo) Reject(ex *proxy.Exchange, down proxy.Downstream, _ proxy.Rejecti
 // start returns an empty set of listeners whose servers are e.
 func start(t *testing.T, e *echo) *listeners {
 	t.Helper()
-	s := newListeners(func(b Bind) *listener.Server {
+	s := newListeners(func(b Bind, _ func() []router.Header) *listener.Server {
 		o := http1.Options{Engine: e}.WithDefaults()
 		return listener.NewServer(listener.Options{Name: b.Listener, HTTP: func(conn net.Conn, early []byte, info *proxy.Connection) proxy.Session {
 			return http1.NewSession(conn, early, info, o)

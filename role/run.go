@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	defer p.engine.Close()
 	defer p.telemetry.Flush()
 	p.listeners = newListeners(p.newServer, o.Drain, o.Logger, p.changed)
-	p.listeners.newDatagramServer, p.listeners.settled = p.newDatagramServer, o.settled
+	p.listeners.newDatagramServer, p.listeners.headers, p.listeners.settled = p.newDatagramServer, o.TLS.responseHeaders, o.settled
 	p.pipeline = pipeline.New(pipeline.Options{NewCompiler: o.NewCompiler, Publish: p.publish, Logger: o.Logger})
 
 	operators, err := p.listenOperators()
