@@ -282,10 +282,11 @@ func (d *delivery) FilterResponse(ex *proxy.Exchange, r *proxy.Response) bool {
 // is the cluster's, or else the one that the request was sent to.
 func originalTarget(ex *proxy.Exchange, port uint16) string {
 	authority := ex.Request.Authority
-	if _, _, err := net.SplitHostPort(authority); err == nil {
+	host := hostOf(authority)
+	if len(authority)-len(host) > len(":") {
 		return authority
 	}
-	return net.JoinHostPort(strings.Trim(authority, "[]"), strconv.Itoa(int(cmp.Or(port, ex.Request.Port, 80))))
+	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(int(cmp.Or(port, ex.Request.Port, 80))))
 }
 
 // replayable tells whether a request may be sent again that a kept connection did not answer:
