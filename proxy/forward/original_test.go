@@ -25,7 +25,7 @@ func TestOriginalTarget(t *testing.T) {
 	addr := netip.MustParseAddrPort(o.addr)
 	port := strconv.Itoa(int(addr.Port()))
 	g := start(t, toOriginal(addr.Port()))
-	for _, host := range []string{o.addr, "127.0.0.1", "127.0.0.1:", "localhost", "localhost:", "localhost.:", "localhost:" + port, "[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]:", "[::ffff:127.0.0.1]:" + port} {
+	for _, host := range []string{o.addr, "127.0.0.1", "127.0.0.1:", "localhost", "localhost:", "localhost:" + port, "[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]:", "[::ffff:127.0.0.1]:" + port} {
 		c := dial(t, g)
 		c.send(req("GET / HTTP/1.1", "Host: "+host))
 		if a := c.read("GET"); a.StatusCode != 200 {
