@@ -99,6 +99,7 @@ func (c *Cluster) giveBackStream(e *Endpoint, s *http2.ConnStream) {
 	}
 	m := &e.shared
 	if m.waiting.Load() == 0 {
+		c.state.yield(e)
 		return
 	}
 	current := c.state.current.Load()

@@ -177,14 +177,13 @@ func TestLimitSpansEndpoints(t *testing.T) {
 		b.c.Release(b.endpoint("a:1"), a1, Report{})
 		synctest.Wait()
 		b.want(map[Stat]uint64{CxActive: 2, RqPendingActive: 1})
+		// A connection that is idle there is closed for its sake.
 		b.done("a:1", a2)
 		synctest.Wait()
-		b.want(map[Stat]uint64{CxActive: 2, RqPendingActive: 1})
-		// One that comes later has the idle connection closed; the first in the queue
-		// has the room.
+		b.want(map[Stat]uint64{CxActive: 2, RqPendingActive: 0})
+		b2 := (<-got).conn
 		other := make(chan outcome, 1)
 		b.wait("", "b:1", 0, nil, other)
-		b2 := (<-got).conn
 		b.done("b:1", b1)
 		if o := <-other; o.conn != b1 {
 			t.Errorf("got %+v, want what was released", o)
@@ -206,6 +205,47 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	b.want(map[Stat]uint64{CxActive: 3})
 	b.acquire("b:1")
 	b.want(map[Stat]uint64{CxActive: 2, CxOverflow: 0})
+}
+
+// What an endpoint leaves idle makes room for those who wait for another one already.
+func TestIdleConnectionsGiveWayToThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	for name, protocol := range map[string]router.Protocol{"HTTP/1.1": router.ProtocolHTTP1, "HTTP/2": router.ProtocolHTTP2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := shareBench(t, nil, func(c *router.Cluster) {
+					streams(1, 2)(c)
+					c.Protocol = protocol
+				}, "a:1", "b:1")
+				defer b.hangUp()
+				acquire := func(address string) proxy.Upstream {
+					up, _, err := b.c.Acquire(b.endpoint(address), &Need{}, false, time.Minute, nil)
+					if err != nil {
+						t.Errorf("%s: %v", address, err)
+					}
+					return up
+				}
+				release := func(address string, up proxy.Upstream) {
+					b.c.Release(b.endpoint(address), up, Report{Reusable: true, Status: 200})
+				}
+				one, two := acquire("a:1"), acquire("b:1")
+				got := make(chan proxy.Upstream, 1)
+				began := time.Now()
+				go func() { got <- acquire("b:1") }()
+				synctest.Wait()
+				release("a:1", one)
+				three := <-got
+				if took := time.Since(began); took > time.Second {
+					t.Fatalf("a request waited %v beside an idle connection", took)
+				}
+				release("b:1", two)
+				release("b:1", three)
+				synctest.Wait()
+				b.want(map[Stat]uint64{CxActive: 2, CxTotal: 3, RqActive: 0, RqPendingActive: 0})
+			})
+		})
+	}
 }
 
 // A connection that cannot be made makes room for the next attempt.

@@ -190,6 +190,27 @@ func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
 	return false
 }
 
+// yield closes what e leaves idle, as far as that makes room for others who wait: they looked for
+// such a connection when they came, and found none.
+func (s *clusterState) yield(e *Endpoint) {
+	if s.queue.starving.Load() > 0 {
+		s.feed() // Some may have got what they wanted by other ways.
+	}
+	for s.queue.waiting.Load() > 0 || s.queue.starving.Load() > 0 {
+		if limit := s.current.Load().Spec.Pool.MaxConnections; limit <= 0 || over(s.counters[CxActive].Load(), limit) {
+			return
+		}
+		if conn := e.pop(nil); conn != nil {
+			s.drop(e, conn)
+		} else if e.shared.reclaim(nil) {
+			s.unreserve(e)
+		} else {
+			return
+		}
+		s.freed(e, 1)
+	}
+}
+
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
 // an endpoint that is out of use must not keep the others from having connections. It tells
 // false where there is none.
