@@ -109,6 +109,7 @@ func (s *session) begin(conn net.Conn) {
 	s.endpoint.conn = conn
 	s.up = direction{session: s, from: &s.client, to: &s.endpoint, early: s.early}
 	s.down = direction{session: s, from: &s.endpoint, to: &s.client}
+	s.early = nil // They are let go once they are written.
 	s.prepare()
 	now := proxy.Now()
 	s.stream.Connected = now
