@@ -56,9 +56,11 @@ type binder struct {
 // add asks for a listener's socket at an address, which clients reach by the port public
 // where they speak HTTP/3.
 func (b *binder) add(l *router.Listener, address string, asked, public uint16) {
-	if first, taken := b.owner[address]; taken && first != l.Name {
-		b.conditions = append(b.conditions, condition(l, AddressTaken,
-			fmt.Sprintf("%s is listener %s's already; give one of them another port with --port-map", address, first)))
+	if first, taken := b.owner[address]; taken {
+		if first != l.Name { // Its own port may be mapped to its node port.
+			b.conditions = append(b.conditions, condition(l, AddressTaken,
+				fmt.Sprintf("%s is listener %s's already; give one of them another port with --port-map", address, first)))
+		}
 		return
 	}
 	if !strings.HasSuffix(address, ":0") {

@@ -31,6 +31,7 @@ func TestBinds(t *testing.T) {
 		"another address":    {Options{Address: netip.MustParseAddr("::")}, []*router.Listener{http, fixed}, []string{"http [::]:80", "fixed 127.0.0.5:81"}, ""},
 		"node ports":         {Options{NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:80", "http 0.0.0.0:31380"}, ""},
 		"mapped":             {Options{PortMap: map[uint16]uint16{80: 8080, 31380: 0}, NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:8080", "http 0.0.0.0:0"}, ""},
+		"mapped onto node":   {Options{PortMap: map[uint16]uint16{80: 31380}, NodePorts: true}, []*router.Listener{http}, []string{"http 0.0.0.0:31380"}, ""},
 		"mapped by Gateway":  {Options{PortMap: map[uint16]uint16{80: 9090}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9090"}, ""},
 		"mapped by chains":   {Options{PortMap: map[uint16]uint16{443: 9443, 16379: 9379}}, []*router.Listener{tls, bytes}, []string{"tls 0.0.0.0:9443", "bytes 0.0.0.0:9379"}, ""},
 		"mapped by socket":   {Options{PortMap: map[uint16]uint16{80: 9090, 8080: 9091}}, []*router.Listener{behind}, []string{"behind a Service 0.0.0.0:9091"}, ""},
