@@ -169,4 +169,22 @@ func (c *connection) bound(until time.Time) {
 	c.conn.SetDeadline(until)
 }
 
+// opening is a connection while its first bytes are read, and while the last of a failed handshake
+// are: no longer than until it is killed.
+type opening struct {
+	net.Conn
+	of *connection
+}
+
+func (o opening) SetReadDeadline(until time.Time) error {
+	err := o.Conn.SetReadDeadline(until)
+	o.of.mu.Lock()
+	killed := o.of.killed
+	o.of.mu.Unlock()
+	if killed {
+		return o.Conn.SetReadDeadline(past)
+	}
+	return err // A kill from now on sets its deadline after this one.
+}
+
 var past = time.Unix(1, 0)

@@ -3,6 +3,8 @@ package listener
 import (
 	"context"
 	"net"
+	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +95,39 @@ func TestKilledAtOnce(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer cancel()
 		if err := s.Drain(ctx); err != nil || time.Since(began) > time.Minute {
+			t.Errorf("Drain: %v; it took %v", err, time.Since(began))
+		}
+		time.Sleep(2 * watchEvery)
+	})
+}
+
+// eager is a connection that is killed just before it gets a deadline.
+type eager struct {
+	net.Conn
+	kill func()
+	once sync.Once
+}
+
+func (c *eager) SetReadDeadline(at time.Time) error {
+	c.once.Do(c.kill)
+	return c.Conn.SetReadDeadline(at)
+}
+
+func (c *eager) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// TestKilledBeforeItsProxyHeader: the time that the PROXY protocol's header may take does not undo
+// a kill.
+func TestKilledBeforeItsProxyHeader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		s := NewServer(Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+		began := time.Now()
+		s.accept(&eager{Conn: theirs, kill: func() { s.each(nil, (*connection).kill) }})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := s.Drain(ctx); err != nil || time.Since(began) > time.Second {
 			t.Errorf("Drain: %v; it took %v", err, time.Since(began))
 		}
 		time.Sleep(2 * watchEvery)

@@ -147,7 +147,7 @@ func (h *handshake) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	h.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	opening{h.conn, h.connection}.SetReadDeadline(time.Now().Add(lingerTime))
 	io.CopyN(io.Discard, h.conn, lingerBytes)
 }
 

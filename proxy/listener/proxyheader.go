@@ -10,7 +10,7 @@ import (
 // its client has too many connections.
 func (c *connection) readProxyHeader() (early []byte, ok bool) {
 	s := c.server
-	header, rest, err := proxyproto.Read(c.conn, nil, proxyproto.DefaultTimeout)
+	header, rest, err := proxyproto.Read(opening{c.conn, c}, nil, proxyproto.DefaultTimeout)
 	if err != nil {
 		s.observe(proxy.ConnBadProxyHeader)
 		if s.options.Failed != nil {
