@@ -93,13 +93,12 @@ func (c *Cluster) awaitStream(e *Endpoint, p *patience) streamGrant {
 // giveBackStream ends a stream, and serves those who wait for one.
 func (c *Cluster) giveBackStream(e *Endpoint, s *http2.ConnStream) {
 	s.Release()
-	if e.waiting.Load() > 0 {
-		// A connection that is idle now makes room for one of HTTP/1.1.
+	m := &e.shared
+	if m.waiting.Load() == 0 || e.waiting.Load() > 0 {
+		// A connection that is idle now makes room for one of HTTP/1.1, or elsewhere.
 		c.state.freed(e, 1)
 	}
-	m := &e.shared
 	if m.waiting.Load() == 0 {
-		c.state.yield(e)
 		return
 	}
 	current := c.state.current.Load()

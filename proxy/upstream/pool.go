@@ -164,7 +164,6 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn, now int64) {
 		conn.IdleSince = now
 		if e.push(conn) {
 			c.state.freed(e, 1)
-			c.state.yield(e)
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,7 +72,38 @@ func (s *clusterState) freed(e *Endpoint, n int) {
 	}
 	if s.queue.starving.Load() > 0 {
 		s.feed()
+		if e != nil && s.yield(e) {
+			s.freed(e, 1)
+		}
 	}
+}
+
+// yield closes a connection that e leaves idle where other endpoints want another one of HTTP/2,
+// and tells false where there is none, or that would make no room.
+func (s *clusterState) yield(e *Endpoint) bool {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	wanted := slices.ContainsFunc(s.queue.starved, func(other *Endpoint) bool { return other != e })
+	return wanted && s.spare(e)
+}
+
+// spare closes an idle connection of e, if that makes room for one of another endpoint, and tells
+// whether it did.
+func (s *clusterState) spare(e *Endpoint) bool {
+	return !over(s.counters[CxActive].Load(), s.current.Load().Spec.Pool.MaxConnections) && s.closeIdle(e)
+}
+
+// closeIdle closes an idle connection of e, and tells false where there is none.
+func (s *clusterState) closeIdle(e *Endpoint) bool {
+	if conn := e.pop(nil); conn != nil {
+		s.drop(e, conn)
+		return true
+	}
+	if e.shared.reclaim(nil) {
+		s.unreserve(e)
+		return true
+	}
+	return false
 }
 
 // serve gives up to n things to those who wait, first come, first served: idle connections
@@ -97,16 +129,29 @@ func (s *clusterState) serve(e *Endpoint, n int) {
 			}
 		}
 		if conn != nil || s.room(w.endpoint, limit) {
-			if conn == nil {
-				s.reserve(w.endpoint)
-			}
-			s.leave(at, w)
-			w.granted = true
-			w.grant <- conn
+			s.grant(at, conn)
 			n--
 		}
 		at = next
 	}
+	// What e still leaves idle is of use to those who wait for other endpoints only: they looked
+	// for such a connection when they came, and found none.
+	for e != nil && n > 0 && s.queue.list.Len() > 0 && s.spare(e) {
+		s.grant(s.queue.list.Front(), nil)
+		n--
+	}
+}
+
+// grant gives one who waits a connection, or, where that is nil, room, which is reserved. The
+// caller holds the queue's lock.
+func (s *clusterState) grant(at *list.Element, conn *http1.Conn) {
+	w := at.Value.(*waiter)
+	if conn == nil {
+		s.reserve(w.endpoint)
+	}
+	s.leave(at, w)
+	w.granted = true
+	w.grant <- conn
 }
 
 // room tells whether another connection to e may be made. An endpoint may always have one:
@@ -190,27 +235,6 @@ func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
 	return false
 }
 
-// yield closes what e leaves idle, as far as that makes room for others who wait: they looked for
-// such a connection when they came, and found none.
-func (s *clusterState) yield(e *Endpoint) {
-	if s.queue.starving.Load() > 0 {
-		s.feed() // Some may have got what they wanted by other ways.
-	}
-	for s.queue.waiting.Load() > 0 || s.queue.starving.Load() > 0 {
-		if limit := s.current.Load().Spec.Pool.MaxConnections; limit <= 0 || over(s.counters[CxActive].Load(), limit) {
-			return
-		}
-		if conn := e.pop(nil); conn != nil {
-			s.drop(e, conn)
-		} else if e.shared.reclaim(nil) {
-			s.unreserve(e)
-		} else {
-			return
-		}
-		s.freed(e, 1)
-	}
-}
-
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
 // an endpoint that is out of use must not keep the others from having connections. It tells
 // false where there is none.
@@ -224,12 +248,7 @@ func (s *clusterState) reclaim(e *Endpoint) bool {
 		if other == e {
 			continue
 		}
-		if conn := other.pop(nil); conn != nil {
-			s.drop(other, conn)
-			return true
-		}
-		if other.shared.reclaim(nil) {
-			s.unreserve(other)
+		if s.closeIdle(other) {
 			return true
 		}
 	}
