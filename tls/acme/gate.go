@@ -3,6 +3,7 @@ package acme
 import (
 	"errors"
 	"net/http"
+	"time"
 )
 
 // errNotIssuing is what becomes of an order of a replica that another has taken over from.
@@ -19,5 +20,11 @@ func (g gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !g.m.issues() {
 		return nil, errNotIssuing
 	}
-	return g.base.RoundTrip(r)
+	res, err := g.base.RoundTrip(r)
+	if err != nil {
+		g.m.said.Store(&said{time.Now(), err.Error()})
+		return nil, err
+	}
+	g.m.heed(res)
+	return res, nil
 }

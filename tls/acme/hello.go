@@ -11,22 +11,20 @@ import (
 // modern is the hello of a client that can do with an ECDSA certificate.
 func modern(host string) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{
-		ServerName:        host,
-		SupportedVersions: []uint16{tls.VersionTLS12},
-		SignatureSchemes:  []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
-		SupportedCurves:   []tls.CurveID{tls.CurveP256},
-		CipherSuites:      []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		ServerName:       host,
+		SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		SupportedCurves:  []tls.CurveID{tls.CurveP256},
+		CipherSuites:     []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
 	}
 }
 
 // legacy is the hello of one that needs RSA.
 func legacy(host string) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{
-		ServerName:        host,
-		SupportedVersions: []uint16{tls.VersionTLS12},
-		SignatureSchemes:  []tls.SignatureScheme{tls.PKCS1WithSHA256},
-		SupportedCurves:   []tls.CurveID{tls.CurveP256},
-		CipherSuites:      []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+		ServerName:       host,
+		SignatureSchemes: []tls.SignatureScheme{tls.PKCS1WithSHA256},
+		SupportedCurves:  []tls.CurveID{tls.CurveP256},
+		CipherSuites:     []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
 	}
 }
 
@@ -42,5 +40,8 @@ func needsRSA(hello *tls.ClientHelloInfo) bool {
 	}
 	anyName := *hello
 	anyName.ServerName = ""
+	if len(hello.SupportedVersions) == 0 { // no handshake's
+		anyName.SupportedVersions = []uint16{tls.VersionTLS13}
+	}
 	return anyName.SupportsCertificate(&tls.Certificate{PrivateKey: key}) != nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -67,6 +68,10 @@ type Manager struct {
 	stop       context.CancelFunc
 	// slots bounds the orders that run at a time.
 	slots chan struct{}
+	// said is why the authority refused something last, nil where it never did.
+	said atomic.Pointer[said]
+	// registered is when the account was last made anew, in Unix nanoseconds.
+	registered atomic.Int64
 
 	accounts sync.Mutex
 	mu       sync.Mutex
@@ -105,7 +110,8 @@ func New(o Options) (*Manager, error) {
 	m.challenges.store, m.challenges.issues = o.Store, m.issues
 	m.client = &acme.Client{
 		DirectoryURL: cmp.Or(o.Directory, autocert.DefaultACMEDirectory), UserAgent: "sluice",
-		HTTPClient: &http.Client{Transport: gate{m: m, base: m.transport}, Timeout: time.Minute},
+		HTTPClient:   &http.Client{Transport: gate{m: m, base: m.transport}, Timeout: time.Minute},
+		RetryBackoff: retryPause,
 	}
 	m.certs = &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: cache{m}, HostPolicy: m.allowed,
@@ -250,7 +256,7 @@ func (m *Manager) proof(host string) (*tls.Certificate, error) {
 	return &cert, err
 }
 
-// Problems tells why the certificates that are missing could not be had, by host.
+// Problems tells why certificates could not be had, or renewed though that is long due, by host.
 func (m *Manager) Problems() map[string]error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -97,16 +97,20 @@ func (o *order) due() (due bool, rest time.Duration) {
 	if cert == nil {
 		return true, soon
 	}
-	life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
-	before := life / 3
-	if o.m.options.RenewBefore > 0 {
-		before = o.m.options.RenewBefore
-	}
-	left := time.Until(cert.Leaf.NotAfter.Add(-min(before, 30*24*time.Hour)))
-	if left > 0 {
+	if left := time.Until(cert.Leaf.NotAfter.Add(-o.m.renewal(cert))); left > 0 {
 		return false, min(left, seldom)
 	}
+	life := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore)
 	return true, min(max(life/60, soon/4), soon)
+}
+
+// renewal returns how long before its end a certificate is to be renewed.
+func (m *Manager) renewal(cert *tls.Certificate) time.Duration {
+	before := cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore) / 3
+	if m.options.RenewBefore > 0 {
+		before = m.options.RenewBefore
+	}
+	return min(before, 30*24*time.Hour)
 }
 
 // read takes the certificate from the store, if there is another. It fails where the store
@@ -158,8 +162,9 @@ func (o *order) issue(ctx context.Context) {
 		o.mu.Lock()
 		o.last = err
 		o.mu.Unlock()
-		o.m.options.Logger.Warn("certificate could not be had; it is tried again", "host", o.host, "after", o.pause, "error", err.Error())
-		o.retry = time.Now().Add(o.pause)
+		pause := nextTry(o.pause, err)
+		o.m.options.Logger.Warn("certificate could not be had; it is tried again", "host", o.host, "after", pause, "error", err.Error())
+		o.retry = time.Now().Add(pause)
 		o.pause = min(2*o.pause, lastRetry)
 	}
 }
@@ -207,14 +212,29 @@ func (o *order) notSaved() []byte {
 	return o.unsaved
 }
 
-// problem is why there is no certificate, nil where there is one or nothing failed yet.
+// problem is why there is no certificate, or no new one; nil where nothing failed yet.
 func (o *order) problem() error {
+	if cert := o.cert.Load(); cert != nil {
+		return o.overdue(cert)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.cert.Load() != nil {
+	return cmp.Or(o.unread, o.last)
+}
+
+// overdue returns an error where a certificate was to be renewed long ago: a third of the time
+// that there is for that is over.
+func (o *order) overdue(cert *tls.Certificate) error {
+	before, end := o.m.renewal(cert), cert.Leaf.NotAfter
+	due := end.Add(-before)
+	if time.Since(due) < before/3 {
 		return nil
 	}
-	return cmp.Or(o.unread, o.last)
+	err := fmt.Errorf("it was to be renewed at %s, and ends at %s", due.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
+	if last := o.m.said.Load(); last != nil && last.at.After(due) {
+		err = fmt.Errorf("%w; the last that went wrong is, at %s: %s", err, last.at.UTC().Format(time.RFC3339), last.text)
+	}
+	return err
 }
 
 // wait waits for the first certificate, but not for long.
