@@ -38,17 +38,18 @@ func parseV2(b []byte) (Header, int, error) {
 	if n > MaxHeader {
 		return Header{}, 0, ErrTooLong
 	}
+	// The family of a sender that speaks for itself is not looked at (section 2.2).
+	local := b[12] == commandLocal
 	family, transport := b[13]>>4, b[13]&15
-	if family > familyUnix || transport > 2 {
+	if !local && (family > familyUnix || transport > 2) {
 		return Header{}, 0, ErrMalformed
 	}
 	if len(b) < n {
 		return Header{}, 0, ErrPartial
 	}
 	h := Header{Version: 2}
-	if b[12] == commandLocal {
-		// The sender speaks for itself; what else it says is skipped.
-		return h, n, nil
+	if local {
+		return h, n, nil // What else it says is skipped.
 	}
 	tail := b[fixedV2:n]
 	length := addressLengths[family]

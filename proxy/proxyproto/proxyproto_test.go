@@ -82,6 +82,7 @@ func TestParse(t *testing.T) {
 		{"v2 with a checksum of another size", v2(0x21, 0x11, ipv4, "\x03\x00\x01\x00"), "", "", ErrMalformed},
 		{"v2 local", v2(0x20, 0x00), "", "", nil},
 		{"v2 local with something", v2(0x20, 0x11, "anything"), "", "", nil},
+		{"v2 local of another family", v2(0x20, 0xff, "anything"), "", "", nil},
 		{"v2 unspecified", v2(0x21, 0x00), "", "", nil},
 		{"v2 of a unix socket", v2(0x21, 0x31, strings.Repeat("x", 216)), "", "", nil},
 		{"v2 of UDP", v2(0x21, 0x12, ipv4), "", "", nil},
