@@ -51,6 +51,7 @@ var (
 	errFolded         = bad("http1.folded_header")
 	errLineEnd        = bad("http1.invalid_line_ending")
 	errUnderscore     = bad("http1.header_name_with_underscore")
+	errOptions        = bad("http1.too_many_connection_options")
 	errTooManyFields  = &ProtocolError{Status: 431, Detail: "http1.too_many_headers"}
 	errHeadTooLarge   = &ProtocolError{Status: 431, Detail: "http1.headers_too_large"}
 	errLengthInvalid  = bad("http1.invalid_content_length")

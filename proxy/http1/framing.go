@@ -15,6 +15,7 @@ type framing struct {
 	teTrailers  bool // TE: trailers
 	hasTrailer  bool // a Trailer field announces trailers
 	options     int  // connection options that name further fields to drop
+	listed      int  // connection options of any kind
 	hasTE       bool // a Transfer-Encoding field is there
 	upgradeSeen bool // the connection option "upgrade"
 }
@@ -108,9 +109,16 @@ func (f *framing) setTransferEncoding(value string) *ProtocolError {
 	return nil
 }
 
+// maxOptions bounds the connection options of a message, empty ones with them. Each is looked
+// for among all fields.
+const maxOptions = 64
+
 // setConnection takes a Connection field's options.
-func (f *framing) setConnection(list string) {
+func (f *framing) setConnection(list string) *ProtocolError {
 	for list != "" {
+		if f.listed++; f.listed > maxOptions {
+			return errOptions
+		}
 		var option string
 		option, list = nextListItem(list)
 		switch {
@@ -125,6 +133,7 @@ func (f *framing) setConnection(list string) {
 			f.options++
 		}
 	}
+	return nil
 }
 
 // setTE takes a TE field, of which only "trailers" means something to a proxy.
@@ -149,26 +158,27 @@ func protected(name string) bool {
 	return len(name) > 12 && name[:12] == "x-forwarded-" || len(name) > 8 && name[:8] == "x-envoy-" || name == "forwarded"
 }
 
-// dropNominated removes the fields that the Connection fields in all nominate (RFC 9110
-// section 7.6.1) from kept, which is compacted in place.
-func dropNominated(kept, all []router.Header) []router.Header {
-	out := kept[:0]
-	for _, h := range kept {
-		if protected(h.Name) || !nominated(h.Name, all) {
+// dropNominated removes the fields that the Connection fields nominate (RFC 9110 section 7.6.1)
+// from kept, which is compacted in place.
+func dropNominated(kept, connection []router.Header) []router.Header {
+	for _, c := range connection {
+		for list := c.Value; list != ""; {
+			var option string
+			if option, list = nextListItem(list); option != "" {
+				kept = drop(kept, option)
+			}
+		}
+	}
+	return kept
+}
+
+// drop removes the fields of a name from list, unless that is protected.
+func drop(list []router.Header, name string) []router.Header {
+	out := list[:0]
+	for _, h := range list {
+		if len(h.Name) != len(name) || !equalFold(name, h.Name) || protected(h.Name) {
 			out = append(out, h)
 		}
 	}
 	return out
-}
-
-func nominated(name string, connection []router.Header) bool {
-	for _, c := range connection {
-		for list := c.Value; list != ""; {
-			var option string
-			if option, list = nextListItem(list); equalFold(option, name) {
-				return true
-			}
-		}
-	}
-	return false
 }

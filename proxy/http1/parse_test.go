@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -273,5 +274,46 @@ func TestDropNominated(t *testing.T) {
 	}
 	if want := []router.Header{{Name: "cookie", Value: "c"}, {Name: "c", Value: "3"}}; !slices.Equal(h.headers, want) {
 		t.Errorf("%v, want %v", h.headers, want)
+	}
+}
+
+// What a Connection field costs is bounded, however long it is, in requests and in responses.
+func TestManyOptions(t *testing.T) {
+	t.Parallel()
+	fields := strings.Repeat("field: 1\r\n", 90)
+	for name, test := range map[string]struct {
+		line string
+		err  *ProtocolError
+	}{
+		"as many as may be": {"connection: " + strings.Repeat("a, ", maxOptions-1) + "b\r\n", nil},
+		"one more":          {"connection: " + strings.Repeat("a, ", maxOptions) + "b\r\n", errOptions},
+		"in two fields":     {"connection: " + strings.Repeat("a,", maxOptions) + "\r\nconnection: a\r\n", errOptions},
+		"empty":             {"connection: " + strings.Repeat(",", maxOptions+1) + "\r\n", errOptions},
+		"a long one":        {"connection: " + strings.Repeat("a", 50_000) + "\r\n", nil},
+	} {
+		began := time.Now()
+		for range 100 {
+			_, _, err := parseRequest([]byte("GET / HTTP/1.1\r\nhost: x\r\n"+test.line+fields+"\r\n"), &Policy{})
+			if err != test.err {
+				t.Fatalf("%s: error %v, want %v", name, err, test.err)
+			}
+			if _, ok := parseResponse([]byte("HTTP/1.1 200 OK\r\n" + test.line + fields + "\r\n")); ok != (test.err == nil) {
+				t.Fatalf("%s: a response is accepted: %v", name, ok)
+			}
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: 100 of each took %v", name, took)
+		}
+	}
+}
+
+// No host has a name that long, and to look at it costs more than at other bytes.
+func TestLongAuthority(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a.", 126) + "a"
+	for a, want := range map[string]bool{long: true, long + ".:65535": true, long + ".b": true, strings.Repeat("xn--4dbrk0ce.", 21): false} {
+		if validAuthority(a) != want {
+			t.Errorf("%d bytes: accepted is %v", len(a), !want)
+		}
 	}
 }

@@ -168,7 +168,7 @@ func (h *head) classify(policy *Policy) (host string, err *ProtocolError) {
 		case fieldTransferEncoding:
 			err = h.setTransferEncoding(f.Value)
 		case fieldConnection:
-			h.setConnection(f.Value)
+			err = h.setConnection(f.Value)
 			h.connection = append(h.connection, f)
 		case fieldTE:
 			h.setTE(f.Value)
@@ -350,8 +350,15 @@ func validLabels(host string) bool {
 	return true
 }
 
+// maxAuthority is more than any authority has: a name of 253 characters with a dot behind it
+// (RFC 1035 section 2.3.4), a colon and a port.
+const maxAuthority = 260
+
 // validAuthority accepts host, host:port, [v6] and [v6]:port, without user information.
 func validAuthority(a string) bool {
+	if len(a) > maxAuthority {
+		return false
+	}
 	i := 0
 	if a[0] == '[' {
 		if i = strings.IndexByte(a, ']'); i < 0 {

@@ -89,7 +89,7 @@ func (h *responseHead) classify() (err *ProtocolError) {
 				err = errResponseTE
 			}
 		case fieldConnection:
-			h.setConnection(f.Value)
+			err = h.setConnection(f.Value)
 			h.connection = append(h.connection, f)
 		case fieldUpgrade:
 			h.upgrade = f.Value
