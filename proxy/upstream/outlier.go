@@ -132,7 +132,7 @@ func (s *clusterState) eject(e *Endpoint, kind Stat, now int64) {
 	if base := baseEjection(o); time.Duration(h.times)*base < max(maxEjection, base)+base {
 		h.times++
 	}
-	current.rebuild()
+	s.rebuildSoon()
 }
 
 // readmit lets an endpoint back in. The caller holds the lock, and makes the set to

@@ -177,6 +177,39 @@ func TestEjectionLimit(t *testing.T) {
 	}
 }
 
+// Where very many endpoints fail together, each ejection does not cost as much as all of them.
+func TestManyEjections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n = 5_000
+		s := newScales(t, router.Cluster{Endpoints: numbered(n), Outlier: &router.Outlier{MaxEjectionPercent: 100}})
+		defer s.m.Close()
+		time.Sleep(time.Second)
+		made, last := 0, s.c.picks.Load()
+		for i, e := range s.c.members[1:] {
+			s.c.state.eject(e, Ejections5xx, proxy.Now())
+			if now := s.c.picks.Load(); now != last {
+				made, last = made+1, now
+			}
+			if i == 0 && made != 1 {
+				t.Error("the first ejection has to wait")
+			}
+			if i%100 == 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		if made > 20 {
+			t.Errorf("the set to pick from was made %d times within half a second", made)
+		}
+		time.Sleep(n * rebuildPause)
+		synctest.Wait()
+		first := s.c.members[0].Address
+		if got := s.count(100, Choice{}); got[first] != 100 {
+			t.Errorf("%d of 100 picks are of the one that is left", got[first])
+		}
+	})
+}
+
 // Endpoints that are out get no requests, and get them again.
 func TestEjectedEndpointsAreNotPicked(t *testing.T) {
 	t.Parallel()

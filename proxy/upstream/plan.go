@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -22,6 +24,9 @@ type balanceState struct {
 	warming bool
 	// groups are those of the newest plan, whose rings and tables the next may have.
 	groups []planned
+	// rebuilt is when the set to pick from was made; stale, that it is about to be made anew.
+	rebuilt int64
+	stale   bool
 }
 
 func (s *balanceState) turn(name string) *atomic.Uint64 {
@@ -176,4 +181,40 @@ func (c *Cluster) rebuild() {
 		})
 	}
 	c.picks.Store(c.newBalancer())
+	c.state.balance.rebuilt, c.state.balance.stale = proxy.Now(), false
+}
+
+const (
+	// rebuildsAtOnce is up to how many endpoints the set to pick from is made anew with every
+	// ejection. With more it is left alone for rebuildPause by each of them, in which
+	// ejections gather: where half of very many fail together, the processor has other work.
+	rebuildsAtOnce = 128
+	rebuildPause   = 10 * time.Microsecond
+)
+
+// rebuildSoon makes the newest cluster's set to pick from, now or a little later. The caller
+// holds the lock.
+func (s *clusterState) rebuildSoon() {
+	c, b := s.current.Load(), &s.balance
+	if b.stale {
+		return
+	}
+	pause := time.Duration(len(c.members)) * rebuildPause
+	left := pause - time.Duration(proxy.Now()-b.rebuilt)
+	if len(c.members) <= rebuildsAtOnce || left <= 0 {
+		c.rebuild()
+		return
+	}
+	b.stale = true
+	time.AfterFunc(left, s.rebuildStale)
+}
+
+// rebuildStale makes the set to pick from, unless that was done meanwhile, or nobody picks from
+// it any more.
+func (s *clusterState) rebuildStale() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.balance.stale && !s.abandoned {
+		s.current.Load().rebuild()
+	}
 }
