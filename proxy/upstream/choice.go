@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/sluicegate/sluice/router"
@@ -81,7 +82,8 @@ func (b *balancer) group(ch *Choice, random uint64) *group {
 	if b.total == 0 {
 		return &b.groups[0]
 	}
-	at := key % b.total
+	// A key keeps its place in the whole, so that few change groups when the loads change a little.
+	at, _ := bits.Mul64(key, b.total)
 	for i := range b.groups {
 		if at < b.groups[i].load {
 			return &b.groups[i]

@@ -254,6 +254,40 @@ func TestLocalityHash(t *testing.T) {
 	}
 }
 
+// Where a locality can take a little less than before, few keys go to another one.
+func TestLocalityHashMovesLittle(t *testing.T) {
+	t.Parallel()
+	var list []string
+	for i := range 50 {
+		list = append(list, fmt.Sprintf("a%d@r/z1", i), fmt.Sprintf("b%d@r/z2", i))
+	}
+	for _, balancer := range []router.Balancer{router.RingHash, router.Maglev} {
+		s := newScales(t, router.Cluster{
+			Balancer: balancer, Endpoints: endpoints(list...), Outlier: &router.Outlier{},
+			Locality: &router.Locality{Own: "r/z1", Distribute: []router.LocalityShare{{Locality: "r/z1", Percent: 50}, {Locality: "r/z2", Percent: 50}}},
+		})
+		const keys = 2_000
+		var before [keys]string
+		where := func(key int) string { return s.pick(Choice{Hash: mix(uint64(key)), Hashed: true}) }
+		for i := range 20 {
+			s.eject(true, fmt.Sprintf("a%d", i))
+		}
+		for key := range keys {
+			before[key] = where(key)
+		}
+		s.eject(true, "a20")
+		moved := 0
+		for key := range keys {
+			if after := where(key); after != before[key] && before[key] != "a20" {
+				moved++
+			}
+		}
+		if moved > keys/20 {
+			t.Errorf("%v: %d of %d keys moved when an endpoint of 100 went that had %d", balancer, moved, keys, keys/100)
+		}
+	}
+}
+
 // With retryRemoteLocalities a retry leaves the priorities of two earlier tries alone.
 func TestAnyLocality(t *testing.T) {
 	t.Parallel()
