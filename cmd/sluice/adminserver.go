@@ -30,6 +30,13 @@ const adminPatience = 30 * time.Second
 // adminClient goes straight to the proxy, whatever HTTP_PROXY says.
 var adminClient = &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: adminPatience}}
 
+// nobodyError: at this address there is no admin server.
+type nobodyError string
+
+func (e nobodyError) Error() string {
+	return fmt.Sprintf("no admin server answers at %s: start a proxy, or name its --admin address", string(e))
+}
+
 // adminError is a problem that an admin server answers.
 type adminError struct {
 	status int
@@ -55,7 +62,7 @@ func askAdmin(ctx context.Context, address, path string) (*http.Response, error)
 	if err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) && op.Op == "dial" {
-			return nil, fmt.Errorf("no admin server answers at %s: start a proxy, name its --admin address, or read files with --config", address)
+			return nil, nobodyError(address)
 		}
 		return nil, err
 	}

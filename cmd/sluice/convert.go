@@ -62,7 +62,7 @@ comment above the object that lacks it. It exits 0 if there are no errors, 1 if 
 		}
 		failed := false
 		for _, c := range conditions {
-			cmd.PrintErrf("%s %s [%s]\n", c.Severity, c, c.Reason)
+			cmd.PrintErrf("%s %s [%s]\n", c.Severity, visible(c.String()), c.Reason)
 			failed = failed || c.Severity == config.Error
 		}
 		if len(converted) == 0 && !failed {

@@ -64,7 +64,7 @@ The answer comes from the same code that routes requests.`,
 		if *out != formatText {
 			return out.encode(cmd.OutOrStdout(), e)
 		}
-		e.writeText(cmd.OutOrStdout())
+		e.writeText(legible(cmd.OutOrStdout()))
 		return nil
 	}
 	return cmd

@@ -53,5 +53,28 @@ func newRootCommand() *cobra.Command {
 		newProfileCommand(),
 		newVersionCommand(),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.RunE = help
+		case "completion":
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
+}
+
+// help shows what a verb does. What is no verb is an error, to cobra it is not.
+func help(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	switch {
+	case err != nil:
+		return misusef("%w", err)
+	case len(rest) > 0:
+		return misusef("%q is no command of %q", rest[0], about.CommandPath())
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }

@@ -51,6 +51,10 @@ func TestExitStatus(t *testing.T) {
 		{"labels of the other role", []string{"pc", "routes", "--config", "testdata/shop", "--role", "gateway", "--workload-labels", "a=b"}, exitMisuse, "--labels"},
 		{"no admin server", []string{"pc", "routes", "--admin", "127.0.0.1:1"}, exitFailed, "--admin"},
 		{"no admin port", []string{"pc", "routes", "--admin", "localhost"}, exitMisuse, "host:port"},
+		{"a live proxy alone", []string{"top", "--once", "--admin", "127.0.0.1:1"}, exitFailed, "name its --admin address\n"},
+		{"completion of no shell", []string{"completion", "csh"}, exitMisuse, "csh"},
+		{"help about nothing", []string{"help", "nope"}, exitMisuse, "nope"},
+		{"help about help", []string{"help", "proxy-config"}, exitOK, ""},
 		{"proxy-config of nothing", []string{"proxy-config"}, exitMisuse, "listeners"},
 		{"proxy-config of something else", []string{"pc", "filters"}, exitMisuse, "filters"},
 	} {

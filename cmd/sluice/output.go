@@ -110,6 +110,9 @@ type painter struct{ on bool }
 // newPainter decides whether w takes colours: it must be a terminal, and neither
 // NO_COLOR (https://no-color.org) nor TERM=dumb may speak against it.
 func newPainter(w io.Writer) painter {
+	if l, ok := w.(legibleWriter); ok {
+		return painter{on: l.painted}
+	}
 	f, ok := w.(*os.File)
 	return painter{on: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
@@ -129,11 +132,13 @@ type cell struct {
 }
 
 // writeTable prints rows with their columns aligned, two spaces apart, without
-// trailing blanks.
+// trailing blanks. A row is a line, whatever its cells hold.
 func writeTable(w io.Writer, p painter, indent string, rows [][]cell) {
 	var widths []int
 	for _, row := range rows {
-		for i, c := range row {
+		for i := range row {
+			row[i].text = visible(row[i].text)
+			c := row[i]
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -234,6 +235,9 @@ func loadLive(ctx context.Context, address string) (proxyState, error) {
 	}
 	var dump admin.Dump
 	if err := getAdmin(ctx, address, "/config_dump", &dump); err != nil {
+		if _, nobody := errors.AsType[nobodyError](err); nobody {
+			err = fmt.Errorf("%w, or read files with --config", err)
+		}
 		return proxyState{}, err
 	}
 	if dump.Spec == nil {

@@ -167,7 +167,7 @@ func printTapped(line []byte, out format, p painter, w, notes io.Writer) error {
 		_, err := w.Write(append(line, '\n'))
 		return err
 	}
-	_, err := fmt.Fprintln(w, tapLine(&both.Summary, p))
+	_, err := fmt.Fprintln(legible(w), tapLine(&both.Summary, p))
 	return err
 }
 

@@ -48,7 +48,7 @@ It exits 0 if there are no errors (there may be warnings), 1 if there are.`,
 		src.ingresses.Classes = append([]string{ingress.DefaultClass}, classes...)
 		report := newValidation(src)
 		if *f == formatText {
-			report.writeText(cmd.OutOrStdout())
+			report.writeText(legible(cmd.OutOrStdout()))
 		} else if err := f.encode(cmd.OutOrStdout(), report); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (v validation) writeText(w io.Writer) {
 	i := 0
 	for line := range strings.Lines(lines.String()) {
 		c := v.Conditions[i]
-		fmt.Fprintf(w, "%s         %s %s\n", line, c.Message, p.paint(inkDim, "["+string(c.Reason)+"]"))
+		fmt.Fprintf(w, "%s         %s %s\n", line, visible(c.Message), p.paint(inkDim, "["+string(c.Reason)+"]"))
 		i++
 	}
 	if i > 0 {

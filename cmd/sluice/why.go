@@ -66,7 +66,7 @@ the latest of all. --list shows which there are.`,
 		if *out != formatText {
 			return out.encode(cmd.OutOrStdout(), answer)
 		}
-		writeWhy(cmd.OutOrStdout(), &answer)
+		writeWhy(legible(cmd.OutOrStdout()), &answer)
 		return nil
 	}
 	return cmd

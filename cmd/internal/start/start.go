@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/sluicegate/sluice/config"
 	"github.com/sluicegate/sluice/config/istio"
@@ -48,12 +49,21 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	cmd.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
-	cmd.SetOut(stdout)
+	out := &output{Writer: stdout}
+	if f, ok := stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		cmd.SetOut(stdout) // Which looks like one to whoever asks.
+	} else {
+		cmd.SetOut(out)
+	}
 	cmd.SetErr(stderr)
 
 	ctx, end := untilSignal()
 	defer end()
 	cmd, err := cmd.ExecuteContextC(ctx)
+	if err == nil {
+		// Started or not: a help text that nobody got is not done either.
+		started, err = true, out.failed
+	}
 	switch {
 	case err == nil:
 		return exitOK
@@ -65,6 +75,20 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "Error: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 	return exitMisuse
+}
+
+// output remembers that what was printed could not be written: a disk is full.
+type output struct {
+	io.Writer
+	failed error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.failed == nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 // untilSignal returns a context that SIGTERM or SIGINT ends. Signals do what they do by
