@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -34,12 +36,17 @@ type delivery struct {
 	need    upstream.Need
 	tried   [maxTried]*upstream.Endpoint
 
-	// up is what the try in progress goes by.
-	up proxy.Upstream
-	// timeout bounds all tries, counting from began; perTry bounds each until its response
-	// begins. 0 for no bound.
+	// timeout bounds all tries, counting from began, which is 0 until then; perTry bounds each
+	// until its response begins. 0 for no bound.
 	timeout, perTry time.Duration
-	began           int64
+	began           atomic.Int64
+	// timed is the client's side of a request whose body has begun none of that yet.
+	timed timedBody
+	// clock guards what bounds the try in progress, which goes by up. armed: it has a bound.
+	// relaying: its response has begun.
+	clock           sync.Mutex
+	up              proxy.Upstream
+	armed, relaying bool
 	// ended is when the last try was over.
 	ended int64
 	// replays and retries count what was done. retrying: a retry is counted as in progress
@@ -215,8 +222,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 	if ex.UpstreamStart == 0 {
 		ex.UpstreamStart = d.need.Now
 	}
-	d.up = up
-	armed := d.arm(up)
+	d.arm(up)
 	ex.UpstreamStatus, ex.GRPCStatus = 0, ""
 	res = up.RoundTrip(ex, d, d.down)
 	if ex.GRPC && res.Failure == proxy.FailStreamReset && d.overdue() {
@@ -240,7 +246,7 @@ func (d *delivery) try(endpoint *upstream.Endpoint) (res proxy.Result, reused bo
 		return res, reused
 	}
 	d.down.Attach(nil)
-	if armed && res.Reusable {
+	if d.armed && res.Reusable {
 		up.Bound(0)
 	}
 	report.Reusable = res.Reusable
@@ -253,7 +259,7 @@ func (d *delivery) notConnected(err error) proxy.Result {
 	res := proxy.Result{Failure: proxy.FailConnect, Err: err}
 	if lost, _ := d.down.Lost(); lost {
 		res.Failure = proxy.FailDownstream
-	} else if d.timeout > 0 && d.left() <= time.Millisecond {
+	} else if left := d.left(); left > 0 && left <= time.Millisecond {
 		res.Failure = proxy.FailTimeout
 	} else if errors.Is(err, upstream.ErrOverflow) {
 		res.Failure = proxy.FailOverflow

@@ -292,7 +292,7 @@ func TestTimeouts(t *testing.T) {
 		cut     bool
 	}{
 		"route": {serve: stuck, route: slowly(300 * time.Millisecond), send: get(), status: 504, flags: "UT", details: "upstream_response_timeout", after: 300 * time.Millisecond},
-		"route, with an upload": {serve: stuck, route: slowly(300 * time.Millisecond), send: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nhello",
+		"route, with an upload": {serve: stuck, route: slowly(300 * time.Millisecond), send: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000),
 			status: 504, flags: "UT", details: "upstream_response_timeout", after: 300 * time.Millisecond},
 		"route, while the body comes": {serve: func(c *originConn) {
 			c.head()

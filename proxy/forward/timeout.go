@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"io"
 	"strconv"
 	"time"
 
@@ -24,9 +25,32 @@ func (d *delivery) setTimeouts() {
 	if d.timeout > 0 && d.perTry >= d.timeout {
 		d.perTry = 0
 	}
-	if d.timeout > 0 || d.perTry > 0 {
-		d.began = proxy.Now()
+	ex := d.ex
+	switch {
+	case d.timeout <= 0 && d.perTry <= 0:
+	case ex.GRPC || ex.Buffered || ex.Upgrade != "" || ex.Body.Kind == proxy.BodyNone:
+		d.began.Store(proxy.Now())
+	default:
+		d.timed = timedBody{Downstream: d.down, d: d}
+		d.down = &d.timed
 	}
+}
+
+// timedBody is a client's side that has the times begin once the request has come whole, as in
+// Envoy: how long a client may take to send its body is not the route's to say. A call of gRPC
+// has its time from the beginning.
+type timedBody struct {
+	proxy.Downstream
+	d *delivery
+}
+
+// ReadBody implements proxy.Downstream.
+func (b *timedBody) ReadBody(p []byte) (int, error) {
+	n, err := b.Downstream.ReadBody(p)
+	if err == io.EOF {
+		b.d.start()
+	}
+	return n, err
 }
 
 func (d *delivery) callersTimeout(header string, to *time.Duration) {
@@ -41,30 +65,42 @@ func (d *delivery) callersTimeout(header string, to *time.Duration) {
 }
 
 // left returns what is left of the time for all tries, at least a millisecond; 0 where there
-// is no bound.
+// is no bound, or none yet.
 func (d *delivery) left() time.Duration {
-	if d.timeout <= 0 {
+	began := d.began.Load()
+	if d.timeout <= 0 || began == 0 {
 		return 0
 	}
-	return max(d.timeout-time.Duration(proxy.Now()-d.began), time.Millisecond)
+	return max(d.timeout-time.Duration(proxy.Now()-began), time.Millisecond)
 }
 
-// arm bounds a try, and tells whether there is a bound.
-func (d *delivery) arm(up proxy.Upstream) bool {
-	limit := d.left()
-	if d.perTry > 0 && (limit == 0 || d.perTry < limit) {
-		limit = d.perTry
-	}
-	if limit <= 0 {
-		return false
-	}
-	up.Bound(limit)
-	return true
+// overdue tells whether the time for all tries has run out.
+func (d *delivery) overdue() bool {
+	began := d.began.Load()
+	return d.timeout > 0 && began != 0 && proxy.Now()-began >= int64(d.timeout)
 }
 
-// unbound is the bound of a response that may take any time. It is none that Bound(0) would
-// lift: that could undo an abort of this very moment.
-const unbound = 10 * 365 * 24 * time.Hour
+// start has the times begin, now that the request has come whole. It may be called by whoever
+// reads the body, while the response is waited for or relayed.
+func (d *delivery) start() {
+	d.clock.Lock()
+	defer d.clock.Unlock()
+	if d.began.Load() == 0 {
+		d.began.Store(proxy.Now())
+		d.bound()
+	}
+}
+
+// arm bounds a try that begins.
+func (d *delivery) arm(up proxy.Upstream) {
+	if d.timeout <= 0 && d.perTry <= 0 {
+		return
+	}
+	d.clock.Lock()
+	defer d.clock.Unlock()
+	d.up, d.armed, d.relaying = up, false, false
+	d.bound()
+}
 
 // responding lets a response that is relayed take what is left for all tries: a try's own time
 // is for a response to begin, as no other can take its place then.
@@ -72,14 +108,28 @@ func (d *delivery) responding() {
 	if d.perTry <= 0 {
 		return
 	}
-	limit := d.left()
-	if limit == 0 {
-		limit = unbound
-	}
-	d.up.Bound(limit)
+	d.clock.Lock()
+	defer d.clock.Unlock()
+	d.relaying = true
+	d.bound()
 }
 
-// overdue tells whether the time for all tries has run out.
-func (d *delivery) overdue() bool {
-	return d.timeout > 0 && proxy.Now()-d.began >= int64(d.timeout)
+// unbound is the bound of a response that may take any time. It is none that Bound(0) would
+// lift: that could undo an abort of this very moment.
+const unbound = 10 * 365 * 24 * time.Hour
+
+// bound bounds the try by what holds for it now. The caller holds clock.
+func (d *delivery) bound() {
+	limit := d.left()
+	if d.perTry > 0 && !d.relaying && d.began.Load() != 0 && (limit == 0 || d.perTry < limit) {
+		limit = d.perTry
+	}
+	switch {
+	case limit == 0 && !d.armed:
+		return
+	case limit == 0:
+		limit = unbound
+	}
+	d.armed = true
+	d.up.Bound(limit)
 }
