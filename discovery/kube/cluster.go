@@ -27,6 +27,12 @@ const (
 	maxRest = 50 * time.Millisecond
 	// wantedPatience is Cluster.patience.
 	wantedPatience = 5 * time.Second
+	// maxRefusal and maxAbsence are refusal and absence of Cluster. An API server that starts refuses
+	// everybody everything until it has read the roles.
+	maxRefusal, maxAbsence = 2 * time.Second, 10 * time.Second
+	// gather is how long namespaces that join wait for others, and relistPatience how long for the
+	// lists of those before.
+	gather, relistPatience = 200 * time.Millisecond, 30 * time.Second
 	// snapshotAfter is how long a start waits for the API server before it takes the
 	// snapshot.
 	snapshotAfter = 3 * time.Second
@@ -45,6 +51,9 @@ type Cluster struct {
 
 	// patience bounds how long the first Delta waits for what it is wanted to have.
 	patience time.Duration
+	// refusal is how long a kind must be forbidden at the start, and absence how long one must be
+	// missing whose objects are known, before that is believed.
+	refusal, absence time.Duration
 
 	// mu guards what follows, and the state of the sources.
 	mu      sync.Mutex
@@ -69,7 +78,7 @@ type Cluster struct {
 // sense, with an ErrConfiguration; that nobody answers is no such case.
 func New(o Options) (*Cluster, error) {
 	o = o.withDefaults()
-	c := &Cluster{opt: o, log: o.Logger, set: newSet(), patience: wantedPatience, wanted: map[place]*source{}, reported: make(chan struct{}, 1)}
+	c := &Cluster{opt: o, log: o.Logger, set: newSet(), patience: wantedPatience, refusal: maxRefusal, absence: maxAbsence, wanted: map[place]*source{}, reported: make(chan struct{}, 1)}
 	var err error
 	if c.selector, err = o.selector(); err != nil {
 		return nil, err
@@ -106,11 +115,9 @@ func (c *Cluster) Watch(ctx context.Context, publish func(config.Delta)) error {
 	ctx = klog.NewContext(ctx, logr.Discard())
 	if c.selector != nil {
 		s := c.source(namespace, "", "")
-		s.store = &namespaces{source: s, labels: map[string]labels.Set{}, restart: func() {
-			c.start(ctx, c.base()...)
-			c.joined.Store(true)
-			c.tell()
-		}}
+		joined := make(chan struct{}, 1)
+		s.store = &namespaces{source: s, labels: map[string]labels.Set{}, begin: func() { c.start(ctx, c.base()...) }, joined: joined}
+		c.running.Go(func() { c.relist(ctx, joined) })
 		c.start(ctx, s)
 	} else {
 		c.start(ctx, c.base()...)
@@ -126,6 +133,37 @@ func (c *Cluster) Watch(ctx context.Context, publish func(config.Delta)) error {
 		c.running.Go(func() { c.keepSnapshot(handing) })
 	}
 	return w.run(ctx)
+}
+
+// relist lists everything anew whenever namespaces have joined: once for those that join together,
+// and not before the lists for the last ones are there, or in a cluster that fills none would ever be.
+func (c *Cluster) relist(ctx context.Context, joined <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-joined:
+		}
+		sleep(ctx, gather)
+		select {
+		case <-joined:
+		default:
+		}
+		list := c.base()
+		c.start(ctx, list...)
+		c.joined.Store(true)
+		c.tell()
+		patience := time.NewTimer(relistPatience)
+		for _, s := range list {
+			select {
+			case <-s.heard:
+			case <-patience.C:
+				patience.Reset(0)
+			case <-ctx.Done():
+			}
+		}
+		patience.Stop()
+	}
 }
 
 // base returns the sources that there always are.
@@ -153,7 +191,7 @@ func (c *Cluster) base() (list []*source) {
 
 // source returns a source of a resource in a namespace, or in all; of one object, or of all.
 func (c *Cluster) source(r *resource, namespace, name string) *source {
-	s := &source{cluster: c, resource: r, namespace: namespace, name: name}
+	s := &source{cluster: c, resource: r, namespace: namespace, name: name, heard: make(chan struct{})}
 	s.store = s
 	switch {
 	case name != "":
@@ -258,6 +296,7 @@ func (c *Cluster) want(ctx context.Context, w config.Wants) {
 		wanted[everywhere] = true
 	}
 	c.wholePods.Store(&whole)
+	c.set.forsake(func(key config.Key) bool { return c.mayWant(wanted, key) })
 	var begin, gone []*source
 	for at := range wanted {
 		if c.wanted[at] == nil {
@@ -279,6 +318,22 @@ func (c *Cluster) want(ctx context.Context, w config.Wants) {
 		c.end(ctx, s)
 	}
 	c.start(ctx, begin...)
+}
+
+// mayWant says whether an object is of a kind that everybody has, or one that is wanted.
+func (c *Cluster) mayWant(wanted map[place]bool, key config.Key) bool {
+	switch {
+	case key.Group != "":
+		return true
+	case key.Kind == secret.kind:
+		return wanted[place{secret, key.Namespace, key.Name}]
+	case key.Kind == pod.kind:
+		return key.Namespace == c.opt.Namespace || wanted[place{pod, key.Namespace, ""}] ||
+			wanted[place{podMetadata, key.Namespace, ""}] || wanted[place{podMetadata, "", ""}]
+	case key.Kind == node.kind:
+		return key.Name == c.opt.Node || wanted[place{node, "", ""}]
+	}
+	return true
 }
 
 // rejoin lists again what is wanted of every namespace, where there is one more.

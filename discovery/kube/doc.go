@@ -25,8 +25,12 @@
 //   - A kind that is forbidden keeps the objects that it gave before, as does one whose list
 //     cannot be read. A kind that is not installed has none. Both are asked for again every
 //     few seconds.
-//   - A start without an API server takes everything from the snapshot, where there is one, and
-//     says how old it is. Kinds take its place one by one as they are listed.
+//   - An API server that starts refuses everything for a moment, and a proxy before one may
+//     have lost it: at the start, that a kind is forbidden is believed after 2 s, and that one is
+//     missing of which objects are known, after 10 s.
+//   - A start without an API server, or without rights, takes what it cannot read from the
+//     snapshot, where there is one, and says how old it is. Kinds take its place one by one as they
+//     are listed.
 //
 // # When a change is handed on
 //

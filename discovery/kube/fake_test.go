@@ -38,16 +38,20 @@ type fake struct {
 	held    map[string]bool
 	gate    chan struct{}
 	waiting chan struct{}
-	// broken are the paths that are answered with 500.
-	broken map[string]bool
+	// broken are the paths that are answered with 500, absent those with 404.
+	broken, absent map[string]bool
+	// short ends watches as soon as they are asked for.
+	short atomic.Bool
 	// cut ends the watches that there are, by being closed.
 	cut chan struct{}
-	// failing answers everything with an error.
-	failing atomic.Int32
+	// failing answers everything with an error, and failed counts these answers.
+	failing, failed atomic.Int32
 	// pages counts list requests with a continue token, watches those for watches, asked all by
 	// their path and selector.
 	pages, watches atomic.Int32
 	asked          map[string]int
+	// listedFrom is the version from which a resource was listed last.
+	listedFrom map[string]string
 	// watching counts the watches that stand, and stands is closed when that changes.
 	watching map[string]int
 	stands   chan struct{}
@@ -78,8 +82,8 @@ var istioResources = []string{"gateways", "virtualservices", "destinationrules",
 func newFake(t testing.TB) *fake {
 	f := &fake{
 		t: t, now: 100, objects: map[string]map[string]*fakeObject{}, events: map[string][]fakeEvent{}, news: make(chan struct{}),
-		denied: map[string]bool{}, installed: map[string][]string{"telemetries": {"v1alpha1"}}, cut: make(chan struct{}), asked: map[string]int{},
-		watching: map[string]int{}, stands: make(chan struct{}), broken: map[string]bool{}, held: map[string]bool{}, waiting: make(chan struct{}, 1),
+		denied: map[string]bool{}, installed: map[string][]string{"telemetries": {"v1alpha1"}}, cut: make(chan struct{}), asked: map[string]int{}, listedFrom: map[string]string{},
+		watching: map[string]int{}, stands: make(chan struct{}), broken: map[string]bool{}, absent: map[string]bool{}, held: map[string]bool{}, waiting: make(chan struct{}, 1),
 	}
 	for _, r := range istioResources {
 		f.installed[r] = istioVersions
@@ -178,6 +182,20 @@ func (f *fake) deny(resource string, denied bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.denied[resource] = denied
+}
+
+// lose has a path answered as if it did not exist, or as it should be.
+func (f *fake) lose(path string, absent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.absent[path] = absent
+}
+
+// requests counts those for a path, with a selector or without.
+func (f *fake) requests(path string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked[path]
 }
 
 func (f *fake) install(resource string, versions ...string) {
@@ -282,6 +300,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Unlock()
 	time.Sleep(delay)
 	if code := int(f.failing.Load()); code != 0 {
+		f.failed.Add(1)
 		f.fail(w, code, http.StatusText(code), http.StatusText(code))
 		return
 	}
@@ -311,7 +330,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.asked[strings.TrimSuffix(r.URL.Path+" "+r.URL.Query().Get("fieldSelector"), " ")]++
-	broken, denied, served := f.broken[r.URL.Path], f.denied[resource], !strings.HasSuffix(group, ".istio.io") || slices.Contains(f.installed[resource], version)
+	broken, denied, served := f.broken[r.URL.Path], f.denied[resource], !f.absent[r.URL.Path] && (!strings.HasSuffix(group, ".istio.io") || slices.Contains(f.installed[resource], version))
 	f.mu.Unlock()
 	switch {
 	case broken:
@@ -393,6 +412,7 @@ func (f *fake) list(w http.ResponseWriter, r *http.Request, resource, namespace,
 	metadataOnly := strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList")
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.listedFrom[resource] = r.URL.Query().Get("resourceVersion")
 	names := slices.Sorted(maps.Keys(f.objects[resource]))
 	next := ""
 	if f.pageSize > 0 {
@@ -430,6 +450,9 @@ func (f *fake) watch(w http.ResponseWriter, r *http.Request, resource, namespace
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	w.(http.Flusher).Flush()
+	if f.short.Load() {
+		return
+	}
 	f.mu.Lock()
 	cut, expired := f.cut, since < f.floor && since != 0
 	if since == 0 {

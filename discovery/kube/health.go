@@ -80,9 +80,24 @@ func (c *Cluster) report(s *source, now state, err error) {
 		s.state = now
 	}
 	s.err = err
+	if now != away {
+		select {
+		case <-s.heard:
+		default:
+			close(s.heard)
+		}
+	}
+	s.known = s.known || now == listed || now == missing
 	c.judge()
 	c.mu.Unlock()
 	c.tell()
+}
+
+// waits says whether a source has not been listed yet.
+func (c *Cluster) waits(s *source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.state == waiting
 }
 
 // answered notes that the API server takes up again where it left off.
@@ -114,7 +129,7 @@ func (c *Cluster) judge() {
 		if s.err != nil && (s.state == away || s.state == waiting) {
 			trouble = s.err
 		}
-		unlisted = unlisted || s.state == waiting || s.state == away
+		unlisted = unlisted || s.state == waiting || s.state == away || s.state == forbidden && s.needed() && !s.known
 	}
 	h := &c.health
 	switch {
@@ -126,6 +141,13 @@ func (c *Cluster) judge() {
 	if !unlisted {
 		h.snapshotTaken = time.Time{}
 	}
+}
+
+// deprived says whether there are kinds that may not be read, and are not known from before.
+func (c *Cluster) deprived() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.sources, func(s *source) bool { return s.state == forbidden && s.needed() && !s.known })
 }
 
 // silent returns why a kind could not be listed yet; nil where nothing speaks against it.

@@ -114,7 +114,7 @@ func (l *listerWatcher) WatchWithContext(ctx context.Context, o metav1.ListOptio
 	if err != nil {
 		return nil, err
 	}
-	decoder := &eventDecoder{body: body, events: newStream(body), reader: newReader(l.resource, l.version)}
+	decoder := l.decoder(body)
 	if now {
 		if decoder.gone, err = l.gone(ctx); err != nil {
 			body.Close()
@@ -122,6 +122,11 @@ func (l *listerWatcher) WatchWithContext(ctx context.Context, o metav1.ListOptio
 		}
 	}
 	return watch.NewStreamWatcherWithLogger(klog.FromContext(ctx), decoder, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "get", "ClientWatchDecoding")), nil
+}
+
+// decoder reads the events of a watch.
+func (l *listerWatcher) decoder(body io.ReadCloser) *eventDecoder {
+	return &eventDecoder{body: body, events: newStream(body, watchBuffer), reader: newReader(l.resource, l.version)}
 }
 
 // gone returns the one object where it is not there. A watch that begins with what there is does

@@ -7,8 +7,10 @@ import "k8s.io/apimachinery/pkg/labels"
 type namespaces struct {
 	source *source
 	labels map[string]labels.Set
-	// restart lists everything anew: a namespace has joined.
-	restart func()
+	// begin lists everything for the first time.
+	begin func()
+	// joined is told that a namespace has joined.
+	joined chan<- struct{}
 }
 
 // Add takes a Namespace that is new.
@@ -47,7 +49,7 @@ func (n *namespaces) Resync() error { return nil }
 func (n *namespaces) choose() {
 	c := n.source.cluster
 	before, chosen := c.selected.Load(), map[string]bool{}
-	joined, left := before == nil, false
+	joined, left := false, false
 	for name, labels := range n.labels {
 		if chosen[name] = c.selector.Matches(labels); chosen[name] && before != nil && !(*before)[name] {
 			joined = true
@@ -62,7 +64,13 @@ func (n *namespaces) choose() {
 	if left {
 		c.set.retain(c.watches)
 	}
+	if before == nil {
+		n.begin()
+	}
 	if joined {
-		n.restart()
+		select {
+		case n.joined <- struct{}{}:
+		default: // it is told already
+		}
 	}
 }

@@ -19,7 +19,7 @@ func (c *Cluster) forbidden() string {
 	// The resources by the namespace in which they are asked for.
 	denied := map[string][]string{}
 	for _, s := range c.sources {
-		if s.state != forbidden || s.resource.without != "" || s.resource.cluster && len(c.opt.Namespaces) > 0 {
+		if s.state != forbidden || !s.needed() {
 			continue
 		}
 		denied[s.namespace] = append(denied[s.namespace], s.resource.String())

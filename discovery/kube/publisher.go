@@ -53,7 +53,7 @@ func (p *publisher) listed(ctx context.Context) bool {
 			}
 		case <-patience.C:
 		}
-		if c.useSnapshot() {
+		if c.useSnapshot("the Kubernetes API server does not answer") {
 			return true
 		}
 		if told {
@@ -61,6 +61,10 @@ func (p *publisher) listed(ctx context.Context) bool {
 		}
 		told = true
 		c.log.Warn("nothing is served yet: waiting for the Kubernetes API server", "server", c.rest.Host, "because", c.delay())
+	}
+	if c.deprived() {
+		// As in a process that loses its rights, what was known stays.
+		c.useSnapshot("there are kinds that may not be read")
 	}
 	return true
 }

@@ -23,6 +23,8 @@ type set struct {
 	// says that one of them should not wait.
 	first, last time.Time
 	urgent      bool
+	// restored says that there may be objects that came from a snapshot.
+	restored bool
 	// changed is told of changes.
 	changed chan struct{}
 }
@@ -216,8 +218,43 @@ func (s *set) restore(o *config.Object, sources []*source) {
 	})
 	if !known && s.kind(o.Group, o.Kind)[name] == nil {
 		s.putLocked(nil, &item{object: o})
+		s.restored = true
 	}
 	s.tell()
+}
+
+// forsake forgets what came from a snapshot and keep does not want: as no source is about it, none
+// would tell that it has gone.
+func (s *set) forsake(keep func(config.Key) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.restored {
+		return
+	}
+	s.restored = false
+	for _, entries := range s.kinds {
+		for _, e := range entries {
+			if e.object == nil || e.owner != nil {
+				continue
+			}
+			if s.restored = true; !keep(e.object.Key) {
+				s.removeLocked(e, false)
+			}
+		}
+	}
+	s.tell()
+}
+
+// has says whether there are objects of a source, or from a snapshot in its place.
+func (s *set) has(from *source) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, e := range s.kinds[groupKind{from.resource.group, from.resource.kind}] {
+		if e.object != nil && (e.owner == from || e.owner == nil && from.covers(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // note remembers that an entry has changed.

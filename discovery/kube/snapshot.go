@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -147,9 +149,9 @@ func readSnapshot(path string) ([]*config.Object, time.Time, error) {
 	}
 }
 
-// useSnapshot takes everything from the snapshot that the API server has not brought. It
-// returns false where there is none.
-func (c *Cluster) useSnapshot() bool {
+// useSnapshot takes everything from the snapshot that the API server has not brought, and says why.
+// It returns false where there is none.
+func (c *Cluster) useSnapshot(why string) bool {
 	if c.opt.Snapshot == "" || c.health.snapshotTried {
 		return false
 	}
@@ -166,13 +168,28 @@ func (c *Cluster) useSnapshot() bool {
 	c.mu.Lock()
 	sources := slices.Clone(c.sources)
 	c.mu.Unlock()
+	base := c.base()
 	for _, o := range objects {
-		c.set.restore(o, sources)
+		if c.mayRead(o, base) {
+			c.set.restore(o, sources)
+		}
 	}
 	c.mu.Lock()
 	c.health.snapshotTaken = taken
 	c.mu.Unlock()
-	c.log.Warn("the Kubernetes API server does not answer: serving the snapshot", "server", c.rest.Host, "file", c.opt.Snapshot,
+	c.log.Warn(why+": serving the snapshot", "server", c.rest.Host, "file", c.opt.Snapshot,
 		"age", time.Since(taken).Round(time.Second), "objects", len(objects))
 	return true
+}
+
+// mayRead says whether there are sources that an object could come from, or may be once they are
+// wanted: the snapshot may be of a process that read other namespaces.
+func (c *Cluster) mayRead(o *config.Object, base []*source) bool {
+	if resourceOf(o.Key) == nil && o.Kind != configMap.kind {
+		return true
+	}
+	name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+	return slices.ContainsFunc(base, func(s *source) bool {
+		return s.resource.kind == o.Kind && s.resource.group == o.Group && s.covers(name)
+	})
 }

@@ -27,12 +27,25 @@ type source struct {
 	// to be handed on.
 	store cache.ReflectorStore
 
+	// reflector is that of a version of the kind. It is kept through all trouble: it knows from which
+	// version on it must list, and of several API servers one may lag behind.
+	reflector *cache.Reflector
+	version   string
+
+	// refused and lacking are since when the API server has answered nothing else than that the kind
+	// is forbidden, or missing; zero where it has.
+	refused, lacking time.Time
+	// heard is closed when it is known what the API server has, or that it does not tell.
+	heard chan struct{}
+
 	// retired sources bring nothing any more, and replaced are those that have listed; the set's lock
 	// guards both.
 	retired, replaced bool
-	// state and err are the cluster's to read and write.
+	// state and err are the cluster's to read and write, as is known: that it has listed, or that there
+	// is no such kind.
 	state state
 	err   error
+	known bool
 }
 
 // state is how far a source has come.
@@ -85,17 +98,10 @@ func (s *source) run(ctx context.Context) {
 		pause := time.Duration(0)
 		switch {
 		case err == nil:
-		case errors.Is(err, errNotServed):
-			_ = s.store.Replace(nil, "")
-			s.cluster.report(s, missing, err)
-			pause = pollRefused
-		case apierrors.IsNotFound(err):
-			// The kind, or this version of it, has just gone.
-			s.cluster.versions.forget()
-			pause = firstRetry
+		case errors.Is(err, errNotServed), apierrors.IsNotFound(err):
+			pause = s.lacks(err)
 		case apierrors.IsForbidden(err):
-			s.cluster.report(s, forbidden, err)
-			pause = pollRefused
+			pause = s.refuse(err)
 		default:
 			s.cluster.report(s, away, err)
 			pause = backoff.Step()
@@ -104,29 +110,92 @@ func (s *source) run(ctx context.Context) {
 	}
 }
 
+// versionPatience is how long a version of a kind may be missing that the API server says it has.
+const versionPatience = time.Second
+
+// lacks takes that the API server does not have the kind, and returns when to ask again. Where
+// objects of it are known, that is not believed at once: who deletes a kind deletes its objects first,
+// so it is rather an API server that starts, or a proxy before it that has lost it.
+func (s *source) lacks(err error) time.Duration {
+	if s.lacking.IsZero() {
+		s.lacking = time.Now()
+	}
+	gone, has := !errors.Is(err, errNotServed), s.cluster.set.has(s)
+	if gone {
+		// Perhaps only this version of it has gone.
+		s.cluster.versions.forget()
+	}
+	since := time.Since(s.lacking)
+	switch {
+	case has && since < s.cluster.absence:
+		s.cluster.report(s, away, err)
+		return firstRetry
+	case gone && since < versionPatience:
+		return firstRetry
+	}
+	_ = s.store.Replace(nil, "")
+	s.cluster.report(s, missing, err)
+	return pollRefused
+}
+
+// refuse takes that the kind is forbidden, and returns when to ask again. Before anything has been
+// handed on that is not believed at once; without Namespaces nothing would be anyway.
+func (s *source) refuse(err error) time.Duration {
+	if s.refused.IsZero() {
+		s.refused = time.Now()
+	}
+	if s.needed() && s.name == "" && s.resource != namespace && s.cluster.waits(s) && time.Since(s.refused) < s.cluster.refusal {
+		return firstRetry
+	}
+	s.cluster.report(s, forbidden, err)
+	return pollRefused
+}
+
+// needed says whether something is amiss where the kind is forbidden.
+func (s *source) needed() bool {
+	return s.resource.without == "" && !(s.resource.cluster && len(s.cluster.opt.Namespaces) > 0)
+}
+
 // follow lists and watches one version until that fails.
 func (s *source) follow(ctx context.Context, version string) error {
+	if s.reflector == nil || s.version != version {
+		s.reflector, s.version = s.newReflector(ctx, version), version
+	}
+	backoff := s.backoff()
+	for {
+		began := time.Now()
+		// It returns nil where the watch has ended and a new list is due.
+		if err := s.reflector.ListAndWatchWithContext(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		pause := rand.N(firstRetry)
+		if time.Since(began) < lastRetry {
+			// Watches that end as soon as they begin must not have everything listed all the time.
+			pause = backoff.Step()
+		} else {
+			backoff = s.backoff()
+		}
+		sleep(ctx, pause)
+	}
+}
+
+// newReflector returns what lists and watches a version of the kind.
+func (s *source) newReflector(ctx context.Context, version string) *cache.Reflector {
 	lw := &listerWatcher{
 		api: s.cluster.api, resource: s.resource, version: version, namespace: s.namespace, fields: s.fields, name: s.name,
 		told: func(err error) {
 			switch {
 			case err == nil:
+				s.refused, s.lacking = time.Time{}, time.Time{}
 				s.cluster.answered(s)
 			case ctx.Err() == nil && !isAnswer(err):
 				s.cluster.report(s, away, err)
 			}
 		},
 	}
-	r := cache.NewReflectorWithOptions(lw, &item{}, s.store, cache.ReflectorOptions{
+	return cache.NewReflectorWithOptions(lw, &item{}, s.store, cache.ReflectorOptions{
 		Name: s.resource.String(), TypeDescription: s.resource.String(), Backoff: s.backoff(),
 	})
-	for {
-		// It returns nil where the watch has ended and a new list is due.
-		if err := r.ListAndWatchWithContext(ctx); err != nil || ctx.Err() != nil {
-			return err
-		}
-		sleep(ctx, time.Duration(rand.Int64N(int64(firstRetry))))
-	}
 }
 
 // like says whether another source is about the same.

@@ -15,7 +15,9 @@ type stream struct {
 }
 
 const (
-	streamBuffer = 64 << 10
+	// listBuffer and watchBuffer are the bytes that are read at a time, until an object needs more.
+	// There are as many watches as Secrets, and all are held for good.
+	listBuffer, watchBuffer = 64 << 10, 2 << 10
 	// maxValue bounds one object. etcd takes none of more than 1.5 MB; lists' metadata and
 	// answers to errors are small.
 	maxValue = 16 << 20
@@ -27,8 +29,8 @@ var errJSON = errors.New("the API server sent something that is no JSON object")
 
 var errTooLong = errors.New("the API server sent an object of more than 16 MiB")
 
-func newStream(from io.Reader) *stream {
-	return &stream{from: from, buf: make([]byte, 0, streamBuffer)}
+func newStream(from io.Reader, buffer int) *stream {
+	return &stream{from: from, buf: make([]byte, 0, buffer)}
 }
 
 // fill reads more behind what is there from the place keep on, and moves that to the front.
@@ -157,7 +159,7 @@ func (v *valueScanner) scan(piece []byte) (int, bool) {
 // readList calls item with each item of a list of the API, and returns the text of the list's
 // metadata.
 func readList(from io.Reader, item func(text []byte) error) (metadata []byte, err error) {
-	s := newStream(from)
+	s := newStream(from, listBuffer)
 	if c, err := s.next(); err != nil || c != '{' {
 		return nil, errors.Join(errJSON, err)
 	}

@@ -35,6 +35,12 @@ type follower struct {
 // follow follows a cluster until the test ends.
 func follow(t testing.TB, o Options) *follower {
 	t.Helper()
+	return followAs(t, o, func(*Cluster) {})
+}
+
+// followAs is follow of a cluster that is changed before.
+func followAs(t testing.TB, o Options, change func(*Cluster)) *follower {
+	t.Helper()
 	f := &follower{t: t, news: make(chan struct{}, 1), objects: map[config.Key]*config.Object{}}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -44,6 +50,8 @@ func follow(t testing.TB, o Options) *follower {
 		t.Fatal(err)
 	}
 	f.cluster.patience = time.Minute // a slow machine may take its time
+	f.cluster.refusal, f.cluster.absence = time.Millisecond, time.Millisecond
+	change(f.cluster)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.cluster.Watch(ctx, f.apply) }()
