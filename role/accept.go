@@ -39,6 +39,7 @@ func (p *process) listenerOptions(b Bind) listener.Options {
 		TLSState:            p.certificates.State,
 		Demands:             p.demands,
 		Meets:               p.meets,
+		Serves:              p.serves,
 		Grace:               p.o.Drain,
 		TrustedProxies:      p.o.ProxyProtocol.at(b.Port),
 		MaxConnections:      p.o.Limits.MaxConnections,

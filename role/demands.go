@@ -10,7 +10,7 @@ import (
 func (p *process) demands() uint64 { return p.tables.Load() + p.certificates.Demands() }
 
 // meets tells whether a connection's client has shown what its server asks for by now. Of a server
-// that is no more nothing is asked: what becomes of its connections is up to their codec.
+// that is no more nothing is asked: see serves.
 func (p *process) meets(info *proxy.Connection) bool {
 	chain := p.engine.Table().NamedChain(info.Listener, info.Chain)
 	switch {
@@ -21,4 +21,14 @@ func (p *process) meets(info *proxy.Connection) bool {
 		return chain.TLS.ClientAuth != router.RequireClientCertificate
 	}
 	return info.TLS.Meets(chain.TLS)
+}
+
+// serves tells whether the server that a connection was made to is there yet, by its name: what
+// the connection carries is routed by that, and nowhere without.
+func (p *process) serves(info *proxy.Connection) bool {
+	table := p.engine.Table()
+	if info.Chain == "" {
+		return !table.HasChains(info.Listener)
+	}
+	return table.NamedChain(info.Listener, info.Chain) != nil
 }

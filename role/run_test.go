@@ -420,3 +420,23 @@ func TestRunCannotStart(t *testing.T) {
 		})
 	}
 }
+
+// TestPortChangesProtocol: who has connected in plaintext to a port that wants TLS now comes anew,
+// where he would be told with each request that there is no route.
+func TestPortChangesProtocol(t *testing.T) {
+	t.Parallel()
+	p, s := serving(t, nil)
+	c := dial(t, s.Address("a"))
+	c.get(t, "/", "ok")
+	secure := &router.Listener{Name: "a", Address: "127.0.0.1:0", Port: 80, Chains: []*router.Chain{{Name: "tls", ServerNames: []string{"*"}, Streams: []*router.StreamRoute{{
+		Destinations: []router.Destination{{Cluster: "x"}},
+	}}}}}
+	before := s.Address("a")
+	if s = p.set([]*router.Listener{secure}, origin(t, "x", text("ok"))); len(s.Conditions) > 0 || s.Address("a") != before {
+		t.Errorf("at %s, which was %s: %v", s.Address("a"), before, s.Conditions)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.r.ReadByte(); err != io.EOF {
+		t.Errorf("the connection: %v, want EOF", err)
+	}
+}

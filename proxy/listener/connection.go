@@ -126,14 +126,14 @@ func (c *connection) sessionNow() proxy.Session {
 }
 
 // check has the session enforce its timeouts, and ends it where what is asked of its client has
-// outgrown what that has shown. An opening connection has a deadline.
+// outgrown what that has shown, or its server has gone. An opening connection has a deadline.
 func (c *connection) check(now int64, demands uint64) {
 	s := c.sessionNow()
 	if s == nil {
 		return
 	}
 	s.Check(now)
-	if demands != c.review.seen || c.review.ending != 0 {
+	if demands != c.review.seen || c.review.ending != 0 || c.review.gone {
 		c.examine(s, now, demands)
 	}
 }

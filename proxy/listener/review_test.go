@@ -89,3 +89,51 @@ func TestMoreDemanded(t *testing.T) {
 		})
 	}
 }
+
+// TestServerGone: a connection to a server that is no more ends as soon as that loses nothing, and
+// is never cut.
+func TestServerGone(t *testing.T) {
+	t.Parallel()
+	for _, isBusy := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer ours.Close()
+			var tables, unproven atomic.Int64
+			s := NewServer(Options{
+				HTTP: func(conn net.Conn, _ []byte, _ *proxy.Connection) proxy.Session {
+					session := idle{conn, make(chan struct{})}
+					if isBusy {
+						return &busy{session}
+					}
+					return &session
+				},
+				Demands: func() uint64 { return uint64(tables.Load()) },
+				Meets:   func(*proxy.Connection) bool { return true },
+				Serves:  func(*proxy.Connection) bool { return tables.Load() < 2 },
+				Grace:   time.Minute,
+				Observe: func(e proxy.ConnEvent) {
+					if e == proxy.ConnUnproven {
+						unproven.Add(1)
+					}
+				},
+			})
+			defer s.shut()
+			tables.Store(1)
+			s.accept(theirs)
+			time.Sleep(time.Hour)
+			tables.Store(2)
+			time.Sleep(2 * watchEvery)
+			synctest.Wait()
+			if open := s.Connections() == 1; open != isBusy {
+				t.Errorf("busy %t: it is open %t", isBusy, open)
+			}
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if open := s.Connections() == 1; open != isBusy || unproven.Load() != 0 {
+				t.Errorf("busy %t: an hour later it is open %t, and was told of %d times", isBusy, open, unproven.Load())
+			}
+			s.each(nil, (*connection).kill)
+			time.Sleep(2 * watchEvery)
+		})
+	}
+}

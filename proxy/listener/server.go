@@ -40,6 +40,11 @@ type Options struct {
 	Demands func() uint64
 	Meets   func(info *proxy.Connection) bool
 	Grace   time.Duration
+	// Serves tells whether the server that a connection was made to is there yet; it is asked
+	// whenever Demands has changed. Where it is not, the connection ends as soon as that loses
+	// nothing, but is never cut: its client would be told with each request that there is no such
+	// server, of which a new connection may find another. nil where servers never go.
+	Serves func(info *proxy.Connection) bool
 	// TrustedProxies are the peers that must begin a connection with a header of the PROXY
 	// protocol; that of others is not looked for.
 	TrustedProxies []netip.Prefix
