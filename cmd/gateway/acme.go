@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/url"
 
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/acme/autocert"
@@ -37,12 +38,20 @@ func (i *issuing) check(inCluster bool) error {
 		return start.Misusef("--acme-secrets has no effect without --kube: --acme-cache DIR keeps certificates in a folder")
 	case i.secrets && i.options.Cache != "":
 		return start.Misusef("--acme-cache and --acme-secrets exclude each other: certificates are kept in a folder, or in Secrets")
+	case (i.secrets || i.options.Cache != "") && !isDirectory(i.options.Directory):
+		return start.Misusef("--acme-directory %q: must be a URL, such as https://acme-v02.api.letsencrypt.org/directory", i.options.Directory)
 	case i.secrets || i.options.Cache != "":
 		return nil
 	case i.all || i.options.Email != "" || i.options.Directory != "" || i.options.Authorities != "":
 		return start.Misusef("--acme-cache DIR is missing, or with --kube --acme-secrets: without a place for certificates each start would have them issued anew")
 	}
 	return nil
+}
+
+// isDirectory tells whether an authority's directory can be there; none stands for the usual one.
+func isDirectory(text string) bool {
+	u, err := url.Parse(text)
+	return text == "" || err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // manager returns what issues certificates, nil where nothing does, and what ends it.

@@ -65,6 +65,9 @@ func newCommand() *cobra.Command {
 			if o.TrustedHops < 0 {
 				return start.Misusef("--trusted-hops %d: must not be negative", o.TrustedHops)
 			}
+			if err := checkHSTS(o.TLS.HSTS); err != nil {
+				return err
+			}
 			if err := certificates.check(cluster.on); err != nil {
 				return err
 			}

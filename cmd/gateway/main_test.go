@@ -56,6 +56,8 @@ func TestMisuse(t *testing.T) {
 		"timeout":            {"--config x --idle-timeout -1s", 2, "--idle-timeout"},
 		"slashes":            {"--config x --escaped-slashes merge", 2, "reject, keep or redirect"},
 		"underscores":        {"--config x --header-underscores drop", 2, "reject or allow"},
+		"hsts":               {"--config x --hsts includeSubDomains", 2, "max-age=31536000"},
+		"acme directory":     {"--config x --acme-cache c --acme-directory acme.example.com/dir", 2, "--acme-directory"},
 		"locality":           {"--config x --locality us-east/*", 2, "REGION/ZONE/SUBZONE"},
 		"log level":          {"--config x --log-level loud", 2, "--log-level"},
 		"log format":         {"--config x --log-format xml", 2, "--log-format"},
