@@ -64,9 +64,10 @@ type Conn struct {
 	LookedAt int64
 	// unspliced says that the downstream codec must see the bytes of this body.
 	unspliced bool
-	// suspect says that the last response could be followed by a body that it must not
-	// have, so that the connection wants a look before it is used again.
-	suspect bool
+	// suspect says that something may have come behind the last response, such as a body that
+	// it must not have, so that the connection wants a look before it is used again. emptied
+	// tells that the last read left nothing behind.
+	suspect, emptied bool
 
 	state   connState
 	mode    bodyMode
@@ -209,6 +210,7 @@ func (c *Conn) step() bool {
 		if c.in == nil {
 			c.in, c.r, c.w = getLarge(), 0, 0
 		}
+		room := len(c.in) - c.w
 		n, again, err := c.sock.Read(c.in[c.w:])
 		if again {
 			c.release()
@@ -219,6 +221,7 @@ func (c *Conn) step() bool {
 			return true
 		}
 		c.w += n
+		c.emptied = c.sock.Short(n, room)
 		c.res.Received = true
 		// A response that is not whole yet is read on until nothing is there: its end
 		// may have come with the data, and would make no further edge.
@@ -466,6 +469,7 @@ func (c *Conn) advance(end bool) bool {
 // request: their connection is not used again.
 func (c *Conn) finish() {
 	c.state = connDone
+	c.suspect = c.suspect || !c.emptied
 	c.res.Reusable = c.r == c.w && c.ex.Upgrade == "" && c.head.keepsAlive(c.ex.Request.Method) && !c.Aborted()
 }
 
@@ -473,6 +477,7 @@ func (c *Conn) finish() {
 func (c *Conn) splice() {
 	n, ok, err := c.down.Splice(c.conn, c.left)
 	c.left -= n
+	c.emptied = false
 	switch {
 	case !ok:
 		c.state, c.unspliced = connBody, true
