@@ -41,6 +41,8 @@ type Client struct {
 	ctx     context.Context
 	cut     context.CancelFunc
 
+	resume atomic.Int64 // before that the collector is to be left alone, in Unix nanoseconds
+
 	told atomic.Int64 // when something was last said of partial success, in Unix seconds
 }
 

@@ -252,6 +252,48 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestPause: a collector that asks for a pause gets it from the messages that come next too, and
+// not for ever.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, stop := serve(status(503, nil, "Retry-After", "120"), status(429, nil, "Retry-After", "99999999"), status(200, nil))
+		defer stop()
+		client := New(router.OTLP{Address: "otel:4318", HTTP: true}, c.dial, nil)
+		defer client.Close()
+		send := func(patience time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			return client.SendTraces(ctx, spans)
+		}
+		asked := func(want int, when string) {
+			t.Helper()
+			if n := len(c.seen()); n != want {
+				t.Fatalf("%s: it was asked %d times, want %d", when, n, want)
+			}
+		}
+		if send(time.Second) == nil {
+			t.Fatal("no error")
+		}
+		for range 100 {
+			if err := send(time.Second); err == nil || !strings.Contains(err.Error(), "asked for a pause") {
+				t.Fatal(err)
+			}
+		}
+		asked(1, "in the pause")
+		time.Sleep(119 * time.Second)
+		if send(30*time.Second) == nil { // It waits for the rest.
+			t.Fatal("no error")
+		}
+		asked(2, "after the pause")
+		time.Sleep(maxPause)
+		if err := send(time.Second); err != nil {
+			t.Fatal(err)
+		}
+		asked(3, "after the longest pause")
+	})
+}
+
 // TestStopEndsRetries: a client that stops does not wait for another try.
 func TestStopEndsRetries(t *testing.T) {
 	t.Parallel()
