@@ -5,6 +5,7 @@ import (
 	"net/http/pprof"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 )
@@ -18,7 +19,28 @@ type endpoint struct {
 }
 
 // NewHandler returns the admin server's handler.
-func NewHandler(o Options) http.Handler { return guard(o.AllowedHosts, newRouter(o)) }
+func NewHandler(o Options) http.Handler { return hurried(guard(o.AllowedHosts, newRouter(o))) }
+
+// slowReader is how long whoever asks for a page may take to read it: pages are as large as the
+// configuration, and wait in memory. Streams and profiles have limits of their own.
+const slowReader = time.Minute
+
+// hurried begins that time. Nothing needs to end it: the next request begins another.
+func hurried(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not all writers have deadlines: those of tests and of middleware may do without.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(slowReader))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// unhurried is a page that takes as long as it is asked to.
+func unhurried(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		next(w, r)
+	}
+}
 
 func newRouter(o Options) *mux.Router {
 	r := mux.NewRouter().UseEncodedPath()
@@ -75,6 +97,9 @@ func action(path, about string, h http.HandlerFunc) endpoint {
 // endpoints are the pages in the order in which the index shows them.
 func endpoints(o Options) []endpoint {
 	var list []endpoint
+	if o.Metrics != nil {
+		o.Metrics = scraped(o.Metrics)
+	}
 	if o.UI != nil {
 		list = append(list, page("/ui/", "the same and the traffic as a live page for a browser", o.UI.ServeHTTP))
 	}
@@ -98,10 +123,10 @@ func endpoints(o Options) []endpoint {
 		page("/openapi.yaml", "", openAPI("application/yaml", openAPIYAML)),
 	)
 	if o.Metrics != nil {
-		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", scraped(o.Metrics)))
+		list = append(list, page("/stats/prometheus", "metrics, as Prometheus reads them", o.Metrics.ServeHTTP))
 	}
 	if o.Profiles {
-		list = append(list, page("/debug/pprof/", "profiles of the Go runtime", pprof.Index))
+		list = append(list, page("/debug/pprof/", "profiles of the Go runtime", unhurried(pprof.Index)))
 	}
 	return append(list, operations(o)...)
 }
@@ -150,11 +175,11 @@ func profiles(r *mux.Router, allowed bool) {
 		})
 		return
 	}
-	r.Path("/debug/pprof/cmdline").Methods(http.MethodGet).HandlerFunc(pprof.Cmdline)
-	r.Path("/debug/pprof/profile").Methods(http.MethodGet).HandlerFunc(pprof.Profile)
-	r.Path("/debug/pprof/symbol").Methods(http.MethodGet, http.MethodPost).HandlerFunc(pprof.Symbol)
-	r.Path("/debug/pprof/trace").Methods(http.MethodGet).HandlerFunc(pprof.Trace)
-	r.PathPrefix("/debug/pprof/").Methods(http.MethodGet).HandlerFunc(pprof.Index)
+	r.Path("/debug/pprof/cmdline").Methods(http.MethodGet).HandlerFunc(unhurried(pprof.Cmdline))
+	r.Path("/debug/pprof/profile").Methods(http.MethodGet).HandlerFunc(unhurried(pprof.Profile))
+	r.Path("/debug/pprof/symbol").Methods(http.MethodGet, http.MethodPost).HandlerFunc(unhurried(pprof.Symbol))
+	r.Path("/debug/pprof/trace").Methods(http.MethodGet).HandlerFunc(unhurried(pprof.Trace))
+	r.PathPrefix("/debug/pprof/").Methods(http.MethodGet).HandlerFunc(unhurried(pprof.Index))
 }
 
 // wantsJSON reports whether a page that also exists as text is asked for as JSON.

@@ -57,11 +57,13 @@ func loopback(address string) bool {
 }
 
 // NewServer returns an HTTP server for an admin or status handler, with limits on what
-// a client may send and how long it may take. A response has no time limit of its own
-// because a profile takes as long as it was asked to.
+// a client may send, how long it may take and how many there may be. A response has no time limit
+// of the server's because a profile takes as long as it was asked to.
 func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
+	visitors := &crowd{visits: make(map[net.Conn]*visit)}
 	return &http.Server{
 		Handler:           h,
+		ConnState:         visitors.note,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       time.Minute,

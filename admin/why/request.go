@@ -21,6 +21,7 @@ var rules = map[string][2]string{
 	"header_name_with_underscore":          {"a header has an underscore in its name, which servers may take for a dash", "rename the header, or start the gateway with --header-underscores allow"},
 	"too_many_headers":                     {"there are more headers than --max-header-fields", "raise --max-header-fields, or send fewer"},
 	"headers_too_large":                    {"the head is larger than --max-header-bytes; cookies are the usual reason", "raise --max-header-bytes, or send less"},
+	"too_many_connection_options":          {"Connection lists more than 64 options", "let the client list the headers that are meant for the next hop only"},
 	"invalid_content_length":               {"Content-Length is not a number", "let the client send a number"},
 	"several_content_lengths":              {"there are several lengths for one body", "let the client send one"},
 	"content_length_and_transfer_encoding": {"the body has both Content-Length and Transfer-Encoding, which is how requests are smuggled", "let the client send one of them (RFC 9112 section 6.1)"},
