@@ -285,18 +285,21 @@ func removeHeader(headers []router.Header, name string) []router.Header {
 	return headers
 }
 
-// applyOps makes a policy's changes, in order.
+// applyOps makes a policy's changes, in order. A header whose operators have no value is not
+// made, as in Envoy. Unlike there, one that was to be set is then none: what a client said of
+// itself must not stand for what the policy meant to say.
 func applyOps(ex *proxy.Exchange, headers []router.Header, ops []router.HeaderOp) []router.Header {
 	for i := range ops {
 		op := &ops[i]
-		switch op.Kind {
-		case router.RemoveHeader:
+		value, made := "", false
+		if op.Kind != router.RemoveHeader {
+			value, made = evaluate(ex, &op.Value) // which may tell of the header itself
+		}
+		if op.Kind != router.AddHeader {
 			headers = removeHeader(headers, op.Name)
-		case router.SetHeader:
-			value := evaluate(ex, &op.Value)
-			headers = append(removeHeader(headers, op.Name), router.Header{Name: op.Name, Value: value})
-		case router.AddHeader:
-			headers = append(headers, router.Header{Name: op.Name, Value: evaluate(ex, &op.Value)})
+		}
+		if made {
+			headers = append(headers, router.Header{Name: op.Name, Value: value})
 		}
 	}
 	return headers

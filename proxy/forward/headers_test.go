@@ -171,6 +171,32 @@ func TestHeaderPolicies(t *testing.T) {
 	}
 }
 
+// A header of operators that have no value is not made: "-" would be somebody's word for it. What
+// a client said stands no more in the place of a header that was to be set.
+func TestHeaderPoliciesWithoutValue(t *testing.T) {
+	t.Parallel()
+	spec := func(addr string) *router.Spec {
+		s := toOrigin(addr)
+		ops := router.HeaderOps{
+			Set: []router.Header{{Name: "x-user", Value: "%REQ(x-auth-user)%"}, {Name: "x-both", Value: "%REQ(nothing?x-a)%"}, {Name: "x-a", Value: "%REQ(x-a)%b"}, {Name: "x-empty", Value: ""}},
+			Add: []router.Header{{Name: "x-sni", Value: "%REQUESTED_SERVER_NAME%"}, {Name: "x-part", Value: "<%REQ(nothing)%>"}, {Name: "x-other", Value: "%NO_SUCH_THING%"}},
+		}
+		thePolicy(s).Headers = router.HeaderPolicy{Request: ops, Response: ops}
+		return s
+	}
+	head, a := seenBy(t, spec, nil, get("X-User: admin", "X-A: a"), "HTTP/1.1 200 OK\r\nX-User: origin\r\nContent-Length: 2\r\n\r\nok")
+	for _, name := range []string{"x-user", "x-sni", "x-other"} {
+		if strings.Contains(head, name+":") || a.Header.Get(name) != "" {
+			t.Errorf("%s: upstream got %q, the client %v", name, head, a.Header)
+		}
+	}
+	for _, want := range []string{"\r\nx-both: a\r\n", "\r\nx-a: ab\r\n", "\r\nx-part: <>\r\n", "\r\nx-empty: \r\n"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("upstream got %q, without %q", head, want)
+		}
+	}
+}
+
 // A name in the configuration cannot end the header that tells it.
 func TestHeaderPolicyTellsOddNames(t *testing.T) {
 	t.Parallel()

@@ -10,10 +10,11 @@ import (
 	"github.com/sluicegate/sluice/router"
 )
 
-// evaluate puts a header value together. Its memory lives as long as the exchange.
-func evaluate(ex *proxy.Exchange, t *router.Template) string {
+// evaluate puts a header value together. Its memory lives as long as the exchange. made is false
+// where it is of operators that have no value.
+func evaluate(ex *proxy.Exchange, t *router.Template) (value string, made bool) {
 	if value, ok := t.Literal(); ok {
-		return value
+		return value, true
 	}
 	at := len(ex.Scratch)
 	for i := range t.Segments {
@@ -29,7 +30,8 @@ func evaluate(ex *proxy.Exchange, t *router.Template) string {
 			ex.Scratch = ex.Scratch[:from+s.MaxLength]
 		}
 	}
-	return ex.KeptFrom(at)
+	value = ex.KeptFrom(at)
+	return value, value != ""
 }
 
 // makeValue puts "?" for bytes that no header may have (RFC 9110 section 5.5): names that the
@@ -43,7 +45,7 @@ func makeValue(b []byte) {
 }
 
 // appendOperator appends the value of one of Envoy's command operators, as far as it is known
-// when the header is made; "-" stands for what is not.
+// when the header is made, and nothing for what is not.
 func appendOperator(dst []byte, ex *proxy.Exchange, s *router.Segment) []byte {
 	switch s.Command {
 	case "REQ":
@@ -67,48 +69,41 @@ func appendOperator(dst []byte, ex *proxy.Exchange, s *router.Segment) []byte {
 	case "DOWNSTREAM_LOCAL_PORT":
 		return strconv.AppendUint(dst, uint64(ex.Local.Port()), 10)
 	case "UPSTREAM_HOST", "UPSTREAM_REMOTE_ADDRESS":
-		return appendOrDash(dst, ex.UpstreamHost)
+		return append(dst, ex.UpstreamHost...)
 	case "UPSTREAM_LOCAL_ADDRESS":
-		return appendOrDash(dst, ex.UpstreamLocal)
+		return append(dst, ex.UpstreamLocal...)
 	case "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW":
 		if ex.Destination != nil {
 			return append(dst, ex.Destination.Cluster.Name...)
 		}
 	case "ROUTE_NAME":
 		if ex.Decision.Route != nil {
-			return appendOrDash(dst, ex.Decision.Route.Name)
+			return append(dst, ex.Decision.Route.Name...)
 		}
 	case "REQUESTED_SERVER_NAME":
-		return appendOrDash(dst, ex.ServerName)
+		return append(dst, ex.ServerName...)
 	case "START_TIME":
 		return proxy.Wall(ex.Start).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
 	case "RESPONSE_FLAGS":
 		return ex.Flags.Append(dst)
 	case "STREAM_ID", "REQUEST_ID":
-		return appendOrDash(dst, ex.RequestID)
+		return append(dst, ex.RequestID...)
 	case "REQUEST_DURATION", "DURATION":
 		return strconv.AppendInt(dst, (proxy.Now()-ex.Start)/int64(time.Millisecond), 10)
 	}
-	return append(dst, '-')
-}
-
-func appendOrDash(dst []byte, s string) []byte {
-	if s == "" {
-		return append(dst, '-')
-	}
-	return append(dst, s...)
+	return dst
 }
 
 func appendAddr(dst []byte, a netip.AddrPort) []byte {
 	if !a.IsValid() {
-		return append(dst, '-')
+		return dst
 	}
 	return a.AppendTo(dst)
 }
 
 func appendIP(dst []byte, a netip.Addr) []byte {
 	if !a.IsValid() {
-		return append(dst, '-')
+		return dst
 	}
 	return a.AppendTo(dst)
 }
@@ -122,7 +117,7 @@ func appendRequestHeader(dst []byte, ex *proxy.Exchange, argument string) []byte
 			return append(dst, value...)
 		}
 	}
-	return append(dst, '-')
+	return dst
 }
 
 func requestHeader(ex *proxy.Exchange, name string) (string, bool) {
