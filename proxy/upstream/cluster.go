@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/router"
 )
@@ -128,6 +129,9 @@ func (s *clusterState) keepOnly(c *Cluster) {
 		if !kept[e] {
 			s.remove(e)
 		}
+	}
+	if s.relent(proxy.Now()) {
+		s.current.Load().rebuild()
 	}
 }
 

@@ -117,8 +117,7 @@ func (s *clusterState) eject(e *Endpoint, kind Stat, now int64) {
 	if o == nil || s.endpoints[e.Address] != e || e.Ejected() {
 		return
 	}
-	out := s.counters[EjectionsActive].Load()
-	if total := int64(len(s.endpoints)); out > 0 && 100*(out+1) > int64(o.MaxEjectionPercent)*total {
+	if s.counters[EjectionsActive].Load() >= s.mostEjected(o) {
 		s.counters[EjectionsOverflow].Add(1)
 		return
 	}
@@ -133,6 +132,39 @@ func (s *clusterState) eject(e *Endpoint, kind Stat, now int64) {
 		h.times++
 	}
 	s.rebuildSoon()
+}
+
+// mostEjected returns how many endpoints may be out at once: one always may. The caller holds the
+// lock.
+func (s *clusterState) mostEjected(o *router.Outlier) int64 {
+	return max(1, int64(o.MaxEjectionPercent)*int64(len(s.endpoints))/100)
+}
+
+// relent lets endpoints back in where more are out than the policy in force allows, since it has
+// become stricter, or others have left: first those whose time would be over first. It tells
+// whether there were any. The caller holds the lock, and makes the set to pick from anew.
+func (s *clusterState) relent(now int64) bool {
+	o := s.current.Load().Spec.Outlier
+	if o == nil {
+		return false
+	}
+	surplus := s.counters[EjectionsActive].Load() - s.mostEjected(o)
+	if surplus <= 0 {
+		return false
+	}
+	var out []*Endpoint
+	for _, e := range s.endpoints {
+		if e.Ejected() {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Endpoint) int {
+		return cmp.Compare(a.health.since+int64(a.health.term(o)), b.health.since+int64(b.health.term(o)))
+	})
+	for _, e := range out[:min(int(surplus), len(out))] {
+		s.readmit(e, now)
+	}
+	return true
 }
 
 // readmit lets an endpoint back in. The caller holds the lock, and makes the set to

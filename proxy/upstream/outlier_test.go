@@ -177,6 +177,59 @@ func TestEjectionLimit(t *testing.T) {
 	}
 }
 
+// No more stay out than the policy in force lets: not when it becomes stricter, nor when others
+// leave. Those come back first whose time would be over first.
+func TestEjectionLimitHoldsLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		policy := func(percent int) func(*router.Cluster) {
+			return outlier(router.Outlier{Consecutive5xx: 1, MaxEjectionPercent: percent, BaseEjection: time.Hour})
+		}
+		all := []string{"a:1", "b:1", "c:1", "d:1", "e:1", "f:1"}
+		b := newBench(t, policy(100), all...)
+		defer b.close()
+		out := func() (list string) {
+			seen := map[*Endpoint]bool{}
+			for i := range 60 {
+				seen[b.c.Pick(&Choice{Random: uint64(i)})] = true
+			}
+			for _, e := range b.c.members {
+				if e.Ejected() {
+					list += e.Address[:1]
+				}
+				if e.Ejected() == seen[e] {
+					t.Errorf("%s: ejected %v, picked %v", e.Address, e.Ejected(), seen[e])
+				}
+			}
+			b.want(map[Stat]uint64{EjectionsActive: uint64(len(list))})
+			return list
+		}
+		for _, a := range all[:5] {
+			b.happen(a, "503")
+			time.Sleep(time.Second)
+		}
+		if got := out(); got != "abcde" {
+			t.Errorf("%s are out, want abcde", got)
+		}
+		b.update(policy(50), all...)
+		if got := out(); got != "cde" {
+			t.Errorf("%s are out under the stricter policy, want cde", got)
+		}
+		b.update(policy(50), all[2:]...)
+		if got := out(); got != "de" {
+			t.Errorf("%s are out of four, want de", got)
+		}
+		b.update(policy(50), all[3:]...)
+		if got := out(); got != "e" {
+			t.Errorf("%s are out of three, want e", got)
+		}
+		b.update(policy(10), all[3:]...)
+		if got := out(); got != "e" {
+			t.Errorf("%s are out, want e: one always may be", got)
+		}
+	})
+}
+
 // Where very many endpoints fail together, each ejection does not cost as much as all of them.
 func TestManyEjections(t *testing.T) {
 	t.Parallel()
