@@ -26,8 +26,11 @@ func (d definition) equal(o definition) bool {
 const (
 	// maxQueued bounds the exchanges that wait to become spans.
 	maxQueued = 2048
-	// maxBatch is the number of spans that are sent without waiting for more.
+	// maxBatch is the number of spans that are sent without waiting for more, and maxBytes about
+	// how large these may be: a collector of gRPC refuses messages of more than 4 MB, and one
+	// exchange has less than the rest of that.
 	maxBatch = 512
+	maxBytes = 2 << 20
 )
 
 // exporter makes spans of exchanges and sends them to one collector, on a goroutine of its own.
@@ -90,7 +93,7 @@ func (e *exporter) run() {
 		e.upload()
 	}
 	for len(e.queue) > 0 || len(e.spans.made) > 0 {
-		for len(e.queue) > 0 && len(e.spans.made) < maxBatch {
+		for len(e.queue) > 0 && !e.spans.full() {
 			e.take(<-e.queue)
 		}
 		e.upload()
@@ -109,7 +112,7 @@ func (e *exporter) gather() bool {
 	}
 	late := time.NewTimer(e.delay)
 	defer late.Stop()
-	for len(e.spans.made) < maxBatch {
+	for !e.spans.full() {
 		select {
 		case r := <-e.queue:
 			e.take(r)

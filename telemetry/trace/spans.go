@@ -30,6 +30,8 @@ type spanMaker struct {
 	istio []attribute.KeyValue
 	// made are those that have ended since forget.
 	made []sdktrace.ReadOnlySpan
+	// size is about how large they are, in bytes.
+	size int
 	// next are the ids of the span that is about to be made.
 	next struct {
 		trace oteltrace.TraceID
@@ -66,8 +68,11 @@ func newSpanMaker(service string, who identity.Identity) *spanMaker {
 // forget lets go of the spans that were made.
 func (m *spanMaker) forget() {
 	clear(m.made)
-	m.made = m.made[:0]
+	m.made, m.size = m.made[:0], 0
 }
+
+// full tells whether what was made is to be sent before there is more.
+func (m *spanMaker) full() bool { return len(m.made) >= maxBatch || m.size >= maxBytes }
 
 // make makes the spans of one exchange: that of the proxy as a server, and below it one for each
 // try to reach an upstream, in which it is a client.
@@ -76,6 +81,7 @@ func (m *spanMaker) make(r *record) {
 	parent := oteltrace.SpanContextConfig{TraceID: r.trace.ID, SpanID: r.trace.Parent, TraceFlags: oteltrace.FlagsSampled, Remote: true}
 	if state := r.state.of(values); state != "" {
 		parent.TraceState, _ = oteltrace.ParseTraceState(state)
+		m.size += len(state) * (1 + len(r.tries))
 	}
 	set := m.begin()
 	m.server(set, r, values)
@@ -110,6 +116,11 @@ func (m *spanMaker) begin() *tags {
 // span makes one span of the tags that were set.
 func (m *spanMaker) span(name string, kind oteltrace.SpanKind, parent oteltrace.SpanContextConfig, id [8]byte, start, end int64, failure string) {
 	m.next.trace, m.next.span = parent.TraceID, id
+	const frame = 100 // of a span, and 10 of an attribute
+	m.size += frame + len(name)
+	for i := range m.attributes {
+		m.size += frame/10 + len(m.attributes[i].Key) + len(m.attributes[i].Value.AsString())
+	}
 	ctx := oteltrace.ContextWithSpanContext(stdcontext.Background(), oteltrace.NewSpanContext(parent))
 	_, span := m.tracer.Start(ctx, name, oteltrace.WithSpanKind(kind), oteltrace.WithTimestamp(proxy.Wall(start)), oteltrace.WithAttributes(m.attributes...))
 	if failure != "" {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sluicegate/sluice/proxy"
 	"github.com/sluicegate/sluice/router"
@@ -28,6 +29,7 @@ type collector struct {
 	resource map[string]string
 	spans    []*tracepb.Span
 	uploads  int
+	largest  int // in bytes
 	stopped  bool
 	// fails, where not nil, is what uploads come to; hang lets them wait for it or for their
 	// time to end.
@@ -66,6 +68,7 @@ func (c *collector) UploadTraces(ctx stdcontext.Context, all []*tracepb.Resource
 	if c.fails != nil {
 		return c.fails
 	}
+	c.largest = max(c.largest, proto.Size(&tracepb.TracesData{ResourceSpans: all}))
 	for _, r := range all {
 		c.resource = values(r.Resource.Attributes)
 		for _, s := range r.ScopeSpans {
@@ -365,6 +368,38 @@ func TestCollectorAway(t *testing.T) {
 	}
 	if got := lines.String(); strings.Count(got, "does not take spans") != 1 || strings.Count(got, "takes spans again") != 1 {
 		t.Errorf("log: %s", got)
+	}
+}
+
+// TestLargeSpans: whatever clients send, a batch is no larger than collectors of gRPC take, 4 MB, or
+// the spans of others would be lost with it.
+func TestLargeSpans(t *testing.T) {
+	t.Parallel()
+	c := newCollector()
+	tr, _ := reporting(t, c, router.Tracing{W3C: true, Sampling: 100}, func(o *Options) { o.Delay = time.Second })
+	var state []string
+	for i := range 32 {
+		state = append(state, fmt.Sprintf("key%d=%s", i, strings.Repeat("v", 250)))
+	}
+	ex := served(parentYes + "\ntracestate: " + strings.Join(state, ",") + "\nuser-agent: " + strings.Repeat("u", 2000) + "\nx-client-trace-id: " + strings.Repeat("i", 2000))
+	c.hang = make(chan struct{})
+	const n = 2 * maxBatch
+	for range n {
+		complete(tr, ex)
+	}
+	if !ex.Trace.KeepState {
+		t.Fatal("the state is not kept")
+	}
+	close(c.hang)
+	for until := time.Now().Add(time.Minute); c.count() < 4*n && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	tr.Close()
+	if got := c.count(); got != 4*n {
+		t.Errorf("%d spans came, want %d", got, 4*n)
+	}
+	if c.largest > 4<<20 {
+		t.Errorf("a batch has %d KB", c.largest>>10)
 	}
 }
 
