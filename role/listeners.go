@@ -375,15 +375,26 @@ func (s *listeners) status() []admin.Listener {
 	list := make([]admin.Listener, len(s.held))
 	for i, l := range s.held {
 		list[i] = admin.Listener{Name: l.Listener, Address: l.asked(), Port: l.Port, Inbound: l.Inbound}
-		if l.server == nil {
-			list[i].Error = explainBind(l.Bind, l.err)
-			continue
+		if l.server != nil {
+			list[i].Address, list[i].Connections = l.at, l.server.Connections()
 		}
-		list[i].Bound = true
-		list[i].Address = l.at
-		list[i].Connections = l.server.Connections()
+		switch {
+		case s.closed:
+			list[i].Error = "closed: the process drains"
+		case l.server == nil:
+			list[i].Error = explainBind(l.Bind, l.err)
+		default:
+			list[i].Bound = true
+		}
 	}
 	return list
+}
+
+// drains tells whether the sockets have been closed for good.
+func (s *listeners) drains() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // connections returns the open connections by listener.
@@ -399,10 +410,13 @@ func (s *listeners) connections() map[string]int {
 	return n
 }
 
-// conditions returns one for each socket that cannot be bound.
+// conditions returns one for each socket that cannot be bound. After a drain nobody tries to.
 func (s *listeners) conditions() []config.Condition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
 	var list []config.Condition
 	for _, l := range s.held {
 		if l.err != nil {

@@ -351,3 +351,31 @@ func TestManyGo(t *testing.T) {
 		t.Errorf("%d listeners took %v", many, took)
 	}
 }
+
+// TestStatusOfDrained: a socket that has been closed for good is not shown as one that serves, nor
+// as one that is tried again.
+func TestStatusOfDrained(t *testing.T) {
+	t.Parallel()
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s := start(t, &echo{})
+	s.set(Bind{Listener: "a", Address: "127.0.0.1:0"}, Bind{Listener: "taken", Address: other.Addr().String()})
+	p := &process{listeners: s}
+	if bound, unbound := p.listenerMetrics(); bound != 1 || unbound != 1 || len(s.conditions()) != 1 {
+		t.Errorf("before: %d are bound, %d are not, conditions %v", bound, unbound, s.conditions())
+	}
+	if err := s.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range s.status() {
+		if l.Bound || !strings.Contains(l.Error, "drains") {
+			t.Errorf("%+v", l)
+		}
+	}
+	if bound, unbound := p.listenerMetrics(); bound != 0 || unbound != 0 || len(s.conditions()) != 0 {
+		t.Errorf("%d are bound, %d are not, conditions %v", bound, unbound, s.conditions())
+	}
+}
