@@ -31,10 +31,29 @@ func ParseInbound(s string) (Inbound, error) {
 			return Inbound{}, fmt.Errorf("inbound %q: %w", s, err)
 		}
 	}
-	if listen == local {
+	if callsItself(listen, local) {
 		return Inbound{}, fmt.Errorf("inbound %q would call itself", s)
 	}
 	return Inbound{Listen: listen, Local: local}, nil
+}
+
+// callsItself tells whether a connection to local comes in at listen. Which addresses other than
+// those of loopback are the machine's own is not known here.
+func callsItself(listen, application string) bool {
+	if listen == application {
+		return true
+	}
+	from, err := netip.ParseAddrPort(local(listen))
+	to, err2 := netip.ParseAddrPort(local(application))
+	if err != nil || err2 != nil || from.Port() != to.Port() || from.Port() == 0 {
+		return false
+	}
+	at, target := from.Addr().Unmap(), to.Addr().Unmap()
+	if !at.IsUnspecified() {
+		return at == target
+	}
+	// One socket for any IPv6 address takes what comes by IPv4 too.
+	return (target.IsLoopback() || target.IsUnspecified()) && (at.Is6() || target.Is4())
 }
 
 // checkAddress accepts "ip:port", "localhost:port" and "unix:///path".
