@@ -155,3 +155,31 @@ func TestNextTry(t *testing.T) {
 		}
 	}
 }
+
+// A host that no Gateway names any more is not ordered: autocert renews what it once had for good.
+func TestOrdersOfTheNamed(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t, func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "rejectedIdentifier", "not this one")
+	})
+	m := manager(t, Options{Store: newMemory(), Directory: a.URL + "/dir"})
+	key, err := account(t.Context(), m.options.Store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.client.Key = key
+	if _, err := m.client.Register(t.Context(), &acme.Account{}, acme.AcceptTOS); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.client.AuthorizeOrder(t.Context(), acme.DomainIDs(shop)); err == nil || !strings.Contains(err.Error(), "no Gateway asks") {
+		t.Errorf("a host that nobody names: %v", err)
+	}
+	if _, orders := a.counts(); orders != 0 {
+		t.Errorf("%d orders came to the authority", orders)
+	}
+	m.Allow([]string{shop})
+	await(t, "a host that is named is not ordered", func() bool {
+		_, orders := a.counts()
+		return orders > 0
+	})
+}
