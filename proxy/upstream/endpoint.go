@@ -98,15 +98,20 @@ func (e *Endpoint) look(conn *http1.Conn, now int64) {
 	http1.Look(conns[:n], now)
 }
 
-// push keeps an idle connection, unless the endpoint is retired or keeps enough of them.
-func (e *Endpoint) push(conn *http1.Conn) bool {
+// push keeps an idle connection, unless the endpoint is retired. Where it keeps as many as it may,
+// the one that has been idle for longest is taken out, and is the caller's to close.
+func (e *Endpoint) push(conn *http1.Conn) (kept bool, eldest *http1.Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.retired || len(e.idle) >= maxIdle {
-		return false
+	if e.retired {
+		return false, nil
+	}
+	if len(e.idle) >= maxIdle {
+		eldest = e.idle[0]
+		e.idle = slices.Delete(e.idle, 0, 1)
 	}
 	e.idle = append(e.idle, conn)
-	return true
+	return true, eldest
 }
 
 // retire takes all idle connections out, and lets no more in.

@@ -162,12 +162,15 @@ func (c *Cluster) keep(e *Endpoint, conn *http1.Conn, now int64) {
 		c.Count(CxMaxDuration)
 	default:
 		conn.IdleSince = now
-		if e.push(conn) {
+		kept, eldest := e.push(conn)
+		if kept {
 			c.state.freed(e, 1)
-			return
+			conn = eldest
 		}
 	}
-	c.state.discard(e, conn)
+	if conn != nil {
+		c.state.discard(e, conn)
+	}
 }
 
 // takeIdle returns an idle connection that is good now for another exchange, or nil. Those that

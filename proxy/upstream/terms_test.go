@@ -172,6 +172,30 @@ func TestProxiedConnectionsAreKeptShortly(t *testing.T) {
 	})
 }
 
+// Where as many connections are idle as are kept, the newest takes the place of the one that has
+// been idle for longest, which others' clients may have left.
+func TestNewestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *router.Cluster) { c.ProxyProtocol = 1 }, "a:1")
+	b.m.dial = drained(b)
+	e := b.endpoint("a:1")
+	client := func(n int) (reused bool) {
+		source := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)}), 1024)
+		_, reused = b.c.take(t, e, Need{Source: source})
+		return reused
+	}
+	for n := range maxIdle + 10 {
+		client(n)
+	}
+	if !client(maxIdle + 9) {
+		t.Error("a client's connection was closed under it")
+	}
+	if client(0) {
+		t.Error("the eldest is kept")
+	}
+	b.want(map[Stat]uint64{CxActive: maxIdle, CxTotal: maxIdle + 11})
+}
+
 // No connection outlives the terms that it was made on: neither an idle one, nor one in use.
 func TestTermsChange(t *testing.T) {
 	t.Parallel()
