@@ -22,7 +22,7 @@ const (
 // binds returns the sockets of the listeners, and a condition for each that cannot be
 // had because another listener has it.
 func (o Options) binds(list []*router.Listener) ([]role.Bind, []config.Condition) {
-	b := binder{http3: o.HTTP3, owner: make(map[string]string)}
+	b := binder{options: o, owner: make(map[string]string)}
 	for _, l := range list {
 		if strings.HasPrefix(l.Address, "unix://") {
 			b.add(l, l.Address, 0, 0)
@@ -46,7 +46,7 @@ func (o Options) binds(list []*router.Listener) ([]role.Bind, []config.Condition
 
 // binder gathers sockets.
 type binder struct {
-	http3      bool
+	options    Options
 	binds      []role.Bind
 	conditions []config.Condition
 	// owner has the listener of each address.
@@ -66,8 +66,8 @@ func (b *binder) add(l *router.Listener, address string, asked, public uint16) {
 	if !strings.HasSuffix(address, ":0") {
 		b.owner[address] = l.Name
 	}
-	bind := role.Bind{Listener: l.Name, Address: address, Port: asked, Instead: instead(asked)}
-	if !b.http3 || public == 0 || !servesHTTPS(l) {
+	bind := role.Bind{Listener: l.Name, Address: address, Port: asked, ProxyPort: b.options.proxyPort(l, asked), Instead: instead(asked)}
+	if !b.options.HTTP3 || public == 0 || !servesHTTPS(l) {
 		b.binds = append(b.binds, bind)
 		return
 	}
@@ -119,6 +119,20 @@ func (o Options) port(l *router.Listener) uint16 {
 		}
 	}
 	return o.mapped(l.Port)
+}
+
+// proxyPort is the port by which the PROXY protocol is asked for at a listener's socket: the
+// socket's, the listener's own, or one that a Gateway calls it by. 0 means as at every port.
+func (o Options) proxyPort(l *router.Listener, asked uint16) uint16 {
+	if len(o.ProxyProtocol) == 0 {
+		return 0
+	}
+	for _, port := range append([]uint16{asked, l.Port}, l.CalledPorts()...) {
+		if _, ok := o.ProxyProtocol[port]; ok {
+			return port
+		}
+	}
+	return 0
 }
 
 func (o Options) mapped(port uint16) uint16 {

@@ -104,3 +104,35 @@ func TestBindsHTTP3(t *testing.T) {
 		}
 	}
 }
+
+// TestBindsProxyProtocol: what --proxy-protocol says of a port holds for the sockets of a Gateway
+// that calls its port so, wherever they are.
+func TestBindsProxyProtocol(t *testing.T) {
+	t.Parallel()
+	behind := &router.Listener{Name: "behind a Service", Port: 8443, NodePorts: []uint16{31390}, Chains: []*router.Chain{{Table: &router.RouteTable{Port: 443}}}}
+	other := &router.Listener{Name: "other", Port: 81, Tables: []*router.RouteTable{{Port: 81}}}
+	o := Options{Address: netip.IPv4Unspecified(), NodePorts: true, PortMap: map[uint16]uint16{443: 9443}}
+	for name, c := range map[string]struct {
+		ports []uint16
+		want  []uint16
+	}{
+		"none":               {nil, []uint16{0, 0, 0}},
+		"every port":         {[]uint16{0}, []uint16{0, 0, 0}},
+		"as the Gateway has": {[]uint16{0, 443}, []uint16{443, 443, 0}},
+		"as it is bound":     {[]uint16{443, 8443}, []uint16{8443, 8443, 0}},
+		"by node":            {[]uint16{443, 31390, 81}, []uint16{443, 31390, 81}},
+	} {
+		o.ProxyProtocol = make(role.ProxyProtocol)
+		for _, port := range c.ports {
+			o.ProxyProtocol[port] = nil
+		}
+		binds, _ := o.binds([]*router.Listener{behind, other})
+		var got []uint16
+		for _, b := range binds {
+			got = append(got, b.ProxyPort)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
+}

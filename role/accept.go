@@ -41,7 +41,7 @@ func (p *process) listenerOptions(b Bind) listener.Options {
 		Meets:               p.meets,
 		Serves:              p.serves,
 		Grace:               p.o.Drain,
-		TrustedProxies:      p.o.ProxyProtocol.at(b.Port),
+		TrustedProxies:      p.o.ProxyProtocol.at(b.ProxyPort),
 		MaxConnections:      p.o.Limits.MaxConnections,
 		MaxConnectionsPerIP: p.o.Limits.MaxConnectionsPerIP,
 		Budget:              p.budget,

@@ -34,6 +34,8 @@ type Bind struct {
 	Address string
 	// Port is the one that the configuration asked for, for people.
 	Port uint16
+	// ProxyPort is the one of which ProxyProtocol speaks; 0 for what it says of every port.
+	ProxyPort uint16
 	// PortFromAuthority chooses the route table by the port in a request's authority.
 	PortFromAuthority bool
 	// Inbound says that what connects calls the sidecar's own workload.

@@ -69,7 +69,7 @@ func (o Options) tlsOptions() tls.Options {
 }
 
 // ProxyProtocol are the peers that begin their connections with a header of the PROXY
-// protocol, by the port that the configuration asked for; those at 0 do so at every port.
+// protocol, by a port of the configuration; those at 0 do so at every port.
 type ProxyProtocol map[uint16][]netip.Prefix
 
 func (p ProxyProtocol) at(port uint16) []netip.Prefix {
