@@ -143,11 +143,16 @@ func (c *Cluster) judge() {
 	}
 }
 
-// deprived says whether there are kinds that may not be read, and are not known from before.
-func (c *Cluster) deprived() bool {
+// deprived returns the sources that may not read their kind, and have not before.
+func (c *Cluster) deprived() (list []*source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.sources, func(s *source) bool { return s.state == forbidden && s.needed() && !s.known })
+	for _, s := range c.sources {
+		if s.state == forbidden && s.needed() && !s.known {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // silent returns why a kind could not be listed yet; nil where nothing speaks against it.

@@ -53,7 +53,7 @@ func (p *publisher) listed(ctx context.Context) bool {
 			}
 		case <-patience.C:
 		}
-		if c.useSnapshot("the Kubernetes API server does not answer") {
+		if c.useSnapshot("the Kubernetes API server does not answer", nil) {
 			return true
 		}
 		if told {
@@ -62,9 +62,11 @@ func (p *publisher) listed(ctx context.Context) bool {
 		told = true
 		c.log.Warn("nothing is served yet: waiting for the Kubernetes API server", "server", c.rest.Host, "because", c.delay())
 	}
-	if c.deprived() {
+	if deprived := c.deprived(); len(deprived) > 0 {
 		// As in a process that loses its rights, what was known stays.
-		c.useSnapshot("there are kinds that may not be read")
+		c.useSnapshot("there are kinds that may not be read", func(o *config.Object) bool {
+			return slices.ContainsFunc(deprived, func(s *source) bool { return s.about(o) })
+		})
 	}
 	return true
 }

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/sluicegate/sluice/config"
 )
 
@@ -64,13 +62,23 @@ func (c *Cluster) keepSnapshot(ctx context.Context) {
 		}
 		sleep(ctx, wait)
 		began := time.Now()
-		err := writeSnapshot(c.opt.Snapshot, began, c.snapshotObjects())
+		err := writeSnapshot(c.opt.Snapshot, c.taken(began), c.snapshotObjects())
 		if err != nil && !failed {
 			c.log.Error("the snapshot cannot be written: a start without the API server would have none", "file", c.opt.Snapshot, "error", err)
 		}
 		failed = err != nil
 		wait = max(snapshotEvery, snapshotShare*time.Since(began))
 	}
+}
+
+// taken is when what is handed on now was taken: what came from a snapshot gets no younger.
+func (c *Cluster) taken(now time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.health.snapshotTaken.IsZero() {
+		return c.health.snapshotTaken
+	}
+	return now
 }
 
 // snapshotObjects are those that belong into a snapshot.
@@ -149,9 +157,9 @@ func readSnapshot(path string) ([]*config.Object, time.Time, error) {
 	}
 }
 
-// useSnapshot takes everything from the snapshot that the API server has not brought, and says why.
-// It returns false where there is none.
-func (c *Cluster) useSnapshot(why string) bool {
+// useSnapshot takes everything from the snapshot that the API server has not brought, and says why,
+// provided that it has something that is needed; with nil it always is. It returns false where there is none.
+func (c *Cluster) useSnapshot(why string, needed func(*config.Object) bool) bool {
 	if c.opt.Snapshot == "" || c.health.snapshotTried {
 		return false
 	}
@@ -163,6 +171,9 @@ func (c *Cluster) useSnapshot(why string) bool {
 		return false
 	case err != nil:
 		c.log.Error("the snapshot cannot be read: waiting for the API server", "error", err)
+		return false
+	}
+	if needed != nil && !slices.ContainsFunc(objects, needed) {
 		return false
 	}
 	c.mu.Lock()
@@ -188,8 +199,5 @@ func (c *Cluster) mayRead(o *config.Object, base []*source) bool {
 	if resourceOf(o.Key) == nil && o.Kind != configMap.kind {
 		return true
 	}
-	name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
-	return slices.ContainsFunc(base, func(s *source) bool {
-		return s.resource.kind == o.Kind && s.resource.group == o.Group && s.covers(name)
-	})
+	return slices.ContainsFunc(base, func(s *source) bool { return s.about(o) })
 }

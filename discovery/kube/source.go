@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/sluicegate/sluice/config"
 )
 
 // source is one list that is watched: a resource in one namespace or in all, or one object. It
@@ -212,6 +214,11 @@ func isAnswer(err error) bool {
 func (s *source) covers(o types.NamespacedName) bool {
 	return (s.namespace == "" || s.namespace == o.Namespace) && (s.name == "" || s.name == o.Name) &&
 		(s.resource != podMetadata || !s.cluster.whole(o.Namespace))
+}
+
+// about says whether it would list an object of any kind.
+func (s *source) about(o *config.Object) bool {
+	return s.resource.kind == o.Kind && s.resource.group == o.Group && s.covers(types.NamespacedName{Namespace: o.Namespace, Name: o.Name})
 }
 
 // wants says whether an object is to be known.

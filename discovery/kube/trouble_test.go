@@ -295,7 +295,7 @@ func TestSnapshotOfTheRest(t *testing.T) {
 			must(t, s.Replace(nil, "7"))
 		}
 	}
-	if !c.useSnapshot("") {
+	if !c.useSnapshot("", nil) {
 		t.Fatal("the snapshot is not used")
 	}
 	if d := c.set.take(); len(d.Set) != 1 || d.Set[0].Kind != "VirtualService" {

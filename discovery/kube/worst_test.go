@@ -234,3 +234,42 @@ func TestNotBackInTime(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotKeepsItsAge: a start from a snapshot does not make it any younger for the next one.
+func TestSnapshotKeepsItsAge(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "snapshot")
+	taken := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	must(t, writeSnapshot(path, taken, []*config.Object{
+		{Key: config.Key{Group: istioNetworking, Kind: "Gateway", Namespace: "edge", Name: "web"}, Version: "v1", Source: config.Plain("{}")},
+	}))
+	f := newFake(t)
+	f.stop()
+	o := f.options()
+	o.Namespace, o.Snapshot = "edge", path
+	for range 2 {
+		w := follow(t, o)
+		w.wants("Gateway edge/web")
+		if c := w.wantsReasons(ReasonSnapshot, ReasonAPIServerAway); !strings.Contains(c[0].Message, "written at 2026-01-02T03:04:05Z") {
+			t.Errorf("got %v", c[0])
+		}
+		w.stop()
+	}
+}
+
+// TestSnapshotWithoutNeed: where a kind may not be read of which the snapshot has nothing, it is not
+// served, and nobody is told that it were.
+func TestSnapshotWithoutNeed(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	bookinfo(f)
+	f.deny("ingresses", true)
+	o := bookinfoOptions(f)
+	o.Snapshot = filepath.Join(t.TempDir(), "snapshot")
+	for range 2 {
+		w := follow(t, o)
+		w.wants(bookinfoNames)
+		w.wantsReasons(ReasonForbidden)
+		w.stop()
+	}
+}
