@@ -2,6 +2,7 @@ package role
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -130,5 +131,57 @@ func TestDatagramsComeBack(t *testing.T) {
 	}
 	if list := s.conditions(); len(list) > 0 {
 		t.Errorf("conditions: %v", list)
+	}
+}
+
+// broken is a server of datagrams whose socket fails once.
+type broken struct {
+	lingering
+	fails chan error
+}
+
+func (b *broken) Serve(conn net.PacketConn) error {
+	select {
+	case err := <-b.fails:
+		return err
+	case <-b.drained:
+		return nil
+	}
+}
+
+// TestDatagramsFail: a UDP socket that cannot be read any more is bound anew, and until then it is
+// said why nobody serves it.
+func TestDatagramsFail(t *testing.T) {
+	t.Parallel()
+	s, said, letGo := withDatagrams(t)
+	defer close(letGo)
+	fails := make(chan error)
+	s.newDatagramServer = func(Bind) DatagramServer {
+		return &broken{lingering: lingering{letGo: letGo, drained: make(chan struct{})}, fails: fails}
+	}
+	s.backoff = 5 * time.Millisecond
+	var now []string
+	changed := make(chan struct{})
+	s.changed = func() {
+		now = []string{said("a")}
+		for _, c := range s.conditions() {
+			now = append(now, c.Message)
+		}
+		changed <- struct{}{}
+	}
+	tcp := Bind{Listener: "a", Address: freeAddress(), AltSvc: 443}
+	udp := tcp
+	udp.Datagrams = true
+	s.set(tcp, udp)
+	fails <- errors.New("the network is gone")
+	for _, want := range []string{"[0 cannot listen on " + udp.Address + "/udp: the network is gone; it is tried again]", "[443]"} {
+		select {
+		case <-changed:
+			if got := fmt.Sprint(now); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatal("nothing changes")
+		}
 	}
 }

@@ -254,12 +254,31 @@ func (s *listeners) open(l *binding) {
 	l.err, l.pause = nil, s.backoff
 	l.served = make(chan struct{})
 	s.logger.Info("listener serves", "listener", l.Listener, "address", l.at)
+	server, served := l.server, l.served
 	go func() {
-		defer close(l.served)
-		if err := serve(); err != nil && l.Datagrams {
+		err := serve()
+		close(served)
+		if err != nil && l.Datagrams {
 			s.logger.Error("HTTP/3 is served no more", "listener", l.Listener, "error", err.Error())
+			s.lost(l, server, err)
 		}
 	}()
+}
+
+// lost has a UDP socket that fails bound anew, after a while.
+func (s *listeners) lost(l *binding, was server, err error) {
+	s.mu.Lock()
+	held := !s.closed && l.server == was && slices.Contains(s.held, l)
+	if held {
+		l.server, l.err, l.due = nil, err, time.Now().Add(l.pause)
+		s.leaving.Go(func() { was.Drain(s.hurry) }) // Its connections are gone with the socket.
+		s.tell()
+		s.schedule()
+	}
+	s.mu.Unlock()
+	if held {
+		s.changed()
+	}
 }
 
 // bind binds a listener's socket, and returns what serves it.
