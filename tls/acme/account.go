@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -22,6 +23,12 @@ const accountEntry = "acme_account+key"
 // it is registered (RFC 8555 section 7.3.1).
 func account(ctx context.Context, s Store) (crypto.Signer, error) {
 	data, err := s.Get(ctx, accountEntry)
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		// A file that a crash has left empty.
+		if err = s.Delete(ctx, accountEntry); err == nil {
+			err = autocert.ErrCacheMiss
+		}
+	}
 	if errors.Is(err, autocert.ErrCacheMiss) {
 		if data, err = newAccount(); err != nil {
 			return nil, err

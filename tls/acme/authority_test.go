@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"crypto/ecdsa"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -181,5 +182,44 @@ func TestOrdersOfTheNamed(t *testing.T) {
 	await(t, "a host that is named is not ordered", func() bool {
 		_, orders := a.counts()
 		return orders > 0
+	})
+}
+
+// An account that a crash has left empty in the store is made anew: nobody can be asked to remove
+// it before certificates run out.
+func TestEmptyAccount(t *testing.T) {
+	t.Parallel()
+	for name, store := range map[string]Store{"memory": newMemory(), "folder": Dir(t.TempDir())} {
+		if err := store.Put(t.Context(), accountEntry, []byte("\n")); err != nil {
+			t.Fatal(err)
+		}
+		first, err := account(t.Context(), store)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		second, err := account(t.Context(), store)
+		if err != nil || !first.(*ecdsa.PrivateKey).Equal(second) {
+			t.Errorf("%s: the key is not kept: %v", name, err)
+		}
+	}
+}
+
+// Why a renewal was not even asked for is told of too.
+func TestRenewalWithoutAccount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		for key, data := range map[string][]byte{shop: issued(t, shop, time.Now().Add(-55*time.Minute)), accountEntry: []byte("no key")} {
+			if err := store.Put(t.Context(), key, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := manager(t, Options{Store: store})
+		m.Allow([]string{shop})
+		time.Sleep(time.Second)
+		if err := m.Problems()[shop]; err == nil || !strings.Contains(err.Error(), "the account's key is no PEM") {
+			t.Errorf("problem: %v", err)
+		}
 	})
 }

@@ -156,6 +156,9 @@ func (o *order) issue(ctx context.Context) {
 	switch {
 	case err == nil:
 		o.pause = firstRetry
+		o.mu.Lock()
+		o.last = nil
+		o.mu.Unlock()
 		o.hold(cert, nil)
 	case ctx.Err() != nil || errors.Is(err, errNotIssuing):
 	default:
@@ -231,7 +234,13 @@ func (o *order) overdue(cert *tls.Certificate) error {
 		return nil
 	}
 	err := fmt.Errorf("it was to be renewed at %s, and ends at %s", due.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
-	if last := o.m.said.Load(); last != nil && last.at.After(due) {
+	o.mu.Lock()
+	own := cmp.Or(o.unread, o.last)
+	o.mu.Unlock()
+	switch last := o.m.said.Load(); {
+	case own != nil:
+		err = fmt.Errorf("%w; %w", err, own)
+	case last != nil && last.at.After(due):
 		err = fmt.Errorf("%w; the last that went wrong is, at %s: %s", err, last.at.UTC().Format(time.RFC3339), last.text)
 	}
 	return err
