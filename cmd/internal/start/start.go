@@ -5,6 +5,7 @@
 package start
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -62,7 +64,7 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	cmd, err := cmd.ExecuteContextC(ctx)
 	if err == nil {
 		// Started or not: a help text that nobody got is not done either.
-		started, err = true, out.failed
+		started, err = true, out.err()
 	}
 	switch {
 	case err == nil:
@@ -80,15 +82,24 @@ func Execute(cmd *cobra.Command, args []string, stdout, stderr io.Writer) int {
 // output remembers that what was printed could not be written: a disk is full.
 type output struct {
 	io.Writer
+	mu     sync.Mutex
 	failed error
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
-	if err != nil && o.failed == nil {
-		o.failed = err
+	if err != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.failed = cmp.Or(o.failed, err)
 	}
 	return n, err
+}
+
+func (o *output) err() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed
 }
 
 // untilSignal returns a context that SIGTERM or SIGINT ends. Signals do what they do by
