@@ -181,7 +181,7 @@ func (w *StatusWriter) write(ctx context.Context) {
 	w.cluster.Lead(ctx, lease, func(ctx context.Context) {
 		api := &statusAPI{api: w.cluster.api, rate: flowcontrol.NewTokenBucketRateLimiter(statusRate, statusBurst), log: w.log, told: told}
 		t := &term{
-			writer: w, api: api, events: newRecorder(w, api), have: map[config.Key]uint64{}, blocked: map[*resource]time.Time{},
+			writer: w, api: api, events: newRecorder(w, api), have: map[config.Key]uint64{}, blocked: map[*resource]time.Time{}, failed: map[config.Key]time.Time{},
 			published: map[config.Key]bool{}, wake: w.news,
 		}
 		var recording sync.WaitGroup

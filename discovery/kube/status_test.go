@@ -299,6 +299,48 @@ func TestStatusOutage(t *testing.T) {
 	})
 }
 
+// TestStatusOfOneFails: an object whose status the API server fails to take keeps no other from its
+// own.
+func TestStatusOfOneFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newObjectAPI(t)
+		w, log := newWriting(t, a, StatusOptions{Holder: "gw-1"})
+		// A webhook that does not answer is a 500, and this one is the first in turn.
+		a.answer("PATCH /virtualservices/a-vs", 500)
+		w.bring("VirtualService", "a-vs", 1, bad("NoSubset", "http[0]", "one"))
+		for _, name := range []string{"b-vs", "c-vs", "d-vs"} {
+			w.bring("VirtualService", name, 1, bad("NoSubset", "http[0]", "one"))
+		}
+		w.begin(t)
+		pause(10 * time.Second)
+		for _, name := range []string{"b-vs", "c-vs", "d-vs"} {
+			reconciledOf(t, a, istioPath+"virtualservices/"+name)
+		}
+		pause(10 * time.Minute)
+		if n := a.count("PATCH", "/a-vs"); n < 5 || n > 25 {
+			t.Errorf("%d writes of the one in 10 minutes", n)
+		}
+		if n := strings.Count(log.text(), "cannot be written"); n != 1 {
+			t.Errorf("the log tells of it %d times:\n%s", n, log.text())
+		}
+		a.answer("PATCH /virtualservices/a-vs", 0)
+		pause(2 * time.Minute)
+		reconciledOf(t, a, istioPath+"virtualservices/a-vs")
+
+		// Where every write fails, few are made.
+		a.answer("PATCH /virtualservices", 500)
+		before := a.count("PATCH", "")
+		for i := range 100 {
+			w.bring("VirtualService", fmt.Sprintf("more-%d", i), 1)
+		}
+		pause(10 * time.Minute)
+		if n := a.count("PATCH", "") - before; n > 60 {
+			t.Errorf("%d writes that all fail in 10 minutes", n)
+		}
+	})
+}
+
 // TestStatusRefused: what may not be written, or cannot be, is told once, and the rest is written.
 func TestStatusRefused(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ func (a *objectAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (a *objectAPI) fail(w http.ResponseWriter, code int, message string) {
-	reason := map[int]metav1.StatusReason{404: metav1.StatusReasonNotFound, 403: metav1.StatusReasonForbidden, 503: metav1.StatusReasonServiceUnavailable}[code]
+	reason := map[int]metav1.StatusReason{404: metav1.StatusReasonNotFound, 403: metav1.StatusReasonForbidden, 503: metav1.StatusReasonServiceUnavailable, 500: metav1.StatusReasonInternalError}[code]
 	a.status(w, code, reason, message)
 }
 

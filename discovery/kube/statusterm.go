@@ -3,6 +3,8 @@ package kube
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +25,9 @@ const (
 	refusedPause = time.Minute
 	// batch is how many objects are written before news are heeded again.
 	batch = 20
+	// failedPause is how long an object is left alone whose status the API server failed to take, and
+	// maxFailed how many may fail before it is the API server that is in trouble.
+	failedPause, maxFailed = time.Minute, 3
 	// firstOutage and lastOutage are the waits while the API server does not answer.
 	firstOutage, lastOutage = time.Second, time.Minute
 )
@@ -39,6 +44,8 @@ type term struct {
 	listed time.Time
 	// blocked says until when nothing is written to a kind.
 	blocked map[*resource]time.Time
+	// failed says until when nothing is written to an object.
+	failed map[config.Key]time.Time
 
 	// addresses are those for Ingresses, found at the time addressed; published are the Ingresses
 	// that are known to have them.
@@ -92,21 +99,49 @@ func (t *term) pass(ctx context.Context) error {
 	}
 	todo := t.todo(wanted)
 	defer func() { t.writer.metrics.pending.Set(float64(len(todo))) }()
+	failures := 0
 	for n := 0; len(todo) > 0 && (n < batch || len(t.wake) == 0); n++ {
 		t.writer.metrics.pending.Set(float64(len(todo)))
 		s := todo[0]
-		if time.Now().Before(t.blocked[s.resource]) {
+		var err error
+		if now := time.Now(); !now.Before(t.blocked[s.resource]) && !now.Before(t.failed[s.key]) {
+			delete(t.failed, s.key)
+			err = t.say(ctx, s)
+		} else {
 			// The status has to wait, but what is wrong can be said.
 			t.events.tell(s, false)
-		} else if err := t.say(ctx, s); err != nil && !isRefusal(err) {
-			return err
-		} else if err != nil {
+		}
+		switch {
+		case err == nil:
+		case isRefusal(err):
 			t.blocked[s.resource] = time.Now().Add(refusedPause)
 			t.events.tell(s, false)
+		case ofOne(err):
+			t.fail(s, err)
+			if failures++; failures == maxFailed {
+				return err
+			}
+		default:
+			return err
 		}
 		todo = todo[1:]
 	}
 	return nil
+}
+
+// ofOne says whether an error may be one object's rather than the API server's: that of a webhook
+// that is asked about it, or of what keeps it.
+func ofOne(err error) bool {
+	return apierrors.IsInternalError(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// fail leaves an object alone for a while, so that it keeps no other from its status.
+func (t *term) fail(s *saying, err error) {
+	t.failed[s.key] = time.Now().Add(failedPause)
+	t.events.tell(s, false)
+	if t.api.told.first("status of " + s.key.String()) {
+		t.writer.log.Warn("a status cannot be written: it is tried again", "object", s.key.String(), "because", err)
+	}
 }
 
 // todo returns what is to be written, errors first, and forgets what is gone.
@@ -118,6 +153,7 @@ func (t *term) todo(wanted map[config.Key]*saying) (list []*saying) {
 			delete(t.events.told, key)
 		}
 	}
+	maps.DeleteFunc(t.failed, func(key config.Key, _ time.Time) bool { return wanted[key] == nil && !t.writer.knows(key) })
 	for key, s := range wanted {
 		if had, known := t.have[key]; !known || had != s.sum {
 			list = append(list, s)
