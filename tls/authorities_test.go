@@ -164,3 +164,20 @@ func TestManyAuthorities(t *testing.T) {
 		expect(t, as(nil, nil).serverErr, "didn't provide a certificate")
 	}
 }
+
+// A list that has run out beside a fresh one of the same issuer locks nobody out, and is no problem.
+func TestFormerRevocationList(t *testing.T) {
+	t.Parallel()
+	root, server := newRoot(t, "clients"), newRoot(t, "servers").host(t, "shop.example.com")
+	settings := simple("shop")
+	settings.ClientAuth = router.RequireClientCertificate
+	settings.Authorities.Secrets = []string{"default/ca"}
+	ca := secretOf("ca", nil, root)
+	ca.CRL = append(root.revoke(t, time.Now().Add(-time.Minute)), root.revoke(t, time.Now().Add(time.Hour))...)
+	s := newStore(t, Options{})
+	s.Update(serverSpec(settings, secretOf("shop", server), ca))
+	expect(t, s.shake(settings, &ctls.Config{InsecureSkipVerify: true, Certificates: []ctls.Certificate{root.client(t, "good").tls()}}).err(), "")
+	if p := s.Problems(); len(p) != 0 {
+		t.Errorf("problems are %+v", p)
+	}
+}

@@ -137,10 +137,16 @@ func (l *revocationList) signedBy(issuer *x509.Certificate) bool {
 	return ok
 }
 
-// expired returns a list that is not in force, nil if all are.
+// expired returns a list that is not in force, nor another of its issuer; nil if there is none.
 func (r revocations) expired(now time.Time) *revocationList {
+	inForce := make(map[string]bool, len(r))
 	for _, l := range r {
-		if !l.inForce(now) {
+		if l.inForce(now) {
+			inForce[string(l.list.RawIssuer)] = true
+		}
+	}
+	for _, l := range r {
+		if !inForce[string(l.list.RawIssuer)] {
 			return l
 		}
 	}
