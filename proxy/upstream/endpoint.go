@@ -34,6 +34,9 @@ type Endpoint struct {
 	// shared are its connections of HTTP/2.
 	shared multiplex
 
+	// orphaned: a dial goes on that nobody waits for any more.
+	orphaned atomic.Bool
+
 	// open counts the connections that there are or that are being made, waiting the
 	// requests in the cluster's queue that want one of this endpoint.
 	open    atomic.Int64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"net"
+	"os"
 	"time"
 
 	"github.com/sluicegate/sluice/proxy"
@@ -286,24 +287,82 @@ func (p *patience) Err() error {
 	return nil
 }
 
-// dial makes a connection, for which room is reserved.
+// dialed is what a dial comes to.
+type dialed struct {
+	conn *http1.Conn
+	err  error
+}
+
+// dial makes a connection, for which room is reserved. Where it takes longer than somebody waits,
+// it goes on without them, one for each endpoint: else an endpoint that is slow to connect, such
+// as one that is busy with handshakes, would never be connected to by those who wait too shortly.
 func (c *Cluster) dial(e *Endpoint, p *patience) (*http1.Conn, error) {
-	conn, _, err := c.connect(p, e)
-	if err == nil {
+	own := patience{aborter: proxy.NewWaiter(), id: p.id}
+	result := make(chan dialed, 1)
+	go func() {
+		conn, _, err := c.connect(&own, e)
+		if err != nil {
+			result <- dialed{err: err}
+			return
+		}
 		c.Count(CxTotal)
 		e.dialed.Add(1)
 		made := http1.NewConn(conn, c.manager.options.Limits)
-		made.Opened, made.For = proxy.Now(), p.id
-		return made, nil
+		made.Opened, made.For = proxy.Now(), own.id
+		result <- dialed{conn: made}
+	}()
+	var expired <-chan time.Time
+	if p.until != 0 {
+		timer := time.NewTimer(p.left(math.MaxInt64))
+		defer timer.Stop()
+		expired = timer.C
 	}
-	return nil, c.missed(e, p, err)
+	var left error
+	select {
+	case r := <-result:
+		if r.err != nil {
+			return nil, c.missed(e, p, r.err)
+		}
+		return r.conn, nil
+	case <-p.Done():
+		left = errGone
+	case <-expired:
+		left = os.ErrDeadlineExceeded
+	}
+	if e.orphaned.CompareAndSwap(false, true) {
+		go func() {
+			c.adopt(e, <-result)
+			e.orphaned.Store(false)
+		}()
+	} else {
+		own.aborter.Abort()
+		c.adopt(e, <-result)
+	}
+	return nil, c.failed(e, p, left)
+}
+
+// adopt keeps a connection for the next exchange that nobody waits for any more, or gives its
+// room back.
+func (c *Cluster) adopt(e *Endpoint, r dialed) {
+	if r.conn != nil {
+		c.keep(e, r.conn, 0)
+		return
+	}
+	c.state.unreserve(e)
+	c.state.freed(e, 1)
 }
 
 // missed gives back the room for a connection to e that did not come about, and returns the
-// error to tell. Outlier detection hears of it.
+// error to tell.
 func (c *Cluster) missed(e *Endpoint, p *patience, err error) error {
 	c.state.unreserve(e)
 	c.state.freed(e, 1)
+	return c.failed(e, p, err)
+}
+
+// failed returns the error to tell of a connection to e that did not come about. Outlier
+// detection hears of it.
+func (c *Cluster) failed(e *Endpoint, p *patience, err error) error {
 	if p.aborter.Aborted() {
 		return errGone
 	}

@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -382,6 +384,68 @@ func TestConnectFailures(t *testing.T) {
 	b.want(map[Stat]uint64{CxConnectFail: 4, CxConnectTimeout: 1, CxTotal: 0, CxActive: 0, RqActive: 0, RqPendingActive: 0})
 	if e := b.endpoint("a:1").status(1); e.ConnectFailures != 4 || e.Active != 0 || e.Open != 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// An endpoint that takes longer to connect than anybody waits is connected to all the same: by
+// one dial that goes on without them, not by one for each.
+func TestSlowToConnect(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]bool{"their time is over": false, "they leave": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, outlier(router.Outlier{Consecutive5xx: 100}), "a:1")
+				defer b.close()
+				var dials, most atomic.Int64
+				b.m.dial = func(d *net.Dialer, ctx context.Context, _, address string) (net.Conn, error) {
+					most.Store(max(most.Load(), dials.Add(1)))
+					defer dials.Add(-1)
+					ctx, cancel := context.WithDeadline(ctx, d.Deadline)
+					defer cancel()
+					select {
+					case <-time.After(5 * time.Second):
+					case <-ctx.Done():
+						return nil, ctx.Err()
+					}
+					conn, _, err := b.pair(address)
+					return conn, err
+				}
+				got := make(chan outcome, 100)
+				served := 0
+				for range 30 {
+					one, other := &leaver{}, &leaver{}
+					within := time.Second
+					if leave {
+						within = 0
+					}
+					b.wait("", "a:1", within, one, got)
+					b.wait("", "a:1", within, other, got)
+					time.Sleep(time.Second)
+					one.leave()
+					other.leave()
+					for range 2 {
+						if o := <-got; o.err == nil {
+							served++
+							b.done("a:1", o.conn)
+						}
+					}
+				}
+				if served < 40 {
+					t.Errorf("%d of 60 requests were served", served)
+				}
+				if most.Load() > 4 {
+					t.Errorf("%d dials at once", most.Load())
+				}
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				e := b.endpoint("a:1").status(1)
+				if e.Active != 0 || e.Open != int64(e.Idle) {
+					t.Errorf("%+v", e)
+				}
+				b.want(map[Stat]uint64{RqActive: 0, RqPendingActive: 0, CxActive: uint64(e.Open)})
+			})
+		})
 	}
 }
 
