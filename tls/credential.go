@@ -117,6 +117,9 @@ func (c *credential) evaluate(s *Store) outcome {
 		c.good, c.warned = g.bare(), leftOut(heldUntil(g.stapled))
 		s.ledger.note(c.name, "staple", c.warned, now)
 	}
+	if g := c.good; g != nil && !g.early.IsZero() && !now.Before(g.early) && c.err == nil {
+		c.seen = 0
+	}
 	o := c.take(c.version(), c.secret == nil, func() (*certificate, error) { return c.parse(now) })
 	s.settled(c.name, o, c.err, c.good != nil)
 	if o == loaded || o == replaced {

@@ -31,6 +31,8 @@ type certificate struct {
 	covers coverage
 	// stapled is when the OCSP staple ends to hold; zero without one.
 	stapled time.Time
+	// early is when one begins to hold that was left out; zero for none.
+	early time.Time
 }
 
 // parsePair reads a certificate chain, the leaf first, and the leaf's private key. Errors

@@ -27,6 +27,7 @@ func (c *certificate) staple(der []byte, now time.Time) error {
 	case response.Status != ocsp.Good:
 		return errors.New("it does not call the certificate good")
 	case response.ThisUpdate.After(now):
+		c.early = response.ThisUpdate
 		return fmt.Errorf("it holds from %s only", response.ThisUpdate.UTC().Format(time.RFC3339))
 	case response.NextUpdate.IsZero():
 		return errors.New("it does not say until when it holds")

@@ -88,7 +88,19 @@ func TestStaple(t *testing.T) {
 		return len(p) == 1 && strings.Contains(p[0].Err, "it held until")
 	})
 
-	// So it does where what is in the Secret by then cannot be used.
+	// One that holds only from a little later, by our clock, is presented then.
+	offset.Store(0)
+	settings, secret = simple("early"), secretOf("early", leaf)
+	secret.OCSPStaple = response(leaf, middle, func(r *ocsp.Response) { r.ThisUpdate = time.Now().Add(10 * time.Minute) })
+	s.Update(serverSpec(settings, secret))
+	if stapled() {
+		t.Fatal("an early staple is presented")
+	}
+	offset.Store(int64(15 * time.Minute))
+	eventually(t, "the staple to come", stapled)
+	eventually(t, "the problem to go", func() bool { return len(s.Problems()) == 0 })
+
+	// It runs out too where what is in the Secret by then cannot be used.
 	offset.Store(0)
 	settings, secret = simple("other"), secretOf("other", leaf)
 	secret.OCSPStaple = good
