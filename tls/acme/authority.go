@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,10 +34,18 @@ type said struct {
 // retryPause returns when a request that failed is made again, 0 for not: an authority that has
 // enough, or says for how long it is away, is left alone until the order is tried again.
 func retryPause(n int, _ *http.Request, res *http.Response) time.Duration {
-	if n > maxTries || res.StatusCode == http.StatusTooManyRequests || res.Header.Get("Retry-After") != "" {
+	pause := time.Second << (min(max(n, 1), maxTries) - 1)
+	after := res.Header.Get("Retry-After")
+	switch {
+	case res.StatusCode < http.StatusBadRequest: // It is being worked on.
+		if seconds, err := strconv.Atoi(after); err == nil && seconds > 0 {
+			pause = min(time.Duration(seconds)*time.Second, time.Minute)
+		}
+		return pause
+	case n > maxTries || after != "" || res.StatusCode == http.StatusTooManyRequests:
 		return 0
 	}
-	return time.Second << (max(n, 1) - 1)
+	return pause
 }
 
 // nextTry returns how long an order that has failed waits, given how long it would.

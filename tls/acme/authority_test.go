@@ -223,3 +223,31 @@ func TestRenewalWithoutAccount(t *testing.T) {
 		}
 	})
 }
+
+// What is worked on is asked for again; who has enough, or says for how long it is away, is not.
+func TestRetryPause(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status, n int
+		after     string
+		want      time.Duration
+	}{
+		{http.StatusBadRequest, 1, "", time.Second}, // A nonce that was used.
+		{http.StatusServiceUnavailable, 3, "", 4 * time.Second},
+		{http.StatusServiceUnavailable, maxTries + 1, "", 0},
+		{http.StatusServiceUnavailable, 1, "5", 0},
+		{http.StatusTooManyRequests, 1, "", 0},
+		{http.StatusAccepted, 1, "", time.Second},
+		{http.StatusAccepted, 20, "", 16 * time.Second},
+		{http.StatusAccepted, 20, "3", 3 * time.Second},
+		{http.StatusAccepted, 1, "3600", time.Minute},
+	} {
+		res := &http.Response{StatusCode: c.status, Header: http.Header{}}
+		if c.after != "" {
+			res.Header.Set("Retry-After", c.after)
+		}
+		if got := retryPause(c.n, nil, res); got != c.want {
+			t.Errorf("%d, retry %d, Retry-After %q: %v, want %v", c.status, c.n, c.after, got, c.want)
+		}
+	}
+}
