@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluicegate/sluice/config"
@@ -47,6 +48,7 @@ type snapshotObject struct {
 // keepSnapshot writes what is handed on, from time to time and at the end. ctx must not end before
 // the last is handed on.
 func (c *Cluster) keepSnapshot(ctx context.Context) {
+	removeLeftovers(c.opt.Snapshot)
 	wait := time.Duration(0)
 	failed := false
 	for {
@@ -96,9 +98,31 @@ func (c *Cluster) snapshotObjects() []*config.Object {
 	return kept
 }
 
+// leftover is the age from which a file that is being written is one that nobody writes any more.
+const leftover = 10 * time.Minute
+
+// temporary is what the names of files begin with that are being written.
+func temporary(path string) string { return "." + filepath.Base(path) + "." }
+
+// removeLeftovers removes what processes left that were killed while they wrote: it holds Secrets, and
+// a process that is killed again and again would fill the volume.
+func removeLeftovers(path string) {
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // to write will fail too, and says why
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), temporary(path)) && time.Since(info.ModTime()) > leftover {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
 // writeSnapshot replaces a snapshot in one step. Only its owner can read it.
 func writeSnapshot(path string, taken time.Time, objects []*config.Object) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), temporary(path)+"*") // mode 0600
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -271,5 +273,33 @@ func TestSnapshotWithoutNeed(t *testing.T) {
 		w.wants(bookinfoNames)
 		w.wantsReasons(ReasonForbidden)
 		w.stop()
+	}
+}
+
+// TestSnapshotLeftovers: what a process that was killed left of a snapshot half written, with its
+// Secrets, goes; what another may be writing stays.
+func TestSnapshotLeftovers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "snapshot")
+	for name, age := range map[string]time.Duration{".snapshot.1": time.Hour, ".snapshot.2": 0, ".other.1": time.Hour, "snapshot.1": time.Hour} {
+		file := filepath.Join(dir, name)
+		must(t, os.WriteFile(file, []byte("x"), 0o600))
+		must(t, os.Chtimes(file, time.Time{}, time.Now().Add(-age)))
+	}
+	must(t, writeSnapshot(path, time.Now(), nil))
+	c, err := New(Options{REST: &rest.Config{Host: "http://api.invalid"}, Snapshot: path, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	c.keepSnapshot(ctx)
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got := strings.Join(names, " "); got != ".other.1 .snapshot.2 snapshot snapshot.1" {
+		t.Errorf("there is %s", got)
 	}
 }
