@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -207,6 +208,32 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	b.want(map[Stat]uint64{CxActive: 3})
 	b.acquire("b:1")
 	b.want(map[Stat]uint64{CxActive: 2, CxOverflow: 0})
+}
+
+// Where there are many more endpoints than connections may be, one more connection is not made at
+// the cost of all the others.
+func TestManyIdleConnectionsStay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var addresses []string
+		for i := range 200 {
+			addresses = append(addresses, fmt.Sprintf("10.0.0.%d:1", i))
+		}
+		b := newBench(t, limited(10, 0), addresses...)
+		defer b.close()
+		for _, a := range addresses[1:] {
+			b.done(a, b.acquire(a))
+		}
+		first := b.acquire(addresses[0])
+		got := make(chan outcome, 1)
+		b.wait("", addresses[0], time.Minute, nil, got)
+		b.want(map[Stat]uint64{CxActive: 200, RqPendingActive: 1})
+		b.done(addresses[0], first)
+		if o := <-got; o.conn != first {
+			t.Errorf("got %+v, want what was released", o)
+		}
+		b.done(addresses[0], first)
+	})
 }
 
 // What an endpoint leaves idle makes room for those who wait for another one already.

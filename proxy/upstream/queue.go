@@ -235,10 +235,17 @@ func (s *clusterState) makeRoom(e *Endpoint, id *identity) bool {
 	return false
 }
 
+// mostReclaimed bounds how many connections are closed for the sake of one request. A cluster may
+// have far more than its limit, one for each endpoint: they are not all closed for a second one.
+const mostReclaimed = 32
+
 // reclaim closes an idle connection of another endpoint than e, so that there is room for e:
 // an endpoint that is out of use must not keep the others from having connections. It tells
-// false where there is none.
+// false where there is none, or too many would have to be closed.
 func (s *clusterState) reclaim(e *Endpoint) bool {
+	if limit := int64(s.current.Load().Spec.Pool.MaxConnections); limit > 0 && s.counters[CxActive].Load()-limit >= mostReclaimed {
+		return false
+	}
 	if own := s.current.Load().terms.protocol == router.ProtocolHTTP1; own && s.counters[CxActive].Load() <= s.counters[RqActive].Load() {
 		return false
 	}
