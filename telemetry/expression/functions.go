@@ -2,6 +2,7 @@ package expression
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -214,20 +215,48 @@ func (c *compiler) matches(e *expr) (node, typ, error) {
 	if !ok || pattern.v.kind != kindString {
 		return nil, dynType, c.fail(e.args[1], "the pattern of matches() must be a literal string")
 	}
-	re, err := regexp.Compile(pattern.v.s)
+	size, err := patternSize(pattern.v.s)
+	if err == nil && size > maxPattern {
+		return nil, dynType, c.fail(e.args[1], "the pattern is too large: it comes to %d instructions, of which %d are taken", size, maxPattern)
+	}
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile(pattern.v.s)
+	}
 	if err != nil {
 		return nil, dynType, c.fail(e.args[1], "the pattern is none of RE2: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	return &match{nodes[0], re}, boolType, nil
+	return &match{nodes[0], re, 1 + size/patternStep}, boolType, nil
+}
+
+// maxPattern bounds the instructions of a pattern, as Envoy's RE2 does: "x{1000}" has a thousand.
+// A text costs so much more with each patternStep of them.
+const (
+	maxPattern  = 1 << 15
+	patternStep = 16
+)
+
+// patternSize counts the instructions of a pattern.
+func patternSize(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(program.Inst), nil
 }
 
 type match struct {
-	of node
-	re *regexp.Regexp
+	of   node
+	re   *regexp.Regexp
+	cost int // of two bytes of text
 }
 
 func (n *match) eval(m *machine) value {
-	if of := n.of.eval(m); of.kind == kindString && m.spend(len(of.s)/2) {
+	if of := n.of.eval(m); of.kind == kindString && m.spend(len(of.s)*n.cost/2) {
 		return boolValue(n.re.MatchString(of.s))
 	}
 	return failed
