@@ -47,6 +47,10 @@ func (d *direction) carry() {
 	if !d.ended || d.session.over.Load() {
 		return
 	}
+	if d.wasReset() {
+		d.fail(d.from)
+		return
+	}
 	half, ok := d.to.conn.(interface{ CloseWrite() error })
 	if !ok {
 		d.session.stop(causeClosed)

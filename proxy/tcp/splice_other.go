@@ -16,3 +16,6 @@ func (s *session) prepare() {
 	s.client.sock = socket.New(s.client.conn, s.up.step)
 	s.endpoint.sock = socket.New(s.endpoint.conn, s.down.step)
 }
+
+// wasReset is what only Linux can tell.
+func (*direction) wasReset() bool { return false }
