@@ -99,7 +99,11 @@ func TestHalfCloseByClient(t *testing.T) {
 // TestHalfCloseByEndpoint: the client goes on after the endpoint's end.
 func TestHalfCloseByEndpoint(t *testing.T) {
 	t.Parallel()
-	got := make(chan string, len(carriers))
+	var all sync.Map // what each connection to an endpoint brought, by where it is from
+	got := func(from string) chan string {
+		c, _ := all.LoadOrStore(from, make(chan string, 1))
+		return c.(chan string)
+	}
 	onEach(t, func(conn net.Conn) {
 		io.WriteString(conn, "send it")
 		if s, ok := conn.(interface{ Handshake() error }); ok {
@@ -107,16 +111,17 @@ func TestHalfCloseByEndpoint(t *testing.T) {
 		}
 		conn.(interface{ CloseWrite() error }).CloseWrite()
 		all, _ := io.ReadAll(conn)
-		got <- string(all)
+		got(conn.RemoteAddr().String()) <- string(all)
 	}, func(t *testing.T, b *bench, conn net.Conn) {
 		want(t, conn, "send it")
 		wantEnd(t, conn)
 		write(t, conn, "here it is")
 		halfClose(t, conn)
-		if st := b.over(); st.Flags != 0 {
+		st := b.over()
+		if st.Flags != 0 {
 			t.Errorf("flags %v", st.Flags)
 		}
-		if s := <-got; s != "here it is" {
+		if s := <-got(st.UpstreamLocal.String()); s != "here it is" {
 			t.Errorf("the endpoint got %q", s)
 		}
 	})
