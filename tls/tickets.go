@@ -42,6 +42,10 @@ const (
 	ticketSalt = 24
 )
 
+// maxSession bounds the sessions that are sealed, in bytes, since a ticket has at most 64 KB. They
+// hold all certificates that the client has shown.
+const maxSession = 60 << 10
+
 // ticketKey seals sessions.
 type ticketKey struct {
 	name    [ticketName]byte
@@ -153,6 +157,10 @@ func (t *tickets) wrap(policy string) func(ctls.ConnectionState, *ctls.SessionSt
 		plain, err := session.Bytes()
 		if err != nil {
 			return nil, err
+		}
+		if len(plain) > maxSession {
+			// No ticket at all would end the handshake; this one opens nothing.
+			return make([]byte, ticketName), nil
 		}
 		ticket := make([]byte, ticketName+ticketSalt, ticketName+ticketSalt+len(plain)+16)
 		copy(ticket, keys[0].name[:])

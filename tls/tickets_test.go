@@ -278,3 +278,31 @@ func FuzzTicketKeys(f *testing.F) {
 		}
 	})
 }
+
+// A client that shows more than a ticket has room for, such as all the authorities that it knows, is
+// let in, and its session not resumed.
+func TestLargeSession(t *testing.T) {
+	t.Parallel()
+	host, clients := newRoot(t, "servers"), newRoot(t, "clients")
+	settings := simple("shop")
+	settings.ClientAuth = router.RequireClientCertificate
+	settings.Authorities.Secrets = []string{"default/ca"}
+	s := newStore(t, Options{})
+	s.Update(serverSpec(settings, secretOf("shop", host.host(t, "shop.example.com")), secretOf("ca", nil, clients)))
+	shown := clients.client(t, "good").tls()
+	for size := 0; size < 100<<10; {
+		other := newRoot(t, strings.Repeat("other ", 100)).cert.Raw
+		size += len(other)
+		shown.Certificate = append(shown.Certificate, other)
+	}
+	for _, version := range []uint16{ctls.VersionTLS12, ctls.VersionTLS13} {
+		client := &ctls.Config{RootCAs: pool(host), ServerName: "shop.example.com", MaxVersion: version, Certificates: []ctls.Certificate{shown}, ClientSessionCache: ctls.NewLRUClientSessionCache(1)}
+		for range 2 {
+			r := s.shake(settings, client)
+			expect(t, r.err(), "")
+			if r.server.DidResume {
+				t.Error("it was resumed")
+			}
+		}
+	}
+}
