@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/sluicegate/sluice/config"
@@ -55,7 +57,10 @@ func diagnose(b Bind, err error) (config.Reason, string) {
 	if b.Instead != "" {
 		elsewhere = ", or listen elsewhere: " + b.Instead
 	}
+	var own *takenBy
 	switch {
+	case errors.As(err, &own):
+		return PortTaken, "listener " + own.listener + " has it; give one of them another port or address" + elsewhere
 	case errors.Is(err, syscall.EADDRINUSE):
 		return PortTaken, "another process or listener has it; stop that one" + elsewhere
 	case errors.Is(err, os.ErrPermission):
@@ -68,4 +73,38 @@ func diagnose(b Bind, err error) (config.Reason, string) {
 		err = op.Err
 	}
 	return BindFailed, err.Error() + elsewhere
+}
+
+// takenBy is the error of a socket whose address a listener of this process has.
+type takenBy struct {
+	error
+	listener string
+}
+
+func (t *takenBy) Unwrap() error { return t.error }
+
+// blame names the listener that has the address of a socket that cannot be bound, where it is one
+// of ours: by whatever address, operators would look for another process in vain.
+func (s *listeners) blame(b Bind, err error) error {
+	at, parseErr := netip.ParseAddrPort(b.Address)
+	if parseErr != nil || !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	suffix := fmt.Sprint(":", at.Port())
+	for _, l := range s.held {
+		if l.server == nil || l.Datagrams != b.Datagrams || !strings.HasSuffix(l.Address, suffix) {
+			continue
+		}
+		if has, parseErr := netip.ParseAddrPort(l.Address); parseErr != nil || !covers(has.Addr(), at.Addr()) && !covers(at.Addr(), has.Addr()) {
+			continue
+		}
+		return &takenBy{err, l.Listener}
+	}
+	return err
+}
+
+// covers tells whether a socket at an address takes what is sent to another. That of :: takes
+// IPv4 too.
+func covers(a, b netip.Addr) bool {
+	return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
 }

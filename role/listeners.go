@@ -243,6 +243,7 @@ func (s *listeners) acquire(wanted []Bind) {
 func (s *listeners) open(l *binding) {
 	serve, err := s.bind(l)
 	if err != nil {
+		err = s.blame(l.Bind, err)
 		if l.err == nil {
 			s.logger.Error("listener cannot be bound", "listener", l.Listener, "address", l.Address, "error", explainBind(l.Bind, err))
 		}

@@ -326,6 +326,9 @@ func TestAddressComesFree(t *testing.T) {
 	if list := s.conditions(); len(list) != 1 || list[0].Reason != PortTaken || list[0].Object.Name != "narrow" {
 		t.Fatalf("conditions: %+v", list)
 	}
+	if want := "listener wide has it; give one of them another port or address"; !strings.Contains(s.conditions()[0].Message, want) {
+		t.Errorf("%s, want %s", s.conditions()[0].Message, want)
+	}
 	s.set(narrow)
 	dial(t, s.at(t, "narrow")).get(t, "/", "narrow")
 	if list := s.conditions(); len(list) != 0 {
