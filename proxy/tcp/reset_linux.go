@@ -7,7 +7,7 @@ import (
 )
 
 // wasReset tells whether an end that was read is none: the system tells of a reset once, and
-// where the other direction's write was told, a read finds an end. All that came has been read,
+// where the other direction's write was told at that very moment, a read finds an end. All that came has been read,
 // and the end of a peer counts as a byte of it. Inside TLS, and behind a header of the PROXY
 // protocol, more came than was read of it here, and this tells false.
 func (d *direction) wasReset() (reset bool) {
