@@ -20,7 +20,6 @@ func (e *Engine) answerChallenge(ex *proxy.Exchange, down proxy.Downstream) bool
 	if !ok {
 		return false
 	}
-	e.addForwarding(ex)
 	e.reply(ex, down, reply{status: 200, details: "acme_challenge", body: string(answer)})
 	return true
 }

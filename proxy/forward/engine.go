@@ -148,11 +148,11 @@ func (e *Engine) Serve(ex *proxy.Exchange, down proxy.Downstream) {
 		e.complete(ex)
 		return
 	}
+	e.addForwarding(ex)
 	if e.options.Trace != nil {
 		e.options.Trace(ex)
 	}
 	if ex.Connection.TLS != nil && !e.direct(ex, snap.table) {
-		e.addForwarding(ex)
 		e.misdirected(ex, down)
 		e.complete(ex)
 		return
@@ -176,13 +176,10 @@ func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) 
 	switch {
 	case ex.Connection.TLS != nil && ex.Decision.Chain == nil:
 		// The server that the handshake was with is not configured any more.
-		e.addForwarding(ex)
 		e.misdirected(ex, down)
 	case ex.Decision.Route != nil && !admits(ex):
-		e.addForwarding(ex)
 		e.deny(ex, down)
 	case ex.Decision.Route != nil && filter.Preflight(ex, ex.Decision.Route, &ex.Reply):
-		e.addForwarding(ex)
 		e.respond(ex, down, nil)
 	case ex.Decision.Route != nil && len(ex.Decision.Route.Limits) > 0:
 		e.limited(ex, down, snap)
@@ -193,10 +190,8 @@ func (e *Engine) act(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) 
 	}
 }
 
-// answer answers what needs no upstream. The request gets its headers all the same: the
-// access log tells of them.
+// answer answers what needs no upstream.
 func (e *Engine) answer(ex *proxy.Exchange, down proxy.Downstream) {
-	e.addForwarding(ex)
 	switch ex.Decision.Outcome {
 	case router.Responded:
 		e.respondDirect(ex, down)

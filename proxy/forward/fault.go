@@ -20,7 +20,6 @@ func (e *Engine) injectFault(ex *proxy.Exchange, down proxy.Downstream) bool {
 	if !abort {
 		return false
 	}
-	e.addForwarding(ex)
 	e.respond(ex, down, filter.AbortResponse(ex, f, &ex.Reply))
 	return true
 }

@@ -94,7 +94,6 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 		return
 	}
 	if cluster == nil {
-		e.addForwarding(ex)
 		ex.Flags |= proxy.FlagNoCluster
 		e.reply(ex, down, reply{status: 503, details: "cluster_not_found", body: "503: the route's destination does not exist\n"})
 		return

@@ -38,7 +38,6 @@ func (e *Engine) serveGRPCWeb(ex *proxy.Exchange, down proxy.Downstream, snap *s
 	web, err := filter.TranslateGRPCWeb(ex, down)
 	ex.GRPC = true
 	if err != nil {
-		e.addForwarding(ex)
 		e.badGRPCWeb(ex, web)
 	} else {
 		e.act(ex, web, snap)

@@ -13,7 +13,7 @@ import (
 )
 
 // identify settles who is calling and by what scheme, and cleans the request of headers
-// that only a trusted proxy may set. It comes before routing, which must not see them.
+// that only a trusted proxy may set. It comes before routing, which must not see these.
 //
 // At an edge that trusts nobody, the client's address is that of its connection, and
 // every forwarding header is dropped. With trusted hops, the forwarding headers are
@@ -158,7 +158,11 @@ func (e *Engine) prepare(ex *proxy.Exchange) bool {
 			return false
 		}
 	}
-	e.addForwarding(ex)
+	if e.options.Mesh || e.options.TrustedHops > 0 {
+		setHeader(&r.Headers, "x-envoy-attempt-count", "1")
+	} else {
+		r.Headers = append(r.Headers, router.Header{Name: "x-envoy-attempt-count", Value: "1"})
+	}
 	if len(ex.UpstreamPath) != len(r.Path) || ex.UpstreamPath != r.Path {
 		setHeader(&r.Headers, "x-envoy-original-path", r.Path)
 	}
@@ -168,7 +172,8 @@ func (e *Engine) prepare(ex *proxy.Exchange) bool {
 	return true
 }
 
-// addForwarding adds the headers that tell the upstream about the caller.
+// addForwarding adds the headers that tell about the caller. It comes before routing, which may go by
+// them, as in Envoy.
 func (e *Engine) addForwarding(ex *proxy.Exchange) {
 	r := &ex.Request
 	if !e.options.Mesh {
@@ -178,11 +183,6 @@ func (e *Engine) addForwarding(ex *proxy.Exchange) {
 		r.Headers = append(r.Headers, router.Header{Name: "x-forwarded-proto", Value: r.Scheme})
 	}
 	e.addClientCertificate(ex)
-	if e.options.Mesh || e.options.TrustedHops > 0 {
-		setHeader(&r.Headers, "x-envoy-attempt-count", "1")
-	} else {
-		r.Headers = append(r.Headers, router.Header{Name: "x-envoy-attempt-count", Value: "1"})
-	}
 }
 
 // addForwardedFor appends the peer's address to x-forwarded-for.

@@ -113,6 +113,38 @@ func TestForwardingHeadersWithTrustedHops(t *testing.T) {
 	}
 }
 
+// What the proxy says of a caller is there to be routed by, as it is in Istio; what the caller says
+// is not.
+func TestRoutedByForwardingHeaders(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		hops        int
+		name, value string
+		header      string
+		want        int
+	}{
+		"the scheme":                 {0, "x-forwarded-proto", "http", "Accept: */*", 299},
+		"a caller's word":            {0, "x-forwarded-proto", "https", "X-Forwarded-Proto: https", 404},
+		"a trusted proxy's word":     {1, "x-forwarded-proto", "https", "X-Forwarded-Proto: https", 299},
+		"the peer":                   {0, "x-forwarded-for", "127.0.0.1", "X-Forwarded-For: 10.0.0.1", 299},
+		"those behind a trusted hop": {1, "x-forwarded-for", "10.0.0.1,127.0.0.1", "X-Forwarded-For: 6.6.6.6, 10.0.0.1", 299},
+		"what a try is told":         {0, "x-envoy-attempt-count", "1", "X-Envoy-Attempt-Count: 1", 404},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			only := router.HeaderMatch{Name: test.name, Match: router.StringMatch{Kind: router.MatchExact, Value: test.value}}
+			g := start(t, withRoutes(nil, &router.Route{
+				Match:       router.Match{Rest: &router.Conditions{Headers: []router.HeaderMatch{only}}},
+				RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: 299}},
+			}), func(s *setup) { s.engine.TrustedHops = test.hops })
+			if a := dial(t, g).get("/", test.header); a.StatusCode != test.want {
+				t.Errorf("answer %d, want %d", a.StatusCode, test.want)
+			}
+		})
+	}
+}
+
 // A sidecar leaves its workload's headers alone.
 func TestForwardingHeadersInTheMesh(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,6 @@ import (
 func (e *Engine) limited(ex *proxy.Exchange, down proxy.Downstream, snap *snapshot) {
 	var held filter.Held
 	if !e.limiter.Enter(ex.Decision.Route.Limits, ex.Client, &held) {
-		e.addForwarding(ex)
 		ex.Flags |= proxy.FlagRateLimited
 		e.reply(ex, down, reply{status: http.StatusServiceUnavailable, details: "local_rate_limited", body: "503: too many requests\n",
 			header: router.Header{Name: "x-envoy-ratelimited", Value: "true"}})
