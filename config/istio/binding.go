@@ -28,7 +28,7 @@ func (t *gatewayTable) name() string {
 	if s := t.servers[0]; s.kind == terminatedHTTP {
 		return s.chainName("https")
 	}
-	return t.socket.key.name()
+	return t.socket.tableName()
 }
 
 // gatewayHost is one host of a table.

@@ -35,7 +35,8 @@ const (
 	HostTaken config.Reason = "HostTaken"
 	// UnreachableRule: a rule of an older VirtualService takes all of a rule's requests.
 	UnreachableRule config.Reason = "UnreachableRule"
-	// ServerConflict: an older Gateway's server has the port, or the TLS host.
+	// ServerConflict: an older Gateway's server has the port, or the TLS host; or one on the
+	// same port keeps it from the address that it asks for.
 	ServerConflict config.Reason = "ServerConflict"
 	// NoServerForRules: a VirtualService's http, tls or tcp rules are for another kind of
 	// server than its Gateways have.

@@ -82,30 +82,42 @@ type gatewayServer struct {
 	redirect bool
 }
 
-// tableKey is a socket.
+// tableKey is a socket: a port, and what Gateways bind it to, in one spelling. That is empty
+// for every address, which is written in three ways: no bind, 0.0.0.0, and ::.
 type tableKey struct {
 	port uint16
 	bind string
 }
 
-// name is the name of the route table for a socket.
-func (k tableKey) name() string {
-	if k.bind == "" {
-		return "http." + strconv.Itoa(int(k.port))
+// mergedServers are the servers that share a socket.
+type mergedServers struct {
+	key tableKey
+	// bind is where it is: empty for the address of the process.
+	bind      string
+	servers   []*gatewayServer
+	nodePorts []uint16
+}
+
+// tableName is the name of the route table for requests in the clear.
+func (m *mergedServers) tableName() string {
+	if m.bind == "" {
+		return "http." + strconv.Itoa(int(m.key.port))
 	}
-	return "http." + strconv.Itoa(int(k.port)) + "." + k.bind
+	return "http." + strconv.Itoa(int(m.key.port)) + "." + m.bind
 }
 
 // listenerName names the socket.
-func (k tableKey) listenerName() string {
-	return cmp.Or(k.bind, "0.0.0.0") + "_" + strconv.Itoa(int(k.port))
+func (m *mergedServers) listenerName() string {
+	return cmp.Or(m.bind, "0.0.0.0") + "_" + strconv.Itoa(int(m.key.port))
 }
 
-// mergedServers are the servers that share a socket.
-type mergedServers struct {
-	key       tableKey
-	servers   []*gatewayServer
-	nodePorts []uint16
+// addNodePorts gives the socket the node ports of one more port of a Service.
+func (m *mergedServers) addNodePorts(ports []uint16) {
+	for _, port := range ports {
+		if !slices.Contains(m.nodePorts, port) {
+			m.nodePorts = append(m.nodePorts, port)
+		}
+	}
 }
 
 // gatewayMerge is the merging of all Gateways for this proxy.
@@ -139,6 +151,9 @@ func (c *Compiler) mergeGateways() *gatewayMerge {
 			m.add(g, i, s)
 		}
 	}
+	for _, merged := range m.order {
+		m.judgeBinds(merged)
+	}
 	return m
 }
 
@@ -163,7 +178,7 @@ func (m *gatewayMerge) add(g *gatewayConfig, i int, s *networking.Server) {
 	field := fmt.Sprintf("servers[%d]", i)
 	number := uint16(s.GetPort().GetNumber())
 	translation := m.compiler.translation[number]
-	key := tableKey{port: cmp.Or(translation.target, number), bind: s.Bind}
+	key, bind := socketOf(cmp.Or(translation.target, number), s.Bind)
 	kind, ok := serverKindOf(s)
 	if !ok {
 		m.fail(config.Warning, ProtocolNotServed, g, field+".port.protocol",
@@ -178,10 +193,12 @@ func (m *gatewayMerge) add(g *gatewayConfig, i int, s *networking.Server) {
 	}
 	merged := m.byKey[key]
 	if merged == nil {
-		merged = &mergedServers{key: key, nodePorts: translation.nodePorts}
+		merged = &mergedServers{key: key, bind: bind}
 		m.byKey[key] = merged
 		m.order = append(m.order, merged)
 	}
+	merged.widen(bind)
+	merged.addNodePorts(translation.nodePorts)
 	server := &gatewayServer{
 		gateway: g, spec: s, place: i, field: field, kind: kind, index: len(merged.servers), port: number,
 		hosts: g.servers[i], redirect: kind == plainHTTP && s.GetTls().GetHttpsRedirect(),

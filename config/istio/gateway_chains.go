@@ -20,7 +20,7 @@ func (s *gatewaySocket) settle() {
 		return
 	}
 	s.changed = false
-	listener := &router.Listener{Name: s.key.listenerName(), Address: s.key.bind, Port: s.key.port, NodePorts: s.nodePorts}
+	listener := &router.Listener{Name: s.listenerName(), Address: s.bind, Port: s.key.port, NodePorts: s.nodePorts}
 	if s.servers[0].kind == plainHTTP {
 		listener.Tables = []*router.RouteTable{s.tables[0].table}
 	} else if listener.Chains = s.settleChains(); len(listener.Chains) == 0 {
@@ -65,7 +65,7 @@ func (s *gatewaySocket) settleChains() []*router.Chain {
 
 // sameListener says whether two listeners of a socket have the very same parts.
 func sameListener(a, b *router.Listener) bool {
-	return slices.Equal(a.Tables, b.Tables) && slices.Equal(a.Chains, b.Chains) && slices.Equal(a.NodePorts, b.NodePorts)
+	return a.Name == b.Name && a.Address == b.Address && slices.Equal(a.Tables, b.Tables) && slices.Equal(a.Chains, b.Chains) && slices.Equal(a.NodePorts, b.NodePorts)
 }
 
 // sameChain says whether two chains do the same, with the very same routes.
