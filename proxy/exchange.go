@@ -59,8 +59,6 @@ type Exchange struct {
 	Expect100 bool
 	// WantsTrailers tells that the client takes trailers (TE: trailers).
 	WantsTrailers bool
-	// Upgrade is the protocol that the client asks to switch to, empty for none.
-	Upgrade string
 	// UpstreamPath and UpstreamAuthority are what the upstream is asked for, after rewrites.
 	UpstreamPath, UpstreamAuthority string
 	// Scratch is memory for header values that live as long as the exchange.

@@ -241,6 +241,8 @@ func (c *condition) valueIn(r *Request) (value string, present bool) {
 		return strings.Join(values, ","), len(values) > 0
 	case onQuery:
 		return findParameter(queryOf(r.Path), c.name)
+	case onUpgrade:
+		return upgradeValue(r, c.name)
 	}
 	return lineValue(r, c.subject), true
 }

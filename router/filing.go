@@ -205,7 +205,7 @@ func (c *condition) key() (fileKey, bool) {
 	key := fileKey{subject: c.subject, name: c.name, text: c.value.text, exact: c.value.kind == MatchExact}
 	always := c.subject != onHeader && c.subject != onQuery
 	switch {
-	case c.invert, c.value.kind == MatchAny:
+	case c.invert, c.value.kind == MatchAny, c.subject == onUpgrade:
 		return fileKey{}, false
 	case key.exact && !(c.missingIsEmpty && key.text == ""):
 		return key, true

@@ -59,12 +59,14 @@ const (
 	onTarget
 	// onPath is the path without its query, which is matched by a pathMatcher.
 	onPath
+	// onUpgrade is a header that asks for another protocol, which is not among the others.
+	onUpgrade
 )
 
 // String names what the condition looks at: "header x-version".
 func (c *condition) String() string {
 	switch c.subject {
-	case onHeader, onQuery:
+	case onHeader, onQuery, onUpgrade:
 		return subjectNames[c.subject] + " " + c.name
 	}
 	return subjectNames[c.subject]
@@ -73,15 +75,18 @@ func (c *condition) String() string {
 var subjectNames = [...]string{
 	onMethod: "method", onScheme: "scheme", onAuthority: "authority",
 	onHeader: "header", onQuery: "query parameter", onTarget: "path with query", onPath: "path",
+	onUpgrade: "header",
 }
 
-// pseudoHeaders are the names under which a HeaderMatch reaches the request line.
+// pseudoHeaders are the names under which a HeaderMatch reaches what is not among a request's Headers.
 var pseudoHeaders = map[string]subject{
 	":method":    onMethod,
 	":scheme":    onScheme,
 	":authority": onAuthority,
 	"host":       onAuthority,
 	":path":      onTarget,
+	"upgrade":    onUpgrade,
+	"connection": onUpgrade,
 }
 
 // compileMatch compiles a Match with the expressions of a build.
@@ -205,6 +210,8 @@ func (c *condition) holds(r *Request) bool {
 		value = r.Path
 	case onQuery:
 		value, present = findParameter(queryOf(r.Path), c.name)
+	case onUpgrade:
+		value, present = upgradeValue(r, c.name)
 	case onHeader:
 		var count int
 		value, count = headerValue(r, c.name)
@@ -323,6 +330,14 @@ func headerValue(r *Request, name string) (first string, count int) {
 		}
 	}
 	return first, count
+}
+
+// upgradeValue returns a header that asks for another protocol.
+func upgradeValue(r *Request, name string) (value string, present bool) {
+	if name == "upgrade" {
+		return r.Upgrade, r.Upgrade != ""
+	}
+	return r.Connection, r.Connection != ""
 }
 
 // joinedValue is the text of a header that came several times.

@@ -29,6 +29,14 @@ func TestMatch(t *testing.T) {
 		}
 		return r
 	}
+	named := func(name string, m StringMatch, invert bool) Match {
+		return Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: name, Match: m, Invert: invert}}}}
+	}
+	upgrading := func(to string) *Request {
+		r := request("/")
+		r.Upgrade, r.Connection = to, "keep-alive, Upgrade"
+		return r
+	}
 	cases := []struct {
 		name    string
 		match   Match
@@ -65,6 +73,11 @@ func TestMatch(t *testing.T) {
 		{"method as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: ":Method", Match: exact("GET")}}}}, x(), true},
 		{"path as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: ":path", Match: exact("/?q")}}}}, request("/?q"), true},
 		{"host as header", Match{Rest: &Conditions{Headers: []HeaderMatch{{Name: "host", Match: exact("b")}}}}, x(), false},
+		{"upgrade", named("Upgrade", exact("websocket"), false), upgrading("websocket"), true},
+		{"upgrade minds case", named("upgrade", exact("websocket"), false), upgrading("WebSocket"), false},
+		{"no upgrade", named("upgrade", exact("websocket"), false), x(), false},
+		{"no upgrade is absent", named("upgrade", StringMatch{Kind: MatchPresent}, true), x(), true},
+		{"connection of an upgrade", named("connection", StringMatch{MatchRegex, ".*[Uu]pgrade.*"}, false), upgrading("websocket"), true},
 		{"authority with port", Match{Rest: &Conditions{Authority: exact("a.example.com")}}, x(), true},
 		{"query", query(MatchExact, "1"), request("/?p=2&q=1"), true},
 		{"first value of the query", query(MatchExact, "1"), request("/?q=2&q=1"), false},

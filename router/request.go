@@ -16,16 +16,24 @@ type Request struct {
 	Scheme    string
 	Authority string
 	Path      string
-	// Headers in the order received, names in lower case, without host.
+	// Headers in the order received, names in lower case, without host, and without those of
+	// the connection.
 	Headers []Header
+	// Upgrade is the protocol that the client asks to switch to ("websocket"), empty for none, and
+	// Connection its header of that name where it does. Conditions on these headers see them.
+	Upgrade, Connection string
 }
 
-// Header returns the first value of a header, given its name in lower case.
+// Header returns the first value of a header, given its name in lower case: also of those by which a
+// client asks for another protocol.
 func (r *Request) Header(name string) (string, bool) {
 	for i := range r.Headers {
 		if r.Headers[i].Name == name {
 			return r.Headers[i].Value, true
 		}
+	}
+	if r.Upgrade != "" && (name == "upgrade" || name == "connection") {
+		return upgradeValue(r, name)
 	}
 	return "", false
 }

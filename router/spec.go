@@ -222,7 +222,8 @@ type StringMatch struct {
 // compared as one string, joined by commas, as Envoy does.
 type HeaderMatch struct {
 	// Name is lower case. ":method", ":scheme", ":path" (with its query), ":authority"
-	// and "host" stand for those parts of the request.
+	// and "host" stand for those parts of the request; "upgrade" and "connection" are there where
+	// the client asks for another protocol.
 	Name  string
 	Match StringMatch
 	// Invert turns the condition round (Istio's withoutHeaders). With

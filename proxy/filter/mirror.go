@@ -70,7 +70,7 @@ func NewMirrors(o MirrorOptions) *Mirrors {
 // which the exchange must be served in place of down, and which must be ended. It is nil in
 // all other cases. An upgrade is not mirrored: a tunnel cannot be.
 func (m *Mirrors) Send(ex *proxy.Exchange, route *router.CompiledRoute, clusters []*upstream.Cluster, random func() uint64, down proxy.Downstream) *Tee {
-	if ex.Upgrade != "" {
+	if ex.Request.Upgrade != "" {
 		return nil
 	}
 	var targets []target

@@ -264,9 +264,9 @@ func TestMirrorsShareCopy(t *testing.T) {
 func TestMirrorNotAsked(t *testing.T) {
 	b := mirrorTo(t, MirrorOptions{}, "127.0.0.1:1")
 	ex, _ := request("")
-	ex.Upgrade = "websocket"
+	ex.Request.Upgrade = "websocket"
 	b.send(ex, &sink{})
-	ex.Upgrade = ""
+	ex.Request.Upgrade = ""
 	b.route.Mirrors[0].Fraction = 1
 	out := func() uint64 { return 1 }
 	if n := testing.AllocsPerRun(100, func() { b.Send(ex, b.route, b.clusters, out, nil) }); n != 0 {

@@ -84,7 +84,7 @@ type trailerTap struct {
 // no trailers.
 func (d *delivery) tap() {
 	wanted := d.engine.captured.Load()
-	if wanted == nil || len(wanted.trailers) == 0 || d.ex.Upgrade != "" {
+	if wanted == nil || len(wanted.trailers) == 0 || d.ex.Request.Upgrade != "" {
 		return
 	}
 	d.trailers = trailerTap{Downstream: d.down, ex: d.ex, wanted: wanted.trailers}

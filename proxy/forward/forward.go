@@ -108,7 +108,7 @@ func (e *Engine) forward(ex *proxy.Exchange, down proxy.Downstream, snap *snapsh
 	}
 	d := deliveryOf(ex)
 	d.engine, d.ex, d.down, d.cluster, d.retry = e, ex, down, cluster, ex.Decision.Route.Retry
-	if limit := ex.Decision.Route.MaxRequestBody; limit > 0 && ex.Body.Kind == proxy.BodyStream && !ex.Buffered && ex.Upgrade == "" {
+	if limit := ex.Decision.Route.MaxRequestBody; limit > 0 && ex.Body.Kind == proxy.BodyStream && !ex.Buffered && ex.Request.Upgrade == "" {
 		d.bounded = boundedBody{Downstream: down, limit: limit}
 		d.down = &d.bounded
 	}

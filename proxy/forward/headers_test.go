@@ -145,6 +145,40 @@ func TestRoutedByForwardingHeaders(t *testing.T) {
 	}
 }
 
+// A WebSocket's opening is told from other requests by its headers.
+func TestRoutedByUpgrade(t *testing.T) {
+	t.Parallel()
+	by := func(status int, headers ...router.HeaderMatch) *router.Route {
+		return &router.Route{
+			Match:       router.Match{Rest: &router.Conditions{Headers: headers}},
+			RouteAction: &router.RouteAction{Direct: &router.DirectResponse{Status: status}},
+		}
+	}
+	g := start(t, withRoutes(nil,
+		by(298, router.HeaderMatch{Name: "upgrade", Match: router.StringMatch{Kind: router.MatchExact, Value: "websocket"}},
+			router.HeaderMatch{Name: "connection", Match: router.StringMatch{Kind: router.MatchRegex, Value: ".*[Uu]pgrade.*"}}),
+		by(299)))
+	tests := map[string]struct {
+		request string
+		want    int
+	}{
+		"an opening":       {webSocket(), 298},
+		"another protocol": {req("GET / HTTP/1.1", "Host: a.example", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"), 299},
+		"not nominated":    {req("GET / HTTP/1.1", "Host: a.example", "Upgrade: websocket"), 299},
+		"none":             {get(), 299},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := dial(t, g)
+			c.send(test.request)
+			if a := c.read("GET"); a.StatusCode != test.want {
+				t.Errorf("answer %d, want %d", a.StatusCode, test.want)
+			}
+		})
+	}
+}
+
 // A sidecar leaves its workload's headers alone.
 func TestForwardingHeadersInTheMesh(t *testing.T) {
 	t.Parallel()

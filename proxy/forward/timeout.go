@@ -28,7 +28,7 @@ func (d *delivery) setTimeouts() {
 	ex := d.ex
 	switch {
 	case d.timeout <= 0 && d.perTry <= 0:
-	case ex.GRPC || ex.Buffered || ex.Upgrade != "" || ex.Body.Kind == proxy.BodyNone:
+	case ex.GRPC || ex.Buffered || ex.Request.Upgrade != "" || ex.Body.Kind == proxy.BodyNone:
 		d.began.Store(proxy.Now())
 	default:
 		d.timed = timedBody{Downstream: d.down, d: d}

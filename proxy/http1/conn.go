@@ -373,7 +373,7 @@ func (c *Conn) gotInterim() bool {
 
 // gotUpgrade checks that a 101 is the answer to what was asked, and passes it on.
 func (c *Conn) gotUpgrade() bool {
-	if c.ex.Upgrade == "" || !c.head.upgradeSeen || !strings.EqualFold(c.head.upgrade, c.ex.Upgrade) {
+	if c.ex.Request.Upgrade == "" || !c.head.upgradeSeen || !strings.EqualFold(c.head.upgrade, c.ex.Request.Upgrade) {
 		c.fail(proxy.FailProtocol, errUnsolicited101)
 		return true
 	}
@@ -470,7 +470,7 @@ func (c *Conn) advance(end bool) bool {
 func (c *Conn) finish() {
 	c.state = connDone
 	c.suspect = c.suspect || !c.emptied
-	c.res.Reusable = c.r == c.w && c.ex.Upgrade == "" && c.head.keepsAlive(c.ex.Request.Method) && !c.Aborted()
+	c.res.Reusable = c.r == c.w && c.ex.Request.Upgrade == "" && c.head.keepsAlive(c.ex.Request.Method) && !c.Aborted()
 }
 
 // splice moves the rest of the body, inside the kernel where the downstream codec lets it.

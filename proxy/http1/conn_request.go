@@ -68,9 +68,9 @@ func (c *Conn) appendRequestHead(dst []byte) []byte {
 		dst = append(dst, "expect: 100-continue\r\n"...)
 	}
 	switch {
-	case ex.Upgrade != "":
+	case ex.Request.Upgrade != "":
 		dst = append(dst, "connection: upgrade\r\nupgrade: "...)
-		dst = append(dst, ex.Upgrade...)
+		dst = append(dst, ex.Request.Upgrade...)
 		dst = append(dst, '\r', '\n')
 	case ex.WantsTrailers:
 		dst = append(dst, "connection: te\r\nte: trailers\r\n"...)

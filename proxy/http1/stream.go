@@ -235,7 +235,10 @@ func longTarget(b []byte, limit int) *ProtocolError {
 // takeBody takes what rest holds of the body.
 func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
 	c, ex, h := st.c, &st.ex, &st.head
-	ex.WantsTrailers, ex.Upgrade = h.teTrailers, h.upgrade
+	ex.WantsTrailers = h.teTrailers
+	if h.upgrade != "" {
+		ex.Request.Upgrade, ex.Request.Connection = h.upgrade, h.connection[0].Value
+	}
 	switch {
 	case h.chunked:
 		ex.Body = proxy.Body{Kind: proxy.BodyStream}
@@ -273,7 +276,7 @@ func (st *stream) takeBody(rest []byte) (verdict, *ProtocolError) {
 		ex.Expect100 = h.expect != "" && len(st.early) == 0
 		return parsedStreaming, nil
 	}
-	if ex.Upgrade != "" {
+	if ex.Request.Upgrade != "" {
 		return parsedStreaming, nil
 	}
 	return parsedWhole, nil

@@ -299,7 +299,7 @@ func TestExtendedConnect(t *testing.T) {
 	waited := make(chan struct{})
 	s := serve(t, Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
 		key, _ := ex.Request.Header("sec-websocket-key")
-		if ex.Request.Method != "GET" || ex.Upgrade != "websocket" || len(key) != 24 {
+		if ex.Request.Method != "GET" || ex.Request.Upgrade != "websocket" || ex.Request.Connection != "Upgrade" || len(key) != 24 {
 			respond(ex, down, 500, "")
 			return
 		}
@@ -368,7 +368,7 @@ func TestTunnelOutlived(t *testing.T) {
 	t.Parallel()
 	tunnels := make(chan net.Conn, 1)
 	s := serve(t, Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
-		if ex.Upgrade == "" {
+		if ex.Request.Upgrade == "" {
 			respond(ex, down, 200, "")
 			return
 		}

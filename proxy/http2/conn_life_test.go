@@ -367,7 +367,7 @@ func TestConnWebSocket(t *testing.T) {
 		f.write(rawData(1, true, ", last words"))
 	}()
 	ex := connExchange("GET", "/ws", "sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version", "13")
-	ex.Upgrade = "websocket"
+	ex.Request.Upgrade = "websocket"
 	down := newClient()
 	down.early = []byte("early")
 	near, far := tcpPair(t)
@@ -420,7 +420,7 @@ func TestConnNoWebSocket(t *testing.T) {
 	t.Parallel()
 	c, _ := fakePair(t, ConnOptions{})
 	ex := connExchange("GET", "/ws")
-	ex.Upgrade = "websocket"
+	ex.Request.Upgrade = "websocket"
 	if res := do(t, c, ex, newClient()); res.Failure != proxy.FailStreamReset || res.Err != errNoConnect {
 		t.Errorf("%+v", res)
 	}
@@ -441,7 +441,7 @@ func TestConnTunnelEnds(t *testing.T) {
 				f.write(rawHead(1, false, ":status", "200"))
 			}()
 			ex := connExchange("GET", "/ws")
-			ex.Upgrade = "websocket"
+			ex.Request.Upgrade = "websocket"
 			down := newClient()
 			near, far := tcpPair(t)
 			down.tunnel = far

@@ -15,7 +15,7 @@ var errNoConnect = errors.New("http2: the endpoint takes no WebSockets over HTTP
 // still being sent.
 func (s *ConnStream) RoundTrip(ex *proxy.Exchange, filter proxy.ResponseFilter, down proxy.Downstream) proxy.Result {
 	s.ex, s.filter, s.down = ex, filter, down
-	s.connects = ex.Upgrade != ""
+	s.connects = ex.Request.Upgrade != ""
 	if s.connects {
 		s.settle()
 	}
@@ -149,7 +149,7 @@ func (s *ConnStream) appendHead(out []byte) []byte {
 		out = appendLiteral(out, 0, 4, 2, "", method)
 	}
 	if s.connects {
-		out = enc.appendField(out, ":protocol", ex.Upgrade)
+		out = enc.appendField(out, ":protocol", ex.Request.Upgrade)
 	}
 	if ex.Request.Scheme == "https" {
 		out = append(out, 0x80|7)

@@ -19,7 +19,7 @@ import (
 // (RFC 8441 section 5): a 2xx there is a 101 here.
 func (s *ConnStream) upgrade(early []byte) {
 	h, r := &s.in.head, &s.resp
-	*r = proxy.Response{Status: 101, Headers: h.headers, DeclaredLength: -1, Upgrade: s.ex.Upgrade}
+	*r = proxy.Response{Status: 101, Headers: h.headers, DeclaredLength: -1, Upgrade: s.ex.Request.Upgrade}
 	if key, ok := s.ex.Request.Header("sec-websocket-key"); ok {
 		r.Headers = append(r.Headers, router.Header{Name: "sec-websocket-accept", Value: websocketAccept(key)})
 	}

@@ -84,7 +84,7 @@ func TestConnTunnelUnread(t *testing.T) {
 				f.write(rawData(1, test.ends, "bye"))
 			}()
 			ex := connExchange("GET", "/ws")
-			ex.Upgrade = "websocket"
+			ex.Request.Upgrade = "websocket"
 			down := newClient()
 			near, far := tcpPair(t)
 			down.tunnel = far

@@ -288,7 +288,7 @@ func (st *serverStream) resolve() {
 func (st *serverStream) setBody(end bool) {
 	h, ex := &st.head, &st.ex
 	switch {
-	case ex.Upgrade != "":
+	case ex.Request.Upgrade != "":
 	case h.length >= 0 && (end || !h.trailers):
 		ex.Body = proxy.Body{Kind: proxy.BodyLength, Length: h.length}
 	case !end:

@@ -30,7 +30,7 @@ func (st *serverStream) upgrade() {
 	if !version || h.length > 0 {
 		h.reject(errWebSocket)
 	}
-	r.Method, st.ex.Upgrade = "GET", "websocket"
+	r.Method, r.Upgrade, r.Connection = "GET", "websocket", "Upgrade"
 	r.Headers = append(kept, router.Header{Name: "sec-websocket-key", Value: st.webSocketKey()})
 }
 

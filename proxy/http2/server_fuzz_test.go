@@ -40,7 +40,7 @@ func FuzzSession(f *testing.F) {
 		defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 		client, conn := net.Pipe()
 		o := Options{Handler: handlerFunc(func(ex *proxy.Exchange, down proxy.Downstream) {
-			if ex.Upgrade != "" {
+			if ex.Request.Upgrade != "" {
 				down.Respond(ex, &proxy.Response{Status: 101}, nil, true)
 				_, tunnel := down.Tunnel()
 				io.Copy(tunnel, onlyReader{tunnel})

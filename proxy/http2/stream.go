@@ -166,7 +166,7 @@ func wake(c chan struct{}) {
 
 // begin begins a stream's exchange, or waits for its body. The caller holds mu.
 func (c *session) begin(st *serverStream) {
-	if st.remoteDone || st.head.rejection != nil || st.ex.Upgrade != "" {
+	if st.remoteDone || st.head.rejection != nil || st.ex.Request.Upgrade != "" {
 		c.settleBody(st, false)
 		return
 	}
@@ -180,7 +180,7 @@ func (c *session) begin(st *serverStream) {
 func (c *session) settleBody(st *serverStream, hurry bool) {
 	ex, h := &st.ex, &st.head
 	switch {
-	case ex.Upgrade != "":
+	case ex.Request.Upgrade != "":
 		ex.Buffered = true
 	case st.remoteDone:
 		ex.Buffered, ex.Payload = true, st.body[st.br:st.bw]

@@ -41,7 +41,7 @@ func (st *serverStream) Respond(ex *proxy.Exchange, r *proxy.Response, body []by
 	}
 	ex.BytesSent += int64(len(body))
 	shed := c.options.Pressure != nil && c.options.Pressure() >= proxy.PressureHigh
-	tunnel := ex.Upgrade != "" && r.Status == 101
+	tunnel := ex.Request.Upgrade != "" && r.Status == 101
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if shed {
@@ -83,7 +83,7 @@ func (st *serverStream) frame(r *proxy.Response) (status int, length int64) {
 	case r.Status == 101:
 		// What HTTP/1 switches to, an extended CONNECT just begins (RFC 8441 section 5).
 		return 200, noLength
-	case st.ex.Upgrade != "" && r.Status >= 200 && r.Status < 300:
+	case st.ex.Request.Upgrade != "" && r.Status >= 200 && r.Status < 300:
 		// The client would take it for a tunnel.
 		st.bodyless = true
 		return 502, noLength
@@ -114,7 +114,7 @@ func (c *session) appendHead(st *serverStream, r *proxy.Response, flags uint8, l
 	dst := c.enc.begin(append(c.out, room[:]...))
 	dst = c.enc.appendStatus(dst, r.Status)
 	for i := range r.Headers {
-		dst = c.enc.appendResponseField(dst, &r.Headers[i], st.ex.Upgrade != "")
+		dst = c.enc.appendResponseField(dst, &r.Headers[i], st.ex.Request.Upgrade != "")
 	}
 	if length >= 0 {
 		var digits [20]byte
@@ -140,7 +140,7 @@ func (e *encoder) appendResponseField(dst []byte, h *router.Header, upgrade bool
 // WriteBody implements proxy.Downstream.
 func (st *serverStream) WriteBody(p []byte, trailers []router.Header, end bool) error {
 	if st.bodyless {
-		if st.ex.Upgrade != "" {
+		if st.ex.Request.Upgrade != "" {
 			return errClientGone // It would take a tunnel, or nothing.
 		}
 		return nil

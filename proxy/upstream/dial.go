@@ -47,7 +47,7 @@ func NeedOf(ex *proxy.Exchange) Need {
 	return Need{
 		Authority:   ex.UpstreamAuthority,
 		HTTP2:       ex.Protocol == "HTTP/2" || ex.Protocol == "HTTP/3",
-		Upgrade:     ex.Upgrade != "",
+		Upgrade:     ex.Request.Upgrade != "",
 		Source:      ex.Remote,
 		Destination: ex.Local,
 	}
