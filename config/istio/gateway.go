@@ -72,8 +72,10 @@ type gatewayServer struct {
 	place int
 	field string
 	kind  serverKind
-	// index is its place on the socket: routes of earlier servers come first.
-	index int
+	// socket is the one that it is on, and index its place there: routes of earlier servers
+	// come first.
+	socket *gatewaySocket
+	index  int
 	// tls is how TLS ends here, nil where it does not.
 	tls *router.ServerTLS
 	// port is the port number written in the Gateway.

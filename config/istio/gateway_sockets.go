@@ -13,6 +13,8 @@ import (
 type gatewaySockets struct {
 	compiler *Compiler
 	sockets  []*gatewaySocket
+	// servers are those of each Gateway, by their place in it; nil where one is left out.
+	servers map[string][]*gatewayServer
 	// changed and changedStreams are those to build anew.
 	changed        map[*gatewayHost]struct{}
 	changedStreams map[*gatewayStream]struct{}
@@ -55,8 +57,6 @@ func (v *virtualService) hasStream(s *gatewayStream) {
 type gatewaySocket struct {
 	mergedServers
 	compiler *Compiler
-	// byGateway are the servers of each Gateway, by their place in it.
-	byGateway map[string]map[int]*gatewayServer
 	// tables are one for all servers of plaintext requests, or one for each that ends TLS.
 	tables []*gatewayTable
 	// tableOf are the tables that servers' requests go to.
@@ -86,7 +86,7 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all *config.Keyed[*virtual
 	before := t.sockets
 	t.letAll()
 	t.forget()
-	t.sockets = nil
+	t.sockets, t.servers = nil, map[string][]*gatewayServer{}
 	for _, merged := range merge.order {
 		t.sockets = append(t.sockets, t.newSocket(merged))
 	}
@@ -95,22 +95,23 @@ func (t *gatewaySockets) rebuild(merge *gatewayMerge, all *config.Keyed[*virtual
 		v.claims = attachment{}
 		t.attach(v)
 	}
+	now := make(map[tableKey]*gatewaySocket, len(t.sockets))
+	for _, socket := range t.sockets {
+		now[socket.key] = socket
+	}
 	for _, old := range before {
-		t.adopt(old)
+		t.adopt(old, now[old.key])
 	}
 }
 
 func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 	socket := &gatewaySocket{
-		mergedServers: *merged, compiler: t.compiler, byGateway: map[string]map[int]*gatewayServer{}, tableOf: map[*gatewayServer]*gatewayTable{},
+		mergedServers: *merged, compiler: t.compiler, tableOf: map[*gatewayServer]*gatewayTable{},
 		chains: map[string]*router.Chain{}, changed: true,
 	}
 	socket.streams = newSocketStreams(socket)
 	for _, s := range merged.servers {
-		if socket.byGateway[s.gateway.name] == nil {
-			socket.byGateway[s.gateway.name] = map[int]*gatewayServer{}
-		}
-		socket.byGateway[s.gateway.name][s.place] = s
+		t.place(s, socket)
 		switch {
 		case s.kind == plainHTTP && len(socket.tables) > 0:
 			socket.tables[0].servers = append(socket.tables[0].servers, s)
@@ -129,6 +130,15 @@ func (t *gatewaySockets) newSocket(merged *mergedServers) *gatewaySocket {
 	}
 	socket.auto = t.newAutoChains(socket)
 	return socket
+}
+
+// place notes which socket a server is on.
+func (t *gatewaySockets) place(s *gatewayServer, socket *gatewaySocket) {
+	s.socket = socket
+	if t.servers[s.gateway.name] == nil {
+		t.servers[s.gateway.name] = make([]*gatewayServer, len(s.gateway.servers))
+	}
+	t.servers[s.gateway.name][s.place] = s
 }
 
 // letAll takes all claims back.
@@ -152,9 +162,9 @@ func (t *gatewaySockets) letAll() {
 	}
 }
 
-// adopt gives the socket that a bind and port have now what the one before it built, for
-// settle to keep where it still holds.
-func (t *gatewaySockets) adopt(old *gatewaySocket) {
+// adopt gives the socket that a bind and port have now, nil where none does, what the one
+// before it built, for settle to keep where it still holds.
+func (t *gatewaySockets) adopt(old, socket *gatewaySocket) {
 	for _, table := range old.tables {
 		for h := range table.hosts.All() {
 			t.compiler.conditions.replace(h, nil)
@@ -166,11 +176,9 @@ func (t *gatewaySockets) adopt(old *gatewaySocket) {
 	for _, s := range old.servers {
 		t.compiler.conditions.replace(s, nil)
 	}
-	at := slices.IndexFunc(t.sockets, func(s *gatewaySocket) bool { return s.key == old.key })
-	if at < 0 {
+	if socket == nil {
 		return
 	}
-	socket := t.sockets[at]
 	socket.listener, socket.chains = old.listener, old.chains
 	byName := map[string]*gatewayTable{}
 	for _, table := range old.tables {
@@ -189,36 +197,36 @@ func (t *gatewaySockets) attach(v *virtualService) {
 	if v.visibility == invisible || v.isDelegate() {
 		return
 	}
-	for _, socket := range t.sockets {
-		gateways := v.gateways.all()
-		for i, g := range gateways {
-			if !slices.Contains(gateways[:i], g) {
-				t.attachTo(socket, g, v)
-			}
+	gateways := v.gateways.all()
+	for i, g := range gateways {
+		if !slices.Contains(gateways[:i], g) {
+			t.attachTo(g, v)
 		}
 	}
 }
 
-func (t *gatewaySockets) attachTo(socket *gatewaySocket, gateway string, v *virtualService) {
-	servers := socket.byGateway[gateway]
+// attachTo goes through a Gateway's servers once, whichever sockets they are on.
+func (t *gatewaySockets) attachTo(gateway string, v *virtualService) {
+	servers := t.servers[gateway]
 	if len(servers) == 0 {
 		return
 	}
-	var first *gatewayServer
+	first := map[*gatewayTable]*gatewayServer{}
 	for i, hosts := range t.compiler.gateways[gateway].serversFor(v) {
 		s := servers[i]
 		switch {
 		case s == nil:
 		case s.kind.routesRequests():
-			if table := socket.tableOf[s]; first == nil || table.servers[0] == s {
-				// All of a Gateway's servers of a table share the routes made for the first.
-				first = s
+			// All of a Gateway's servers of a table share the routes made for the first.
+			table := s.socket.tableOf[s]
+			if first[table] == nil {
+				first[table] = s
 			}
-			t.claimHosts(socket.tableOf[s], s, v, hosts, first.port)
+			t.claimHosts(table, s, v, hosts, first[table].port)
 		case s.kind.routesBytes():
-			t.claimConnections(socket, s, v)
+			t.claimConnections(s.socket, s, v)
 		case s.kind == passedThrough:
-			t.claimNames(socket, s, v)
+			t.claimNames(s.socket, s, v)
 		}
 	}
 }
