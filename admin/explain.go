@@ -102,8 +102,8 @@ func explain(w http.ResponseWriter, o Options, q Query) {
 	}
 	request := target.request
 	request.Listener, request.Port = q.Listener, q.Port
-	if o.NormalPath != nil {
-		if request.Path, err = o.NormalPath(request.Path); err != nil {
+	if o.Routed != nil {
+		if err := o.Routed(request); err != nil {
 			writeProblem(w, http.StatusBadRequest, err.Error())
 			return
 		}

@@ -60,11 +60,12 @@ func options(t *testing.T) Options {
 				},
 			}, {Name: "empty"}}
 		},
-		NormalPath: func(target string) (string, error) {
-			if strings.Contains(target, "%2f") {
-				return "", errors.New("the proxy answers 400 to this path")
+		Routed: func(r *router.Request) error {
+			if strings.Contains(r.Path, "%2f") {
+				return errors.New("the proxy answers 400 to this path")
 			}
-			return strings.Replace(target, "/v1/../", "/", 1), nil
+			r.Path = strings.Replace(r.Path, "/v1/../", "/", 1)
+			return nil
 		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "sluice_up 1\n") }),
 	}

@@ -27,9 +27,9 @@ type Options struct {
 	Clusters  func() []Cluster
 	// Certificates returns the state of the certificates; nil where there never are any.
 	Certificates func() []Certificate
-	// NormalPath returns a request's target as it is routed, or why it is refused
+	// Routed makes of what a client sends what routing sees of it, or says why it is refused
 	// before that; nil means that it stays as it is.
-	NormalPath func(target string) (string, error)
+	Routed func(*router.Request) error
 	// Metrics serves /stats/prometheus.
 	Metrics http.Handler
 	// Recent is what is remembered of the latest traffic; nil means that nothing is, and that

@@ -8,8 +8,10 @@ import (
 
 	"github.com/sluicegate/sluice/admin"
 	"github.com/sluicegate/sluice/proxy/filter"
+	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/proxy/http1"
 	"github.com/sluicegate/sluice/proxy/upstream"
+	"github.com/sluicegate/sluice/router"
 	"github.com/sluicegate/sluice/telemetry"
 )
 
@@ -74,7 +76,7 @@ func (p *process) adminHandler() http.Handler {
 		Listeners:    p.listeners.status,
 		Clusters:     p.clusters,
 		Certificates: p.certificateStatus,
-		NormalPath:   p.normalPath,
+		Routed:       p.routed,
 		Metrics:      p.telemetry.Handler(),
 		Recent:       p.telemetry.Recent(),
 		Locate:       p.pipeline.Locate,
@@ -89,13 +91,15 @@ func (p *process) adminHandler() http.Handler {
 	return admin.NewHandler(o)
 }
 
-// normalPath returns a path as the listeners' servers hand it to routing.
-func (p *process) normalPath(target string) (string, error) {
-	path, refused := http1.NormalizePath(target, p.o.Policy.EscapedSlashes)
+// routed makes of a client's request what the listeners' servers and the engine hand to routing.
+func (p *process) routed(r *router.Request) error {
+	path, refused := http1.NormalizePath(r.Path, p.o.Policy.EscapedSlashes)
 	if refused != nil {
-		return "", fmt.Errorf("the proxy answers %d (%s) to this path, and routes it nowhere", refused.Status, refused.Detail)
+		return fmt.Errorf("the proxy answers %d (%s) to this path, and routes it nowhere", refused.Status, refused.Detail)
 	}
-	return path, nil
+	r.Path = path
+	forward.Seen(r, p.o.Mesh, p.o.TrustedHops)
+	return nil
 }
 
 // clusters returns the upstream side as the admin server shows it.

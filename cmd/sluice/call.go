@@ -141,6 +141,6 @@ func (c call) request(listener string, port uint16) *router.Request {
 	return &router.Request{
 		Listener: listener, Port: port,
 		Method: c.Method, Scheme: c.Scheme, Authority: c.Authority, Path: c.Path,
-		Headers: c.Headers,
+		Headers: slices.Clone(c.Headers),
 	}
 }

@@ -43,11 +43,15 @@ The answer comes from the same code that routes requests.`,
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a `HEADER`, 'Name: value' (repeatable); Host replaces the URL's")
 	port := cmd.Flags().Uint16("port", 0, "the Gateway's `PORT` (default: the URL's, else 80 or 443; of a sidecar, the authority's)")
 	sni := cmd.Flags().String("sni", "", "the TLS server `NAME` that the client sends (default: the URL's host, unless that is an address)")
+	hops := cmd.Flags().Int("trusted-hops", 0, "the gateway's --trusted-hops: with `N` of them, x-forwarded-proto and x-forwarded-for count")
 	alpn := cmd.Flags().StringSlice("alpn", nil, "the `PROTOCOLS` that the client offers by ALPN (default h2,http/1.1 of https, none of tls)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		state, err := from.load(cmd)
 		if err != nil {
 			return err
+		}
+		if state.trustedHops = *hops; *hops < 0 {
+			return misusef("--trusted-hops %d: must not be negative", *hops)
 		}
 		c, err := parseCall(*method, args[0], *headers, *port, state.sidecar)
 		if err != nil {
@@ -141,7 +145,7 @@ func explain(state proxyState, c call) explanation {
 		return e
 	}
 	table, _ := router.Build(state.spec, nil)
-	request, why := c.explained(table, listener.Name, port)
+	request, why := c.explained(state, table, listener.Name, port)
 	if why.Connection != nil {
 		e.Misdirected = why.Misdirected
 		e.connect(state, table, why.Connection)

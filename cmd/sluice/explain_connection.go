@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sluicegate/sluice/proxy/forward"
 	"github.com/sluicegate/sluice/router"
 )
 
@@ -40,12 +41,13 @@ type chainMissView struct {
 
 // explained explains the call, with its connection where that decides anything, and returns
 // its request as the router takes it then: nil where there is none.
-func (c *call) explained(table *router.Table, listener string, port uint16) (*router.Request, *router.Explanation) {
+func (c *call) explained(state proxyState, table *router.Table, listener string, port uint16) (*router.Request, *router.Explanation) {
 	connection := c.connection(listener)
 	if c.bytes() {
 		return nil, &router.Explanation{Connection: table.ExplainConnection(connection)}
 	}
 	request := c.request(listener, port)
+	forward.Seen(request, state.sidecar, state.trustedHops)
 	if !table.HasChains(listener) {
 		return request, table.Explain(request)
 	}

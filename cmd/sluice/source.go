@@ -192,7 +192,9 @@ func (s source) state(view istio.Options) proxyState {
 type proxyState struct {
 	spec    *router.Spec
 	sidecar bool
-	files   source
+	// trustedHops is the gateway's option of that name.
+	trustedHops int
+	files       source
 	// defects counts the errors in the configuration.
 	defects int
 	// sockets and upstreams are what a live proxy says of its listeners and
