@@ -123,7 +123,7 @@ func newRun() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if unknown := slices.DeleteFunc(slices.Clone(peers), known); len(unknown) > 0 {
-				return misusef("no such peer: %q; there are %q", unknown, peer.Names())
+				return misusef("no such peer: %q; there are %q", unknown, candidates())
 			}
 			// Whatever was typed, the gateway is there, and it is what the others are compared with.
 			all := slices.DeleteFunc(peer.Names(), func(name string) bool { return name != "sluice" && !slices.Contains(peers, name) })
@@ -151,7 +151,8 @@ func newRun() *cobra.Command {
 				o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
 			}
 			for _, name := range []string{work.Direct, work.Relay} {
-				if slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(name) }) {
+				wanted := name == work.Direct || slices.Contains(peers, name)
+				if wanted && slices.ContainsFunc(works, func(w work.Work) bool { return w.Takes(name) }) {
 					o.Subjects = append(o.Subjects, run.Subject{Name: name, Peer: name})
 				}
 			}
@@ -159,13 +160,16 @@ func newRun() *cobra.Command {
 		},
 	}
 	s.add(cmd.Flags(), 5)
-	cmd.Flags().StringSliceVar(&peers, "peers", peer.Names(), "proxies to compare the gateway with")
+	cmd.Flags().StringSliceVar(&peers, "peers", candidates(), "proxies to compare the gateway with; the relay does nothing but to pass on bytes")
 	cmd.RegisterFlagCompletionFunc("works", workNames)
-	cmd.RegisterFlagCompletionFunc("peers", completion(peer.Names()))
+	cmd.RegisterFlagCompletionFunc("peers", completion(candidates()))
 	return cmd
 }
 
-func known(name string) bool { return slices.Contains(peer.Names(), name) }
+// candidates are what the gateway can be compared with, and itself.
+func candidates() []string { return append(peer.Names(), work.Relay) }
+
+func known(name string) bool { return slices.Contains(candidates(), name) }
 
 // prepare has the programs of peers ready, says once which are not, and moves to where the load is
 // to run.
