@@ -20,25 +20,14 @@ func TestSlowReaders(t *testing.T) {
 	for _, target := range []string{"/config_dump", "/config_dump?format=envoy", "/routes", "/stats?format=prometheus"} {
 		synctest.Test(t, func(t *testing.T) {
 			o := everything(t)
-			defer o.Recent.Close()
+			t.Cleanup(o.Recent.Close)
 			big := bytes.Repeat([]byte("sluice_up 1\n"), 100_000)
 			o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(big) })
 			table := o.Config().Spec.Listeners[0].Tables[0]
 			for range 2000 {
 				table.VirtualHosts = append(table.VirtualHosts, table.VirtualHosts[0])
 			}
-			l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-			server := NewServer(NewHandler(o), slog.New(slog.DiscardHandler))
-			ended := make(chan error, 1)
-			go func() { ended <- server.Serve(l) }()
-			client, peer := net.Pipe()
-			defer func() {
-				client.Close()
-				server.Close()
-				<-ended
-				synctest.Wait()
-			}()
-			l.conns <- peer
+			client := connect(t, NewServer(NewHandler(o), slog.New(slog.DiscardHandler)))
 			if _, err := fmt.Fprintf(client, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target); err != nil {
 				t.Fatal(err)
 			}

@@ -1,16 +1,15 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/sluicegate/sluice/proxy/socket"
 )
 
 // Listen binds the admin server's address, "127.0.0.1:15000" or "unix:///path". As the
@@ -18,30 +17,13 @@ import (
 // machines can reach is refused unless remote says that this is meant.
 func Listen(address string, remote bool) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
-		removeStale(path)
+		socket.RemoveStale(path)
 		return net.Listen("unix", path)
 	}
 	if !remote && !loopback(address) {
 		return nil, fmt.Errorf("admin address %s is not a loopback one: the admin server has no login and shows everything; take 127.0.0.1, or say that this is meant (--admin-remote)", address)
 	}
 	return net.Listen("tcp", address)
-}
-
-// removeStale removes the socket that a killed process left behind: one at which nobody answers.
-// With it in the way, no process would start again at that path.
-func removeStale(path string) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	c, err := net.Dial("unix", path)
-	if err == nil {
-		c.Close()
-		return
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
-	}
 }
 
 func loopback(address string) bool {

@@ -36,26 +36,32 @@ func (p *pipes) Close() error {
 
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
+// connect returns a connection to a server, which ends with the test, inside of its bubble.
+func connect(t *testing.T, server *http.Server) net.Conn {
+	t.Helper()
+	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	client, peer := net.Pipe()
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+		<-ended
+		synctest.Wait()
+	})
+	l.conns <- peer
+	return client
+}
+
 // TestTapAfterQuiet: a tap that was quiet for longer than a client may be slow is not too slow,
 // however much comes at once then.
 func TestTapAfterQuiet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := everything(t)
-		defer o.Recent.Close()
+		t.Cleanup(o.Recent.Close)
 		o.Recent.Publish(o.Table())
-		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-		server := &http.Server{Handler: NewHandler(o)}
-		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(l) }()
-		client, peer := net.Pipe()
-		defer func() {
-			client.Close()
-			server.Close()
-			<-ended
-			synctest.Wait()
-		}()
-		l.conns <- peer
+		client := connect(t, &http.Server{Handler: NewHandler(o)})
 		go fmt.Fprint(client, "GET /tap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 		response, err := http.ReadResponse(bufio.NewReader(client), nil)
 		if err != nil {
@@ -81,19 +87,8 @@ func TestHeadOfStreams(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := everything(t)
-		defer o.Recent.Close()
-		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-		server := &http.Server{Handler: NewHandler(o)}
-		ended := make(chan error, 1)
-		go func() { ended <- server.Serve(l) }()
-		client, peer := net.Pipe()
-		defer func() {
-			client.Close()
-			server.Close()
-			<-ended
-			synctest.Wait()
-		}()
-		l.conns <- peer
+		t.Cleanup(o.Recent.Close)
+		client := connect(t, &http.Server{Handler: NewHandler(o)})
 		must := func(err error) {
 			t.Helper()
 			if err != nil {

@@ -2,13 +2,10 @@ package role
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	proxysocket "github.com/sluicegate/sluice/proxy/socket"
@@ -34,7 +31,7 @@ func bind(ctx context.Context, address string) (*socket, error) {
 	network, path := ofFamily("tcp", address), address
 	if p, ok := strings.CutPrefix(address, unixScheme); ok {
 		network, path = "unix", p
-		removeStale(p)
+		proxysocket.RemoveStale(p)
 	}
 	var config net.ListenConfig
 	keepAlive(&config)
@@ -62,23 +59,6 @@ func ofFamily(network, address string) string {
 		return network + "4"
 	}
 	return network
-}
-
-// removeStale removes a unix socket that a killed process left behind: one that
-// nobody answers at.
-func removeStale(path string) {
-	info, err := os.Stat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	c, err := net.Dial("unix", path)
-	if err == nil {
-		c.Close()
-		return
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
-	}
 }
 
 // Accept returns the next connection. After stop it returns those that wait, and then

@@ -217,18 +217,24 @@ func TestNoAnswerAtFirst(t *testing.T) {
 	}
 }
 
-// TestSnapshot: a start without the API server serves what was served before, and says so; when
-// the API server answers, what is there takes its place.
-func TestSnapshot(t *testing.T) {
-	t.Parallel()
-	f := newFake(t)
+// withSnapshot returns an API server, what a gateway that keeps a snapshot asks of it, and what it gets.
+func withSnapshot(t *testing.T) (f *fake, o Options, names string) {
+	t.Helper()
+	f = newFake(t)
 	bookinfo(f)
-	o := bookinfoOptions(f)
+	o = bookinfoOptions(f)
 	o.Snapshot = filepath.Join(t.TempDir(), "snapshot")
 	o.Wants = func(config.Delta) config.Wants {
 		return config.Wants{PodLabels: []string{""}, Secrets: []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}}
 	}
-	names := strings.ReplaceAll(bookinfoNames, " Service shop", " Secret edge/cert, Service shop")
+	return f, o, strings.ReplaceAll(bookinfoNames, " Service shop", " Secret edge/cert, Service shop")
+}
+
+// TestSnapshot: a start without the API server serves what was served before, and says so; when
+// the API server answers, what is there takes its place.
+func TestSnapshot(t *testing.T) {
+	t.Parallel()
+	f, o, names := withSnapshot(t)
 	w := follow(t, o)
 	w.wants(names)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {

@@ -84,14 +84,7 @@ func TestRefusedAtFirst(t *testing.T) {
 // process that has lost its rights does; and the snapshot stays whole.
 func TestSnapshotOfWhatIsRefused(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	bookinfo(f)
-	o := bookinfoOptions(f)
-	o.Snapshot = filepath.Join(t.TempDir(), "snapshot")
-	o.Wants = func(config.Delta) config.Wants {
-		return config.Wants{PodLabels: []string{""}, Secrets: []config.Key{{Kind: "Secret", Namespace: "edge", Name: "cert"}}}
-	}
-	names := strings.ReplaceAll(bookinfoNames, " Service shop", " Secret edge/cert, Service shop")
+	f, o, names := withSnapshot(t)
 	w := follow(t, o)
 	w.wants(names)
 	w.stop()
