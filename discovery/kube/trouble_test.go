@@ -106,7 +106,8 @@ func TestAway(t *testing.T) {
 	w.wants(bookinfoNames)
 	f.stop()
 	c := w.wantsReasons(ReasonAPIServerAway)[0]
-	if !strings.Contains(c.Message, "refused") {
+	// Its watches were cut, and lists are refused; which of them comes last is open.
+	if !strings.Contains(c.Message, "refused") && !strings.Contains(c.Message, "reset by peer") {
 		t.Errorf("got %v", c)
 	}
 	if s := w.cluster.Status(); s.AwaySince.IsZero() || s.Synced {
