@@ -11,6 +11,7 @@ import (
 // TestCrew: all work is done, at once where nobody rests; no more goroutines rest than may, and
 // all end when they are dismissed, those that are at work with that.
 func TestCrew(t *testing.T) {
+	// Of a test before this one some may be about to end, so that fewer may be left in the end.
 	before := runtime.NumGoroutine()
 	var w crew
 	var done atomic.Int64
@@ -34,11 +35,11 @@ func TestCrew(t *testing.T) {
 	last := make(chan struct{})
 	w.do(func() { <-last })
 	w.dismiss()
-	settled(t, func() bool { return runtime.NumGoroutine()-before == 1 })
+	settled(t, func() bool { return runtime.NumGoroutine()-before <= 1 })
 	close(last)
-	settled(t, func() bool { return runtime.NumGoroutine() == before })
+	settled(t, func() bool { return runtime.NumGoroutine() <= before })
 	w.do(func() { done.Store(-1) })
-	settled(t, func() bool { return done.Load() == -1 && runtime.NumGoroutine() == before })
+	settled(t, func() bool { return done.Load() == -1 && runtime.NumGoroutine() <= before })
 }
 
 // settled waits until what is looked at holds.
